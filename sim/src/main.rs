@@ -1,0 +1,2 @@
+//! Runs the stand-in service alone.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keeps a complete, proven copy of a microCMS service.
