@@ -1,0 +1,25 @@
+//! The words of this program: endpoints, ids, times, listed things, steps and outcomes.
+//!
+//! Values with invariants and nothing else. This room never touches a socket, a file, a database,
+//! a clock, a runtime or a logger; every other room may speak it.
+
+pub mod asset;
+pub mod content;
+pub mod ids;
+pub mod medium;
+pub mod report;
+pub mod tally;
+pub mod time;
+pub mod walk;
+
+pub use asset::{AssetRow, AssetState, AssetStep, Why};
+pub use content::{
+    BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
+    OwedBody, Status,
+};
+pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
+pub use medium::{KnownMedium, ListedMedium, MediumStep};
+pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
+pub use tally::Tally;
+pub use time::Timestamp;
+pub use walk::{Scope, WalkRecord, WalkVerdict};

@@ -1,0 +1,104 @@
+//! Instants as this program writes them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::fmt;
+use std::time::Duration;
+
+/// An instant in UTC with millisecond resolution.
+///
+/// Its text form is RFC 3339 with exactly three fraction digits and `Z`, so that the texts sort as
+/// the instants do. The service's own timestamps are kept as the service wrote them (their fraction
+/// digits vary) and are not this type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// Returns the instant `millis` milliseconds after the UNIX epoch, clamped to the years that
+    /// RFC 3339 can write (0000 to 9999).
+    pub fn from_unix_millis(millis: i64) -> Self {
+        let clamped = millis.clamp(-62_167_219_200_000, 253_402_300_799_999);
+        Self(DateTime::from_timestamp_millis(clamped).unwrap_or(DateTime::UNIX_EPOCH))
+    }
+
+    /// Returns milliseconds since the UNIX epoch.
+    pub fn unix_millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// Reads an RFC 3339 text with zero to nine fraction digits; finer parts than a millisecond are dropped.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self::from_unix_millis(parsed.timestamp_millis()))
+    }
+
+    /// Returns this instant moved forward; saturates at the end of year 9999.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_millis(self.unix_millis().saturating_add(millis))
+    }
+
+    /// Returns the instant a new version may begin at: `self`, or one millisecond after `previous`
+    /// where a clock that stood still or went back would make the versions overlap.
+    #[must_use]
+    pub fn after(self, previous: Self) -> Self {
+        self.max(Self::from_unix_millis(
+            previous.unix_millis().saturating_add(1),
+        ))
+    }
+
+    /// Returns the UTC month as `2026-11`, the key of the `transfer` table.
+    pub fn month(self) -> String {
+        self.0.format("%Y-%m").to_string()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_has_three_digits_and_sorts_as_the_instants_do() {
+        let a = Timestamp::parse("2026-11-22T01:02:03Z").unwrap();
+        let b = Timestamp::parse("2026-11-22T01:02:03.33Z").unwrap();
+        let c = Timestamp::parse("2026-11-22T10:02:03.331999999+09:00").unwrap();
+        assert_eq!(a.to_string(), "2026-11-22T01:02:03.000Z");
+        assert_eq!(b.to_string(), "2026-11-22T01:02:03.330Z");
+        assert_eq!(c.to_string(), "2026-11-22T01:02:03.331Z");
+        assert!(a < b && b < c && a.to_string() < b.to_string() && b.to_string() < c.to_string());
+    }
+
+    #[test]
+    fn a_clock_that_went_back_cannot_make_versions_overlap() {
+        let earlier = Timestamp::from_unix_millis(5_000);
+        let later = Timestamp::from_unix_millis(9_000);
+        assert_eq!(earlier.after(later).unix_millis(), 9_001);
+        assert_eq!(later.after(earlier), later);
+        assert_eq!(later.after(later).unix_millis(), 9_001);
+    }
+
+    #[test]
+    fn absurd_millis_stay_writable() {
+        assert_eq!(
+            Timestamp::from_unix_millis(i64::MAX).to_string(),
+            "9999-12-31T23:59:59.999Z"
+        );
+        assert!(
+            Timestamp::from_unix_millis(i64::MIN)
+                .to_string()
+                .starts_with("0000-01-01")
+        );
+    }
+}
