@@ -5,3 +5,4 @@
 //! - [`model`]: the words, as values with invariants
 
 pub mod model;
+pub mod remote;
