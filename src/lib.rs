@@ -1,1 +1,3 @@
 //! Keeps a complete, proven copy of a microCMS service.
+
+pub mod model;
