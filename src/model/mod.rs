@@ -3,3 +3,4 @@
 //! Nothing here touches a socket, a file, a database, a clock, a runtime or a logger.
 
 pub mod path;
+pub mod sniff;
