@@ -3,6 +3,7 @@
 //! Data walks one way: service → walk → plan → store and mirror → report. The rooms:
 //!
 //! - [`model`]: the words, as values with invariants
+//! - [`remote`]: microCMS over HTTP
 
 pub mod model;
 pub mod remote;

@@ -1,11 +1,13 @@
 //! One of the two microCMS APIs: its host, its key, its budget, and one way to ask.
 
 use super::budget::{Budget, Lane, Permit};
-use super::error::{Refusal, RemoteError, Remedy};
+use super::error::{Refusal, Remedy, RemoteError};
 use super::meter::Meter;
 use super::{gzip, retry};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,9 +76,24 @@ pub(crate) struct Ask {
 }
 
 impl Api {
-    pub(crate) fn new(which: Which, base: Url, key: Key, client: reqwest::Client, budget: Budget, meter: Meter) -> Self {
+    pub(crate) fn new(
+        which: Which,
+        base: Url,
+        key: Key,
+        client: reqwest::Client,
+        budget: Budget,
+        meter: Meter,
+    ) -> Self {
         let host = host_key(&base);
-        Self { which, base, host, key, client, budget: Arc::new(budget), meter }
+        Self {
+            which,
+            base,
+            host,
+            key,
+            client,
+            budget: Arc::new(budget),
+            meter,
+        }
     }
 
     /// Asks until there is an answer that `read` can use, or no point in asking on. Only for
@@ -89,7 +106,10 @@ impl Api {
         let mut attempt = 1;
         loop {
             let answer = self.once(ask, Lane::Other).await.and_then(|body| {
-                read(&body).map_err(|why| RemoteError::Unreadable { what: ask.what.clone(), why })
+                read(&body).map_err(|why| RemoteError::Unreadable {
+                    what: ask.what.clone(),
+                    why,
+                })
             });
             let err = match answer {
                 Ok(value) => return Ok(value),
@@ -99,8 +119,12 @@ impl Api {
                 _ if attempt >= retry::ATTEMPTS => return Err(err),
                 Remedy::AskOperator | Remedy::SkipItem => return Err(err),
                 Remedy::Retry { after: Some(after) } => retry::asked(after),
-                Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => Duration::ZERO,
-                Remedy::Retry { after: None } | Remedy::RetryIfIdempotent => retry::backoff(attempt, fastrand::f64()),
+                Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
+                    Duration::ZERO
+                }
+                Remedy::Retry { after: None } | Remedy::RetryIfIdempotent => {
+                    retry::backoff(attempt, fastrand::f64())
+                }
             };
             attempt += 1;
             self.say_retry(&err, attempt, wait);
@@ -111,8 +135,12 @@ impl Api {
     fn say_retry(&self, err: &RemoteError, attempt: u32, wait: Duration) {
         let wait_ms = wait.as_millis();
         warn!(
-            api = self.which.name(), attempt, wait_ms,
-            "{}; asking again in {wait_ms} ms (attempt {attempt} of {})", err.chain(), retry::ATTEMPTS
+            api = self.which.name(),
+            attempt,
+            wait_ms,
+            "{}; asking again in {wait_ms} ms (attempt {attempt} of {})",
+            err.chain(),
+            retry::ATTEMPTS
         );
     }
 
@@ -123,18 +151,26 @@ impl Api {
     }
 
     /// Asks once, now. A 429 pauses the whole budget before it returns.
-    pub(crate) async fn once_permitted(&self, ask: &Ask, permit: Permit<'_>) -> Result<Bytes, RemoteError> {
+    pub(crate) async fn once_permitted(
+        &self,
+        ask: &Ask,
+        permit: Permit<'_>,
+    ) -> Result<Bytes, RemoteError> {
         self.meter.request(&self.host);
         let begun = tokio::time::Instant::now();
         let asked = tokio::time::timeout(ask.timeout, self.exchange(ask, permit)).await;
         let outcome = asked.unwrap_or_else(|_elapsed| {
-            Err(RemoteError::TimedOut { what: ask.what.clone(), after: ask.timeout })
+            Err(RemoteError::TimedOut {
+                what: ask.what.clone(),
+                after: ask.timeout,
+            })
         });
         trace!(
             api = self.which.name(),
             elapsed_ms = begun.elapsed().as_millis(),
             is_ok = outcome.is_ok(),
-            "asked for {}", ask.what
+            "asked for {}",
+            ask.what
         );
         if let Err(RemoteError::Busy { retry_after, .. }) = &outcome {
             let others = retry_after.map_or_else(|| self.which.pause_when_busy(1), retry::asked);
@@ -147,10 +183,13 @@ impl Api {
     }
 
     async fn exchange(&self, ask: &Ask, permit: Permit<'_>) -> Result<Bytes, RemoteError> {
-        let url = self.base.join(&ask.target).map_err(|err| RemoteError::Unreadable {
-            what: ask.what.clone(),
-            why: format!("its address cannot be formed: {err}"),
-        })?;
+        let url = self
+            .base
+            .join(&ask.target)
+            .map_err(|err| RemoteError::Unreadable {
+                what: ask.what.clone(),
+                why: format!("its address cannot be formed: {err}"),
+            })?;
         let sent = self
             .client
             .get(url)
@@ -170,14 +209,24 @@ impl Api {
                 what: ask.what.clone(),
                 retry_after: wait_asked(&headers),
             }),
-            500..=599 => Err(RemoteError::Broken { api: self.which.name(), status, what: ask.what.clone() }),
-            300..=399 => Err(RemoteError::Redirected { api: self.which.name(), status, what: ask.what.clone() }),
+            500..=599 => Err(RemoteError::Broken {
+                api: self.which.name(),
+                status,
+                what: ask.what.clone(),
+            }),
+            300..=399 => Err(RemoteError::Redirected {
+                api: self.which.name(),
+                status,
+                what: ask.what.clone(),
+            }),
             100..=299 => Err(RemoteError::Unreadable {
                 what: ask.what.clone(),
                 why: format!("its status is {status}"),
             }),
             _ => {
-                let decoded = body.and_then(|body| decode(&headers, body, ask)).unwrap_or_default();
+                let decoded = body
+                    .and_then(|body| decode(&headers, body, ask))
+                    .unwrap_or_default();
                 Err(self.refused(status, &decoded, ask))
             }
         }
@@ -185,11 +234,18 @@ impl Api {
 
     async fn read(&self, mut answer: reqwest::Response, ask: &Ask) -> Result<Bytes, RemoteError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = answer.chunk().await.map_err(|err| self.transport(err, ask))? {
+        while let Some(piece) = answer
+            .chunk()
+            .await
+            .map_err(|err| self.transport(err, ask))?
+        {
             self.meter.bytes(&self.host, piece.len());
             body.extend_from_slice(&piece);
             if body.len() > gzip::MAX_BODY {
-                return Err(RemoteError::Unreadable { what: ask.what.clone(), why: "it is over 32 MiB".to_owned() });
+                return Err(RemoteError::Unreadable {
+                    what: ask.what.clone(),
+                    why: "it is over 32 MiB".to_owned(),
+                });
             }
         }
         Ok(body.freeze())
@@ -200,7 +256,11 @@ impl Api {
         let source = err.without_url();
         let what = ask.what.clone();
         if source.is_connect() {
-            RemoteError::Unreachable { host: self.host.clone(), what, source }
+            RemoteError::Unreachable {
+                host: self.host.clone(),
+                what,
+                source,
+            }
         } else {
             RemoteError::Lost { what, source }
         }
@@ -209,7 +269,13 @@ impl Api {
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {
         let message = super::wire::message(body);
         let refusal = classify(status, message.as_deref());
-        RemoteError::Refused { api: self.which.name(), status, message, what: ask.what.clone(), refusal }
+        RemoteError::Refused {
+            api: self.which.name(),
+            status,
+            message,
+            what: ask.what.clone(),
+            refusal,
+        }
     }
 }
 
@@ -231,7 +297,10 @@ fn classify(status: u16, message: Option<&str>) -> Refusal {
 }
 
 fn decode(headers: &HeaderMap, body: Bytes, ask: &Ask) -> Result<Bytes, RemoteError> {
-    let unreadable = |why| RemoteError::Unreadable { what: ask.what.clone(), why };
+    let unreadable = |why| RemoteError::Unreadable {
+        what: ask.what.clone(),
+        why,
+    };
     match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
         Some(b"gzip" | b"x-gzip") => gzip::decode(&body).map(Bytes::from).map_err(unreadable),
@@ -245,12 +314,23 @@ fn decode(headers: &HeaderMap, body: Bytes, ask: &Ask) -> Result<Bytes, RemoteEr
 /// Returns the wait that an answer asks for: `Retry-After` in seconds or as a date, or `X-RateLimit-Reset`
 /// in UNIX seconds, both measured against the answer's own `Date`, so that a wrong local clock does not matter.
 pub(crate) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let http_date = |text: &str| chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.timestamp());
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let http_date = |text: &str| {
+        chrono::DateTime::parse_from_rfc2822(text)
+            .ok()
+            .map(|date| date.timestamp())
+    };
     let server_now = text(DATE.as_str()).and_then(http_date);
     let until = |then: i64| {
         let now = server_now?;
-        Some(Duration::from_secs(u64::try_from(then.saturating_sub(now)).unwrap_or(0)))
+        Some(Duration::from_secs(
+            u64::try_from(then.saturating_sub(now)).unwrap_or(0),
+        ))
     };
     if let Some(value) = text(RETRY_AFTER.as_str()) {
         return match value.parse::<u64>() {
@@ -277,24 +357,43 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
     fn the_service_may_say_how_long_to_wait_in_three_ways() {
         let date = ("date", "Sun, 22 Nov 2026 04:00:00 GMT");
         assert_eq!(wait_asked(&headers(&[])), None);
-        assert_eq!(wait_asked(&headers(&[("retry-after", "7")])), Some(Duration::from_secs(7)));
         assert_eq!(
-            wait_asked(&headers(&[date, ("retry-after", "Sun, 22 Nov 2026 04:00:09 GMT")])),
+            wait_asked(&headers(&[("retry-after", "7")])),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            wait_asked(&headers(&[
+                date,
+                ("retry-after", "Sun, 22 Nov 2026 04:00:09 GMT")
+            ])),
             Some(Duration::from_secs(9))
         );
         assert_eq!(
             wait_asked(&headers(&[date, ("x-ratelimit-reset", "1795320001")])),
             Some(Duration::from_millis(1250))
         );
-        assert_eq!(wait_asked(&headers(&[("x-ratelimit-reset", "1795320001")])), None, "no clock to hold it against");
-        assert_eq!(wait_asked(&headers(&[date, ("retry-after", "Sun, 22 Nov 2026 03:00:00 GMT")])), Some(Duration::ZERO));
+        assert_eq!(
+            wait_asked(&headers(&[("x-ratelimit-reset", "1795320001")])),
+            None,
+            "no clock to hold it against"
+        );
+        assert_eq!(
+            wait_asked(&headers(&[
+                date,
+                ("retry-after", "Sun, 22 Nov 2026 03:00:00 GMT")
+            ])),
+            Some(Duration::ZERO)
+        );
     }
 
     #[test]
@@ -304,8 +403,16 @@ mod tests {
             (403, Some("Forbidden"), Refusal::Forbidden),
             (400, Some("GET is forbidden."), Refusal::EndpointForbidden),
             (400, Some("IP address rejected."), Refusal::Ip),
-            (400, Some("API is stopped for demo service. Please upgrade your plan."), Refusal::Stopped),
-            (400, Some("Response body size is too long. Check your url parameters."), Refusal::TooLarge),
+            (
+                400,
+                Some("API is stopped for demo service. Please upgrade your plan."),
+                Refusal::Stopped,
+            ),
+            (
+                400,
+                Some("Response body size is too long. Check your url parameters."),
+                Refusal::TooLarge,
+            ),
             (414, None, Refusal::TooLarge),
             (404, Some("Content not found"), Refusal::NotFound),
             (400, Some("BadRequest"), Refusal::Other),

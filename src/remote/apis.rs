@@ -28,13 +28,21 @@ pub enum Schema {
 
 /// Lists the APIs; not paged (microcms-facts 1.6).
 pub(super) async fn list(api: &Api, timeout: Duration) -> Result<Vec<ApiInfo>, RemoteError> {
-    let ask = Ask { target: "api/v1/apis".to_owned(), what: "the list of APIs".to_owned(), timeout };
+    let ask = Ask {
+        target: "api/v1/apis".to_owned(),
+        what: "the list of APIs".to_owned(),
+        timeout,
+    };
     api.get_read(&ask, |body| {
         wire::apis(body)?
             .into_iter()
             .map(|(endpoint, name, kind)| {
                 let endpoint = Endpoint::parse(&endpoint).map_err(|err| err.to_string())?;
-                Ok(ApiInfo { endpoint, name, kind })
+                Ok(ApiInfo {
+                    endpoint,
+                    name,
+                    kind,
+                })
             })
             .collect()
     })
@@ -42,8 +50,16 @@ pub(super) async fn list(api: &Api, timeout: Duration) -> Result<Vec<ApiInfo>, R
 }
 
 /// Reads the definition of one API.
-pub(super) async fn schema(api: &Api, endpoint: &Endpoint, timeout: Duration) -> Result<Schema, RemoteError> {
-    let ask = Ask { target: format!("api/v1/apis/{endpoint}"), what: format!("the schema of `{endpoint}`"), timeout };
+pub(super) async fn schema(
+    api: &Api,
+    endpoint: &Endpoint,
+    timeout: Duration,
+) -> Result<Schema, RemoteError> {
+    let ask = Ask {
+        target: format!("api/v1/apis/{endpoint}"),
+        what: format!("the schema of `{endpoint}`"),
+        timeout,
+    };
     match api.get_read(&ask, wire::object_text).await {
         Ok(text) => Ok(Schema::Text(text)),
         Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Schema::Absent),

@@ -8,8 +8,8 @@ use crate::model::path::AssetUrl;
 use bytes::Bytes;
 use flate2::write::GzDecoder;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, LOCATION,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -82,14 +82,24 @@ impl AssetClient {
         gate: LineGate,
         read_timeout: Duration,
     ) -> Self {
-        Self { client, hosts: hosts.into_iter().collect(), meter, gate, read_timeout }
+        Self {
+            client,
+            hosts: hosts.into_iter().collect(),
+            meter,
+            gate,
+            read_timeout,
+        }
     }
 
     /// Asks for the bytes at `url`, following redirects among the allowed hosts.
     ///
     /// # Errors
     /// One try: the caller decides on the next one by [`RemoteError::remedy`].
-    pub async fn get(&self, url: &AssetUrl, conditions: &Conditions) -> Result<AssetAnswer, RemoteError> {
+    pub async fn get(
+        &self,
+        url: &AssetUrl,
+        conditions: &Conditions,
+    ) -> Result<AssetAnswer, RemoteError> {
         let what = format!("`{url}`");
         let mut at = url.url().clone();
         for _hop in 0..HOPS {
@@ -103,11 +113,24 @@ impl AssetClient {
                 304 if !conditions.is_empty() => return Ok(AssetAnswer::NotModified),
                 301 | 302 | 303 | 307 | 308 => at = next_hop(&at, answer.headers(), &what)?,
                 429 => {
-                    return Err(RemoteError::Busy { api: HOST, what, retry_after: wait_asked(answer.headers()) });
+                    return Err(RemoteError::Busy {
+                        api: HOST,
+                        what,
+                        retry_after: wait_asked(answer.headers()),
+                    });
                 }
-                500..=599 => return Err(RemoteError::Broken { api: HOST, status, what }),
+                500..=599 => {
+                    return Err(RemoteError::Broken {
+                        api: HOST,
+                        status,
+                        what,
+                    });
+                }
                 100..=399 => {
-                    return Err(RemoteError::Unreadable { what, why: format!("its status is {status}") });
+                    return Err(RemoteError::Unreadable {
+                        what,
+                        why: format!("its status is {status}"),
+                    });
                 }
                 _ => {
                     let refusal = match status {
@@ -115,16 +138,29 @@ impl AssetClient {
                         401 | 403 => Refusal::Forbidden,
                         _ => Refusal::Other,
                     };
-                    return Err(RemoteError::Refused { api: HOST, status, message: None, what, refusal });
+                    return Err(RemoteError::Refused {
+                        api: HOST,
+                        status,
+                        message: None,
+                        what,
+                        refusal,
+                    });
                 }
             }
         }
-        Err(RemoteError::RedirectLoop { what, why: format!("more than {HOPS} times") })
+        Err(RemoteError::RedirectLoop {
+            what,
+            why: format!("more than {HOPS} times"),
+        })
     }
 
     fn allowed(&self, url: &Url) -> Result<String, RemoteError> {
         let host = host_key(url);
-        if self.hosts.contains(&host) { Ok(host) } else { Err(RemoteError::HostNotAllowed { host }) }
+        if self.hosts.contains(&host) {
+            Ok(host)
+        } else {
+            Err(RemoteError::HostNotAllowed { host })
+        }
     }
 
     async fn send(
@@ -134,7 +170,10 @@ impl AssetClient {
         what: &str,
         conditions: &Conditions,
     ) -> Result<reqwest::Response, RemoteError> {
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = self
+            .client
+            .get(url.clone())
+            .header(ACCEPT_ENCODING, "identity");
         if let Some(etag) = &conditions.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -145,16 +184,31 @@ impl AssetClient {
             Ok(sent) => sent.map_err(|err| {
                 let source = err.without_url();
                 if source.is_connect() {
-                    RemoteError::Unreachable { host: host.to_owned(), what: what.to_owned(), source }
+                    RemoteError::Unreachable {
+                        host: host.to_owned(),
+                        what: what.to_owned(),
+                        source,
+                    }
                 } else {
-                    RemoteError::Lost { what: what.to_owned(), source }
+                    RemoteError::Lost {
+                        what: what.to_owned(),
+                        source,
+                    }
                 }
             }),
-            Err(_elapsed) => Err(RemoteError::TimedOut { what: what.to_owned(), after: self.read_timeout }),
+            Err(_elapsed) => Err(RemoteError::TimedOut {
+                what: what.to_owned(),
+                after: self.read_timeout,
+            }),
         }
     }
 
-    fn body(&self, answer: reqwest::Response, host: String, what: String) -> Result<Box<AssetBody>, RemoteError> {
+    fn body(
+        &self,
+        answer: reqwest::Response,
+        host: String,
+        what: String,
+    ) -> Result<Box<AssetBody>, RemoteError> {
         let headers = answer.headers();
         // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
         // are what comes out.
@@ -162,12 +216,19 @@ impl AssetClient {
             None | Some("" | "identity") => None,
             Some("gzip" | "x-gzip") => Some(GzDecoder::new(Vec::new())),
             Some(other) => {
-                let why = format!("it is encoded as `{}`, which was not asked for", other.escape_debug());
+                let why = format!(
+                    "it is encoded as `{}`, which was not asked for",
+                    other.escape_debug()
+                );
                 return Err(RemoteError::Unreadable { what, why });
             }
         };
         Ok(Box::new(AssetBody {
-            length: if unpack.is_some() { None } else { answer.content_length() },
+            length: if unpack.is_some() {
+                None
+            } else {
+                answer.content_length()
+            },
             content_type: text(headers, &CONTENT_TYPE),
             etag: text(headers, &ETAG),
             last_modified: text(headers, &LAST_MODIFIED),
@@ -194,14 +255,23 @@ impl AssetBody {
             let piece = match tokio::time::timeout(self.read_timeout, self.answer.chunk()).await {
                 Ok(Ok(piece)) => piece,
                 Ok(Err(err)) => {
-                    return Err(RemoteError::Lost { what: self.what.clone(), source: err.without_url() });
+                    return Err(RemoteError::Lost {
+                        what: self.what.clone(),
+                        source: err.without_url(),
+                    });
                 }
                 Err(_elapsed) => {
-                    return Err(RemoteError::TimedOut { what: self.what.clone(), after: self.read_timeout });
+                    return Err(RemoteError::TimedOut {
+                        what: self.what.clone(),
+                        after: self.read_timeout,
+                    });
                 }
             };
-            self.meter.bytes(&self.host, piece.as_ref().map_or(0, Bytes::len));
-            let Some(decoder) = &mut self.unpack else { return Ok(piece) };
+            self.meter
+                .bytes(&self.host, piece.as_ref().map_or(0, Bytes::len));
+            let Some(decoder) = &mut self.unpack else {
+                return Ok(piece);
+            };
             let step = match &piece {
                 Some(bytes) => decoder.write_all(bytes),
                 None => decoder.try_finish(),
@@ -225,14 +295,23 @@ impl AssetBody {
 }
 
 fn next_hop(from: &Url, headers: &HeaderMap, what: &str) -> Result<Url, RemoteError> {
-    let astray = |why: &str| RemoteError::RedirectLoop { what: what.to_owned(), why: why.to_owned() };
+    let astray = |why: &str| RemoteError::RedirectLoop {
+        what: what.to_owned(),
+        why: why.to_owned(),
+    };
     let location = text(headers, &LOCATION).ok_or_else(|| astray("to nowhere"))?;
-    let next = from.join(&location).map_err(|_not_a_url| astray("to something that is no URL"))?;
+    let next = from
+        .join(&location)
+        .map_err(|_not_a_url| astray("to something that is no URL"))?;
     // The same border as for a listed URL: no plain http beyond this machine, no credentials.
     AssetUrl::parse(next.as_str()).map_err(|err| astray(&format!("out of bounds: {err}")))?;
     Ok(next)
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(|value| value.trim().to_owned())
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .map(|value| value.trim().to_owned())
 }

@@ -63,7 +63,12 @@ impl Batch {
             .count()
             .max(1)
             .min(ids.len());
-        (Self { ids: ids.iter().take(fitting).cloned().collect() }, fitting)
+        (
+            Self {
+                ids: ids.iter().take(fitting).cloned().collect(),
+            },
+            fitting,
+        )
     }
 }
 
@@ -85,8 +90,12 @@ pub(super) async fn published(
                 let may_be_size = matches!(refusal, Some(Refusal::TooLarge | Refusal::Other));
                 match ids {
                     [] => {}
-                    [id] if matches!(refusal, Some(Refusal::TooLarge)) => answer.failed.push((id.clone(), err)),
-                    [id] if matches!(refusal, Some(Refusal::NotFound)) => answer.left_out.push(id.clone()),
+                    [id] if matches!(refusal, Some(Refusal::TooLarge)) => {
+                        answer.failed.push((id.clone(), err))
+                    }
+                    [id] if matches!(refusal, Some(Refusal::NotFound)) => {
+                        answer.left_out.push(id.clone())
+                    }
                     [id] if refusal == Some(Refusal::Other) && strange < SINGLE_REFUSALS => {
                         strange += 1;
                         answer.failed.push((id.clone(), err));
@@ -108,7 +117,10 @@ fn sort_in(ids: &[ContentId], bodies: Vec<Body>, answer: &mut BatchAnswer) {
     let mut bodies: std::collections::HashMap<String, Body> = match (ids, bodies.as_slice()) {
         // One id asked for by path: the answer is the content itself.
         ([id], [body]) if body.id.is_none() => [(id.as_str().to_owned(), body.clone())].into(),
-        _ => bodies.into_iter().filter_map(|body| Some((body.id.clone()?, body))).collect(),
+        _ => bodies
+            .into_iter()
+            .filter_map(|body| Some((body.id.clone()?, body)))
+            .collect(),
     };
     for id in ids {
         match bodies.remove(id.as_str()) {
@@ -128,13 +140,31 @@ async fn page(
     match ids {
         [id] if !id.is_plain() => {
             let target = detail(endpoint, id, "?depth=0");
-            let ask = Ask { target, what, timeout };
-            api.get_read(&ask, wire::body_object).await.map(|body| vec![body])
+            let ask = Ask {
+                target,
+                what,
+                timeout,
+            };
+            api.get_read(&ask, wire::body_object)
+                .await
+                .map(|body| vec![body])
         }
         _ => {
-            let list = ids.iter().map(ContentId::as_str).collect::<Vec<_>>().join(",");
+            let list = ids
+                .iter()
+                .map(ContentId::as_str)
+                .collect::<Vec<_>>()
+                .join(",");
             let target = format!("api/v1/{endpoint}?depth=0&limit={}&ids={list}", ids.len());
-            api.get_read(&Ask { target, what, timeout }, wire::body_list).await
+            api.get_read(
+                &Ask {
+                    target,
+                    what,
+                    timeout,
+                },
+                wire::body_list,
+            )
+            .await
         }
     }
 }
@@ -162,14 +192,39 @@ pub(super) async fn draft(
     match kind {
         EndpointKind::Object => object(api, endpoint, Some(draft_key), timeout).await,
         EndpointKind::List => {
-            let target = detail(endpoint, id, &format!("?depth=0{}", draft_query(Some(draft_key))));
-            one(api, target, format!("the draft of `{id}` in `{endpoint}`"), timeout).await
+            let target = detail(
+                endpoint,
+                id,
+                &format!("?depth=0{}", draft_query(Some(draft_key))),
+            );
+            one(
+                api,
+                target,
+                format!("the draft of `{id}` in `{endpoint}`"),
+                timeout,
+            )
+            .await
         }
     }
 }
 
-async fn one(api: &Api, target: String, what: String, timeout: Duration) -> Result<Option<FoundBody>, RemoteError> {
-    match api.get_read(&Ask { target, what, timeout }, wire::body_object).await {
+async fn one(
+    api: &Api,
+    target: String,
+    what: String,
+    timeout: Duration,
+) -> Result<Option<FoundBody>, RemoteError> {
+    match api
+        .get_read(
+            &Ask {
+                target,
+                what,
+                timeout,
+            },
+            wire::body_object,
+        )
+        .await
+    {
         Ok(body) => Ok(Some(body.into())),
         Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(None),
         Err(err) => Err(err),
@@ -177,16 +232,24 @@ async fn one(api: &Api, target: String, what: String, timeout: Duration) -> Resu
 }
 
 fn detail(endpoint: &Endpoint, id: &ContentId, query: &str) -> String {
-    format!("api/v1/{endpoint}/{}{query}", utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC))
+    format!(
+        "api/v1/{endpoint}/{}{query}",
+        utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+    )
 }
 
 fn draft_query(draft_key: Option<&str>) -> String {
-    draft_key.map_or_else(String::new, |key| format!("&draftKey={}", utf8_percent_encode(key, NON_ALPHANUMERIC)))
+    draft_key.map_or_else(String::new, |key| {
+        format!("&draftKey={}", utf8_percent_encode(key, NON_ALPHANUMERIC))
+    })
 }
 
 impl From<Body> for FoundBody {
     fn from(body: Body) -> Self {
-        Self { text: body.text, updated_at: body.updated_at }
+        Self {
+            text: body.text,
+            updated_at: body.updated_at,
+        }
     }
 }
 
@@ -195,13 +258,18 @@ mod tests {
     use super::*;
 
     fn ids(names: &[&str]) -> Vec<ContentId> {
-        names.iter().map(|name| ContentId::parse(name).unwrap()).collect()
+        names
+            .iter()
+            .map(|name| ContentId::parse(name).unwrap())
+            .collect()
     }
 
     #[test]
     fn a_batch_takes_what_fits_one_request() {
         let long = "x".repeat(50);
-        let many: Vec<ContentId> = (0..300).map(|n| ContentId::parse(&format!("{long}{n}")).unwrap()).collect();
+        let many: Vec<ContentId> = (0..300)
+            .map(|n| ContentId::parse(&format!("{long}{n}")).unwrap())
+            .collect();
         let (batch, taken) = Batch::take(&many, 100);
         assert_eq!((batch.ids.len(), taken), (100, 100));
         let (_, taken) = Batch::take(&ids(&["a", "b,c", "d"]), 100);
@@ -210,16 +278,30 @@ mod tests {
         assert_eq!(taken, 1, "and goes alone");
         let (_, taken) = Batch::take(&many, 7);
         assert_eq!(taken, 7);
-        let huge: Vec<ContentId> = (0..100).map(|n| ContentId::parse(&format!("{}{n:03}", "y".repeat(200))).unwrap()).collect();
+        let huge: Vec<ContentId> = (0..100)
+            .map(|n| ContentId::parse(&format!("{}{n:03}", "y".repeat(200))).unwrap())
+            .collect();
         assert!(Batch::take(&huge, 100).1 < 40);
     }
 
     #[test]
     fn bodies_are_joined_by_id_never_by_position() {
-        let body = |id: &str| Body { id: Some(id.to_owned()), updated_at: None, text: format!("{{\"id\":\"{id}\"}}") };
+        let body = |id: &str| Body {
+            id: Some(id.to_owned()),
+            updated_at: None,
+            text: format!("{{\"id\":\"{id}\"}}"),
+        };
         let mut answer = BatchAnswer::default();
-        sort_in(&ids(&["a", "b", "c"]), vec![body("c"), body("stranger"), body("a")], &mut answer);
-        let found: Vec<_> = answer.found.iter().map(|(id, body)| (id.as_str(), body.text.as_str())).collect();
+        sort_in(
+            &ids(&["a", "b", "c"]),
+            vec![body("c"), body("stranger"), body("a")],
+            &mut answer,
+        );
+        let found: Vec<_> = answer
+            .found
+            .iter()
+            .map(|(id, body)| (id.as_str(), body.text.as_str()))
+            .collect();
         assert_eq!(found, [("a", r#"{"id":"a"}"#), ("c", r#"{"id":"c"}"#)]);
         assert_eq!(answer.left_out, ids(&["b"]));
     }

@@ -167,7 +167,10 @@ impl Budget {
                             *remaining = remaining.saturating_sub(1);
                         }
                         Chain::Spaced { is_waiting } if lane == Lane::Chain => *is_waiting = false,
-                        Chain::Closed | Chain::Opening | Chain::Short { .. } | Chain::Spaced { .. } => {}
+                        Chain::Closed
+                        | Chain::Opening
+                        | Chain::Short { .. }
+                        | Chain::Spaced { .. } => {}
                     }
                 }
                 decision
@@ -176,7 +179,10 @@ impl Budget {
                 Decision::Now => {
                     self.changed.notify_waiters();
                     let granted = self.lock().grants.back().copied().unwrap_or(asked);
-                    return Permit { budget: self, granted };
+                    return Permit {
+                        budget: self,
+                        granted,
+                    };
                 }
                 Decision::At(at) => tokio::select! {
                     () = tokio::time::sleep_until(at) => {}
@@ -188,7 +194,11 @@ impl Budget {
     }
 
     fn prune(&self, state: &mut State, now: Instant) {
-        while state.grants.front().is_some_and(|at| *at + self.window <= now) {
+        while state
+            .grants
+            .front()
+            .is_some_and(|at| *at + self.window <= now)
+        {
             state.grants.pop_front();
         }
     }
@@ -228,7 +238,11 @@ impl Budget {
         if lane == Lane::Other {
             at = at.max(state.others_paused_until.unwrap_or(at));
         }
-        if at <= now { Decision::Now } else { Decision::At(at) }
+        if at <= now {
+            Decision::Now
+        } else {
+            Decision::At(at)
+        }
     }
 }
 
@@ -254,7 +268,10 @@ fn chain_can_open(
 ) -> bool {
     let mut step = at;
     (0..limit).all(|taken| {
-        let before = grants.iter().filter(|grant| **grant + window > step).count();
+        let before = grants
+            .iter()
+            .filter(|grant| **grant + window > step)
+            .count();
         step += spacing;
         before + taken < limit
     })

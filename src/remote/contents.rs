@@ -104,7 +104,17 @@ impl<'a> Walk<'a> {
             detail: None,
             error: None,
         };
-        Self { api, tally, endpoint, kind, out, timeout, limit: PAGE_SIZE, end, notes: Vec::new() }
+        Self {
+            api,
+            tally,
+            endpoint,
+            kind,
+            out,
+            timeout,
+            limit: PAGE_SIZE,
+            end,
+            notes: Vec::new(),
+        }
     }
 
     /// Walks until proven, given up or refused.
@@ -148,7 +158,8 @@ impl<'a> Walk<'a> {
         self.end.duplicates = 0;
         let first = match self.page(0).await {
             Err(Broken::Never(err))
-                if self.kind == Some(EndpointKind::Object) && err.refusal() == Some(Refusal::NotFound) =>
+                if self.kind == Some(EndpointKind::Object)
+                    && err.refusal() == Some(Refusal::NotFound) =>
             {
                 // An object-type API whose content was never saved.
                 self.end.total_count = Some(0);
@@ -158,11 +169,16 @@ impl<'a> Walk<'a> {
         };
         let (contents, total) = match first {
             wire::ContentsAnswer::Object(object) => return self.object(object).await,
-            wire::ContentsAnswer::Page { contents, total_count } => (contents, total_count),
+            wire::ContentsAnswer::Page {
+                contents,
+                total_count,
+            } => (contents, total_count),
         };
         self.end.kind = Some(EndpointKind::List);
         self.end.total_count = Some(total);
-        self.tally.pages_expected.add(total.div_ceil(PAGE_SIZE - 1).max(1));
+        self.tally
+            .pages_expected
+            .add(total.div_ceil(PAGE_SIZE - 1).max(1));
         let first_ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
         let mut last = self.take(contents, None).await?;
         let mut position = first_ids.len() as u64;
@@ -170,16 +186,22 @@ impl<'a> Walk<'a> {
         while position < total {
             is_single = false;
             let Some(seam) = last else {
-                return Err(again(format!("the list ended at {position} of {total} contents")));
+                return Err(again(format!(
+                    "the list ended at {position} of {total} contents"
+                )));
             };
             let (contents, now_total) = self.list_page(position - 1).await?;
             same_total(total, now_total)?;
             if contents.first().map(|content| &content.id) != Some(&seam) {
-                return Err(again(format!("the list moved around position {position} of {total}")));
+                return Err(again(format!(
+                    "the list moved around position {position} of {total}"
+                )));
             }
             let read = contents.len() as u64;
             if read < 2 {
-                return Err(again(format!("the list ended at {position} of {total} contents")));
+                return Err(again(format!(
+                    "the list ended at {position} of {total} contents"
+                )));
             }
             last = self.take(contents, Some(&seam)).await?;
             position += read - 1;
@@ -187,17 +209,24 @@ impl<'a> Walk<'a> {
         if !is_single {
             let (contents, now_total) = self.list_page(0).await?;
             same_total(total, now_total)?;
-            let is_same = contents.iter().map(|content| &content.id).eq(first_ids.iter());
+            let is_same = contents
+                .iter()
+                .map(|content| &content.id)
+                .eq(first_ids.iter());
             self.hand_over(contents).await?;
             if !is_same {
-                return Err(again("the top of the list moved while the rest was read".to_owned()));
+                return Err(again(
+                    "the top of the list moved while the rest was read".to_owned(),
+                ));
             }
         }
         let unique = self.end.seen.len();
         if unique == total && position == total {
             Ok(())
         } else {
-            Err(again(format!("{unique} distinct contents at {position} positions where {total} were announced")))
+            Err(again(format!(
+                "{unique} distinct contents at {position} positions where {total} were announced"
+            )))
         }
     }
 
@@ -229,13 +258,21 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         // The reader is gone only when the run is ending, and the run knows why.
-        self.out.send(ContentsPage { contents }).await.map_err(|_gone| again("the run ended".to_owned()))
+        self.out
+            .send(ContentsPage { contents })
+            .await
+            .map_err(|_gone| again("the run ended".to_owned()))
     }
 
     async fn list_page(&mut self, offset: u64) -> Result<(Vec<ListedContent>, u64), Broken> {
         match self.page(offset).await? {
-            wire::ContentsAnswer::Page { contents, total_count } => Ok((contents, total_count)),
-            wire::ContentsAnswer::Object(_) => Err(again("the API turned from a list into an object".to_owned())),
+            wire::ContentsAnswer::Page {
+                contents,
+                total_count,
+            } => Ok((contents, total_count)),
+            wire::ContentsAnswer::Object(_) => Err(again(
+                "the API turned from a list into an object".to_owned(),
+            )),
         }
     }
 
@@ -243,11 +280,18 @@ impl<'a> Walk<'a> {
         loop {
             let endpoint = self.endpoint;
             let ask = Ask {
-                target: format!("api/v1/contents/{endpoint}?limit={}&offset={offset}", self.limit),
+                target: format!(
+                    "api/v1/contents/{endpoint}?limit={}&offset={offset}",
+                    self.limit
+                ),
                 what: format!("the contents of `{endpoint}` at offset {offset}"),
                 timeout: self.timeout,
             };
-            match self.api.get_read(&ask, |body| wire::contents_list(body, endpoint.as_str())).await {
+            match self
+                .api
+                .get_read(&ask, |body| wire::contents_list(body, endpoint.as_str()))
+                .await
+            {
                 Ok(answer) => {
                     self.end.pages += 1;
                     self.tally.pages.add(1);
@@ -271,7 +315,9 @@ fn same_total(before: u64, now: u64) -> Result<(), Broken> {
     if before == now {
         Ok(())
     } else {
-        Err(again(format!("the announced total moved from {before} to {now} mid-walk")))
+        Err(again(format!(
+            "the announced total moved from {before} to {now} mid-walk"
+        )))
     }
 }
 
@@ -283,11 +329,17 @@ pub(super) async fn lookup(
     timeout: Duration,
 ) -> Result<Lookup, RemoteError> {
     let ask = Ask {
-        target: format!("api/v1/contents/{endpoint}/{}", utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)),
+        target: format!(
+            "api/v1/contents/{endpoint}/{}",
+            utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+        ),
         what: format!("content `{id}` of `{endpoint}`"),
         timeout,
     };
-    match api.get_read(&ask, |body| wire::content_detail(body, id.as_str())).await {
+    match api
+        .get_read(&ask, |body| wire::content_detail(body, id.as_str()))
+        .await
+    {
         Ok(content) => Ok(Lookup::Found(Box::new(content))),
         Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Lookup::Absent),
         Err(err) => Err(err),

@@ -145,15 +145,19 @@ impl RemoteError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreachable { .. } => Remedy::Retry { after: None },
-            Self::Busy { retry_after, .. } => Remedy::Retry { after: *retry_after },
-            Self::Lost { .. } | Self::TimedOut { .. } | Self::Broken { .. } | Self::Unreadable { .. } => {
-                Remedy::RetryIfIdempotent
-            }
+            Self::Busy { retry_after, .. } => Remedy::Retry {
+                after: *retry_after,
+            },
+            Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::Unreadable { .. } => Remedy::RetryIfIdempotent,
             Self::Setup(_) | Self::Redirected { .. } => Remedy::AskOperator,
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::Forbidden | Refusal::EndpointForbidden | Refusal::Ip | Refusal::Stopped => {
-                    Remedy::AskOperator
-                }
+                Refusal::Forbidden
+                | Refusal::EndpointForbidden
+                | Refusal::Ip
+                | Refusal::Stopped => Remedy::AskOperator,
                 Refusal::NotFound | Refusal::TooLarge | Refusal::Other => Remedy::SkipItem,
             },
             Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => Remedy::SkipItem,
@@ -191,23 +195,35 @@ impl RemoteError {
             Self::Unreachable { .. } => {
                 "check the service id, the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)"
             }
-            Self::Refused { refusal: Refusal::Forbidden, .. } => {
+            Self::Refused {
+                refusal: Refusal::Forbidden,
+                ..
+            } => {
                 "check that the key belongs to this service, and that it has the rights the README lists \
                  under \"API key\" (admin screen: API key > Management API tab)"
             }
-            Self::Refused { refusal: Refusal::EndpointForbidden, .. } => {
+            Self::Refused {
+                refusal: Refusal::EndpointForbidden,
+                ..
+            } => {
                 "give the key the GET right for this API (admin screen: API key > default or per-API permissions)"
             }
-            Self::Refused { refusal: Refusal::Ip, .. } => {
-                "the service restricts IP addresses: add this machine's address to its list"
-            }
-            Self::Refused { refusal: Refusal::Stopped, .. } => {
+            Self::Refused {
+                refusal: Refusal::Ip,
+                ..
+            } => "the service restricts IP addresses: add this machine's address to its list",
+            Self::Refused {
+                refusal: Refusal::Stopped,
+                ..
+            } => {
                 "the plan's transfer quota stopped the service: upgrade the plan or wait for the next month"
             }
             Self::HostNotAllowed { .. } => {
                 "if the service uses a custom domain or its own bucket, add that host to assets.hosts"
             }
-            Self::Redirected { .. } => "check service.management_url and service.content_url, and any proxy",
+            Self::Redirected { .. } => {
+                "check service.management_url and service.content_url, and any proxy"
+            }
             Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::Unreadable { .. }

@@ -9,7 +9,9 @@ pub(crate) const MAX_BODY: usize = 32 * 1024 * 1024;
 pub(crate) fn decode(compressed: &[u8]) -> Result<Vec<u8>, String> {
     let mut body = Vec::with_capacity(compressed.len().saturating_mul(4).min(MAX_BODY));
     let mut decoder = flate2::read::MultiGzDecoder::new(compressed).take(MAX_BODY as u64 + 1);
-    decoder.read_to_end(&mut body).map_err(|err| format!("its gzip body is damaged: {err}"))?;
+    decoder
+        .read_to_end(&mut body)
+        .map_err(|err| format!("its gzip body is damaged: {err}"))?;
     if body.len() > MAX_BODY {
         return Err("its gzip body unfolds beyond 32 MiB".to_owned());
     }
@@ -33,6 +35,10 @@ mod tests {
         let mut cut = gzip(&[7; 5000]);
         cut.truncate(cut.len() - 9);
         assert!(decode(&cut).unwrap_err().contains("damaged"));
-        assert!(decode(&gzip(&vec![0; MAX_BODY + 1])).unwrap_err().contains("beyond"));
+        assert!(
+            decode(&gzip(&vec![0; MAX_BODY + 1]))
+                .unwrap_err()
+                .contains("beyond")
+        );
     }
 }

@@ -13,7 +13,7 @@
 
 use super::api::{Api, Ask};
 use super::budget::{Lane, Permit};
-use super::error::{RemoteError, Remedy};
+use super::error::{Remedy, RemoteError};
 use super::gate::LineGate;
 use super::idset::IdSet;
 use super::{retry, wire};
@@ -135,7 +135,15 @@ impl<'a> Walk<'a> {
             detail: None,
             error: None,
         };
-        Self { api, gate, tally, out, first_timeout, end, notes: Vec::new() }
+        Self {
+            api,
+            gate,
+            tally,
+            out,
+            first_timeout,
+            end,
+            notes: Vec::new(),
+        }
     }
 
     /// Walks until proven, given up or refused. Cancel-safe in the sense that dropping it loses
@@ -166,7 +174,9 @@ impl<'a> Walk<'a> {
                     self.tally.restarts.add(1);
                     let restart = self.end.restarts;
                     warn!(
-                        api = "management", walk = "media", restart,
+                        api = "management",
+                        walk = "media",
+                        restart,
                         "the media walk begins again ({restart} of {RESTARTS}): {why}"
                     );
                     self.note(why);
@@ -188,7 +198,10 @@ impl<'a> Walk<'a> {
     async fn attempt(&mut self) -> Result<(), Broken> {
         self.end.seen.clear();
         self.end.duplicates = 0;
-        let mut cursor = Cursor { is_total_steady: true, ..Cursor::default() };
+        let mut cursor = Cursor {
+            is_total_steady: true,
+            ..Cursor::default()
+        };
         loop {
             let Some(answer) = self.next_page(&mut cursor).await? else {
                 // An unfiltered first page may say "no media" with 404 (microcms-facts 8.6).
@@ -206,10 +219,15 @@ impl<'a> Walk<'a> {
                 self.end.total_count = Some(total);
                 let left = cursor.pages_left();
                 self.tally.pages_expected.add(left + 1);
-                self.api.budget.chain_needs(usize::try_from(left).unwrap_or(usize::MAX));
+                self.api
+                    .budget
+                    .chain_needs(usize::try_from(left).unwrap_or(usize::MAX));
             } else if answer.total_count != total && cursor.is_total_steady {
                 cursor.is_total_steady = false;
-                self.note(format!("the announced total moved from {total} to {} mid-walk", answer.total_count));
+                self.note(format!(
+                    "the announced total moved from {total} to {} mid-walk",
+                    answer.total_count
+                ));
             }
             if answer.token.is_some() {
                 cursor.newest_token = answer.token;
@@ -220,7 +238,15 @@ impl<'a> Walk<'a> {
                     self.end.duplicates += 1;
                 }
             }
-            if !is_empty && self.out.send(MediaPage { media: answer.media }).await.is_err() {
+            if !is_empty
+                && self
+                    .out
+                    .send(MediaPage {
+                        media: answer.media,
+                    })
+                    .await
+                    .is_err()
+            {
                 // The reader is gone: the run is ending, and it knows why.
                 return Err(Broken::Again("the run ended".to_owned()));
             }
@@ -239,28 +265,46 @@ impl<'a> Walk<'a> {
             return if cursor.is_total_steady {
                 Some(Ok(()))
             } else {
-                again(format!("all {total} media were seen, but the total moved meanwhile"))
+                again(format!(
+                    "all {total} media were seen, but the total moved meanwhile"
+                ))
             };
         }
-        let lost = if cursor.has_lost_page { " after a lost page" } else { "" };
+        let lost = if cursor.has_lost_page {
+            " after a lost page"
+        } else {
+            ""
+        };
         if unique > total {
-            return again(format!("{unique} distinct media where {total} were announced"));
+            return again(format!(
+                "{unique} distinct media where {total} were announced"
+            ));
         }
         if is_empty {
-            return again(format!("the listing ended at {unique} of {total} media{lost}"));
+            return again(format!(
+                "the listing ended at {unique} of {total} media{lost}"
+            ));
         }
         // One page may be short of the expected number without harm; a chain that never ends is not.
         if cursor.pages >= cursor.pages_needed() + 2 {
-            return again(format!("{} pages brought only {unique} of {total} media{lost}", cursor.pages));
+            return again(format!(
+                "{} pages brought only {unique} of {total} media{lost}",
+                cursor.pages
+            ));
         }
         if cursor.token().is_none() {
-            return again(format!("no token to go on with at {unique} of {total} media"));
+            return again(format!(
+                "no token to go on with at {unique} of {total} media"
+            ));
         }
         None
     }
 
     /// Asks for the next page. `None`: the service says that there is no medium at all.
-    async fn next_page(&mut self, cursor: &mut Cursor) -> Result<Option<wire::MediaAnswer>, Broken> {
+    async fn next_page(
+        &mut self,
+        cursor: &mut Cursor,
+    ) -> Result<Option<wire::MediaAnswer>, Broken> {
         let mut failures = 0;
         loop {
             let ask = self.ask(cursor);
@@ -299,7 +343,10 @@ impl<'a> Walk<'a> {
             },
             Some(token) => Ask {
                 // `limit` beside a token is not allowed: the chain inherits it (microcms-facts 1.3).
-                target: format!("api/v2/media?token={}", utf8_percent_encode(token, NON_ALPHANUMERIC)),
+                target: format!(
+                    "api/v2/media?token={}",
+                    utf8_percent_encode(token, NON_ALPHANUMERIC)
+                ),
                 what: format!("page {} of media", cursor.pages + 1),
                 timeout: PAGE_TIMEOUT,
             },
@@ -309,25 +356,38 @@ impl<'a> Walk<'a> {
     /// Notes how old the token is that is about to be used. A late one is used all the same: the
     /// service may honour it for a while (microcms-facts 1.3), and a `400` costs one request.
     fn watch_age(&mut self, cursor: &Cursor) {
-        let Some(age) = cursor.token_since.map(|since| since.elapsed()) else { return };
+        let Some(age) = cursor.token_since.map(|since| since.elapsed()) else {
+            return;
+        };
         self.end.max_token_age = self.end.max_token_age.max(Some(age));
         if age + TRAVEL > TOKEN_LIFE {
             let token_age_ms = age.as_millis();
             warn!(
-                api = "management", walk = "media", token_age_ms,
+                api = "management",
+                walk = "media",
+                token_age_ms,
                 "the page token is {token_age_ms} ms old and lives 15 s: the next page may come too late"
             );
         }
     }
 
     /// Asks, and makes downloads hold while the answer is late.
-    async fn ask_in_time(&self, ask: &Ask, permit: Permit<'_>) -> Result<bytes::Bytes, RemoteError> {
+    async fn ask_in_time(
+        &self,
+        ask: &Ask,
+        permit: Permit<'_>,
+    ) -> Result<bytes::Bytes, RemoteError> {
         let answer = self.api.once_permitted(ask, permit);
         tokio::pin!(answer);
         let result = match tokio::time::timeout(LATE, &mut answer).await {
             Ok(result) => result,
             Err(_late) => {
-                debug!(api = "management", walk = "media", "{} is late: downloads hold", ask.what);
+                debug!(
+                    api = "management",
+                    walk = "media",
+                    "{} is late: downloads hold",
+                    ask.what
+                );
                 self.gate.close();
                 answer.await
             }
@@ -337,7 +397,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Decides what a failed page means for the attempt, and waits before the next try.
-    async fn weigh(&mut self, err: RemoteError, failures: u32, cursor: &mut Cursor) -> Result<(), Broken> {
+    async fn weigh(
+        &mut self,
+        err: RemoteError,
+        failures: u32,
+        cursor: &mut Cursor,
+    ) -> Result<(), Broken> {
         let has_token = cursor.token().is_some();
         let text = err.chain();
         let wait = match err.remedy() {
@@ -345,7 +410,9 @@ impl<'a> Walk<'a> {
             // The budget holds everyone back after a 429: what is waited here only decides whether
             // the token can live that long.
             Remedy::Retry { after: Some(after) } => after,
-            Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => Duration::ZERO,
+            Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
+                Duration::ZERO
+            }
             Remedy::Retry { after: None } => retry::backoff(failures, fastrand::f64()),
             Remedy::RetryIfIdempotent => {
                 if has_token {
@@ -354,15 +421,32 @@ impl<'a> Walk<'a> {
                 retry::backoff(failures, fastrand::f64())
             }
         };
-        let limit = if has_token { TRIES_PER_PAGE } else { retry::ATTEMPTS };
+        let limit = if has_token {
+            TRIES_PER_PAGE
+        } else {
+            retry::ATTEMPTS
+        };
         if failures >= limit {
-            return if has_token { Err(Broken::Again(text)) } else { Err(Broken::Never(err)) };
+            return if has_token {
+                Err(Broken::Again(text))
+            } else {
+                Err(Broken::Never(err))
+            };
         }
-        let age = cursor.token_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let age = cursor
+            .token_since
+            .map_or(Duration::ZERO, |since| since.elapsed());
         if has_token && age + wait + TRAVEL > TOKEN_LIFE {
-            return Err(Broken::Again(format!("{text}; the page token cannot outlive another try")));
+            return Err(Broken::Again(format!(
+                "{text}; the page token cannot outlive another try"
+            )));
         }
-        info!(api = "management", walk = "media", attempt = failures + 1, "{text}; asking again");
+        info!(
+            api = "management",
+            walk = "media",
+            attempt = failures + 1,
+            "{text}; asking again"
+        );
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -378,12 +462,17 @@ impl<'a> Walk<'a> {
         cursor.has_lost_page = true;
         let may_restart = self.end.restarts < RESTARTS;
         if is_likely_taken && may_restart && cursor.pages < cursor.pages_left() {
-            return Err(Broken::Again(format!("page {page} was probably taken by a lost answer")));
+            return Err(Broken::Again(format!(
+                "page {page} was probably taken by a lost answer"
+            )));
         }
         Ok(())
     }
 }
 
 fn read(body: &[u8], ask: &Ask) -> Result<wire::MediaAnswer, RemoteError> {
-    wire::media_list(body).map_err(|why| RemoteError::Unreadable { what: ask.what.clone(), why })
+    wire::media_list(body).map_err(|why| RemoteError::Unreadable {
+        what: ask.what.clone(),
+        why,
+    })
 }

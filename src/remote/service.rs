@@ -72,7 +72,14 @@ impl Remote {
         let asset_client = client().http1_only().build().map_err(RemoteError::Setup)?;
         let (meter, gate) = (Meter::default(), LineGate::default());
         let api = |which, base: &Url, budget| {
-            Api::new(which, base.clone(), options.key.clone(), api_client.clone(), budget, meter.clone())
+            Api::new(
+                which,
+                base.clone(),
+                options.key.clone(),
+                api_client.clone(),
+                budget,
+                meter.clone(),
+            )
         };
         Ok(Self {
             management: api(
@@ -104,7 +111,9 @@ impl Remote {
 
     /// Walks all media; pages go into `out` as they come.
     pub async fn walk_media(&self, tally: &Tally, out: mpsc::Sender<MediaPage>) -> MediaWalkEnd {
-        media::Walk::new(&self.management, &self.gate, tally, out, SLOWEST_ANSWER).run().await
+        media::Walk::new(&self.management, &self.gate, tally, out, SLOWEST_ANSWER)
+            .run()
+            .await
     }
 
     /// Walks all contents of one API; pages go into `out` as they come.
@@ -115,7 +124,9 @@ impl Remote {
         tally: &Tally,
         out: mpsc::Sender<ContentsPage>,
     ) -> ContentsWalkEnd {
-        contents::Walk::new(&self.management, tally, endpoint, kind, out, SLOWEST_ANSWER).run().await
+        contents::Walk::new(&self.management, tally, endpoint, kind, out, SLOWEST_ANSWER)
+            .run()
+            .await
     }
 
     /// Lists the APIs of the service.
@@ -138,7 +149,11 @@ impl Remote {
     ///
     /// # Errors
     /// After retries; an error is no evidence of absence.
-    pub async fn look_up(&self, endpoint: &Endpoint, id: &ContentId) -> Result<Lookup, RemoteError> {
+    pub async fn look_up(
+        &self,
+        endpoint: &Endpoint,
+        id: &ContentId,
+    ) -> Result<Lookup, RemoteError> {
         contents::lookup(&self.management, endpoint, id, SLOWEST_ANSWER).await
     }
 
@@ -146,7 +161,11 @@ impl Remote {
     ///
     /// # Errors
     /// What concerns the whole endpoint or API, after retries.
-    pub async fn published_bodies(&self, endpoint: &Endpoint, batch: &Batch) -> Result<BatchAnswer, RemoteError> {
+    pub async fn published_bodies(
+        &self,
+        endpoint: &Endpoint,
+        batch: &Batch,
+    ) -> Result<BatchAnswer, RemoteError> {
         bodies::published(&self.content, endpoint, batch, SLOWEST_ANSWER).await
     }
 
@@ -184,6 +203,9 @@ impl Remote {
 
     /// Returns the time spent waiting for the budgets: Management API, Content API.
     pub fn waited(&self) -> (Duration, Duration) {
-        (self.management.budget.waited(), self.content.budget.waited())
+        (
+            self.management.budget.waited(),
+            self.content.budget.waited(),
+        )
     }
 }

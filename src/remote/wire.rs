@@ -67,13 +67,22 @@ pub(crate) struct MediaAnswer {
 /// Reads one answer of the media listing; `Err` says what is wrong with it.
 pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
     let list: MediaList<'_> = parse(body)?;
-    let media = list.media.iter().map(|raw| read_medium(raw.get())).collect::<Result<_, _>>()?;
-    Ok(MediaAnswer { media, total_count: list.total_count, token: list.token.filter(|token| !token.is_empty()) })
+    let media = list
+        .media
+        .iter()
+        .map(|raw| read_medium(raw.get()))
+        .collect::<Result<_, _>>()?;
+    Ok(MediaAnswer {
+        media,
+        total_count: list.total_count,
+        token: list.token.filter(|token| !token.is_empty()),
+    })
 }
 
 /// Reads one medium from its JSON text, as listed or as recorded.
 pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
-    let item: MediumItem = serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
+    let item: MediumItem =
+        serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
     // Without a URL the row is still worth keeping; its file then fails by name.
     let url = item.url.unwrap_or_default();
     Ok(ListedMedium {
@@ -114,11 +123,18 @@ enum OneOrMany {
 /// Reads one content's metadata from its JSON text, as listed or as recorded. `name` stands in for
 /// the id of an object-type content that has none.
 pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, String> {
-    let item: ContentItem = serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
-    let id = item.id.as_deref().or(name).ok_or("a content in it has no `id`")?;
+    let item: ContentItem =
+        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    let id = item
+        .id
+        .as_deref()
+        .or(name)
+        .ok_or("a content in it has no `id`")?;
     let status = match &item.status {
         Some(OneOrMany::One(status)) => Status::parse(status),
-        Some(OneOrMany::Many(statuses)) => Status::parse(statuses.first().map_or("", String::as_str)),
+        Some(OneOrMany::Many(statuses)) => {
+            Status::parse(statuses.first().map_or("", String::as_str))
+        }
         None => Status::Other(String::new()),
     };
     Ok(ListedContent {
@@ -136,7 +152,10 @@ pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, Str
 #[derive(Debug)]
 pub(crate) enum ContentsAnswer {
     /// A page of a list.
-    Page { contents: Vec<ListedContent>, total_count: u64 },
+    Page {
+        contents: Vec<ListedContent>,
+        total_count: u64,
+    },
     /// The single content of an object-type API: no `contents` array (microcms-facts 1.5).
     Object(ListedContent),
 }
@@ -155,8 +174,14 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
     let envelope: ContentsEnvelope<'_> = parse(body)?;
     match (envelope.contents, envelope.total_count) {
         (Some(items), Some(total_count)) => {
-            let contents = items.iter().map(|raw| read_content(raw.get(), None)).collect::<Result<_, _>>()?;
-            Ok(ContentsAnswer::Page { contents, total_count })
+            let contents = items
+                .iter()
+                .map(|raw| read_content(raw.get(), None))
+                .collect::<Result<_, _>>()?;
+            Ok(ContentsAnswer::Page {
+                contents,
+                total_count,
+            })
         }
         (Some(_), None) => Err("it has no `totalCount`".to_owned()),
         (None, _) => {
@@ -201,8 +226,13 @@ pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, S
                 OneOrMany::One(kind) => kind.as_str(),
                 OneOrMany::Many(kinds) => kinds.first().map_or("", String::as_str),
             };
-            let kind = EndpointKind::parse(&kind.to_ascii_lowercase())
-                .ok_or_else(|| format!("API `{}` is of an unknown type `{}`", item.endpoint, kind.escape_debug()))?;
+            let kind = EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| {
+                format!(
+                    "API `{}` is of an unknown type `{}`",
+                    item.endpoint,
+                    kind.escape_debug()
+                )
+            })?;
             let name = item.name.unwrap_or_else(|| item.endpoint.clone());
             Ok((item.endpoint, name, kind))
         })
@@ -241,7 +271,10 @@ pub(crate) struct Body {
 /// Reads a page of bodies.
 pub(crate) fn body_list(body: &[u8]) -> Result<Vec<Body>, String> {
     let list: BodyList<'_> = parse(body)?;
-    list.contents.iter().map(|raw| read_body(raw.get())).collect()
+    list.contents
+        .iter()
+        .map(|raw| read_body(raw.get()))
+        .collect()
 }
 
 /// Reads a single body.
@@ -251,8 +284,13 @@ pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
 }
 
 fn read_body(text: &str) -> Result<Body, String> {
-    let head: BodyHead = serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
-    Ok(Body { id: head.id, updated_at: head.updated_at, text: text.trim().to_owned() })
+    let head: BodyHead =
+        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    Ok(Body {
+        id: head.id,
+        updated_at: head.updated_at,
+        text: text.trim().to_owned(),
+    })
 }
 
 #[derive(Deserialize)]
@@ -263,7 +301,12 @@ struct Message {
 /// Returns the service's own words from an error body, fit for a terminal.
 pub(crate) fn message(body: &[u8]) -> Option<String> {
     let message: Message = serde_json::from_slice(body).ok()?;
-    let shown: String = message.message.chars().filter(|c| !c.is_control()).take(200).collect();
+    let shown: String = message
+        .message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
     (!shown.is_empty()).then_some(shown)
 }
 
@@ -323,15 +366,26 @@ mod tests {
         let answer = media_list(body.as_bytes()).unwrap();
         assert_eq!((answer.total_count, answer.token), (1, None));
         let medium = &answer.media[0];
-        assert_eq!((medium.width, medium.height, &medium.updated_at), (None, None, &None));
-        assert_eq!((medium.file_name.as_str(), medium.metadata.as_str()), ("猫.png", item));
+        assert_eq!(
+            (medium.width, medium.height, &medium.updated_at),
+            (None, None, &None)
+        );
+        assert_eq!(
+            (medium.file_name.as_str(), medium.metadata.as_str()),
+            ("猫.png", item)
+        );
     }
 
     #[test]
     fn an_object_type_listing_is_one_content_named_by_its_endpoint() {
         let body = br#"{"status":["PUBLISH"],"updatedAt":"2026-01-01T00:00:00Z","draftKey":null}"#;
-        let ContentsAnswer::Object(object) = contents_list(body, "settings").unwrap() else { panic!("a page") };
-        assert_eq!((object.id.as_str(), object.status), ("settings", Status::Publish));
+        let ContentsAnswer::Object(object) = contents_list(body, "settings").unwrap() else {
+            panic!("a page")
+        };
+        assert_eq!(
+            (object.id.as_str(), object.status),
+            ("settings", Status::Publish)
+        );
         assert!(contents_list(br#"{"message":"hm"}"#, "settings").is_err());
         assert!(contents_list(br#"{"contents":[]}"#, "blog").is_err());
     }
@@ -339,8 +393,14 @@ mod tests {
     #[test]
     fn statuses_may_be_new_or_missing() {
         let read = |text: &str| read_content(text, None).unwrap().status;
-        assert_eq!(read(r#"{"id":"a","status":["PUBLISH_AND_DRAFT"]}"#), Status::PublishAndDraft);
-        assert_eq!(read(r#"{"id":"a","status":["NEU"]}"#), Status::Other("NEU".to_owned()));
+        assert_eq!(
+            read(r#"{"id":"a","status":["PUBLISH_AND_DRAFT"]}"#),
+            Status::PublishAndDraft
+        );
+        assert_eq!(
+            read(r#"{"id":"a","status":["NEU"]}"#),
+            Status::Other("NEU".to_owned())
+        );
         assert_eq!(read(r#"{"id":"a"}"#), Status::Other(String::new()));
     }
 
@@ -348,8 +408,14 @@ mod tests {
     fn both_generations_of_the_api_list_are_read() {
         let body = r#"{"apis":[{"name":"ブログ","endpoint":"blog","type":"list"},{"apiName":"設定","apiEndpoint":"settings","apiType":["OBJECT"]}]}"#;
         let apis = apis(body.as_bytes()).unwrap();
-        assert_eq!(apis[0], ("blog".into(), "ブログ".into(), EndpointKind::List));
-        assert_eq!(apis[1], ("settings".into(), "設定".into(), EndpointKind::Object));
+        assert_eq!(
+            apis[0],
+            ("blog".into(), "ブログ".into(), EndpointKind::List)
+        );
+        assert_eq!(
+            apis[1],
+            ("settings".into(), "設定".into(), EndpointKind::Object)
+        );
     }
 
     #[test]
@@ -357,11 +423,19 @@ mod tests {
         let said = |body: &[u8]| media_list(body).unwrap_err();
         assert_eq!(said(b""), "it is empty");
         assert_eq!(said(b"  <!doctype html>"), "it is an HTML page");
-        assert_eq!(said(br#"{"media":[{"id":"#), "its JSON ends early, after 16 bytes");
-        assert!(said(br#"{"medium":[]}"#).starts_with("it is not the expected JSON: missing field"));
+        assert_eq!(
+            said(br#"{"media":[{"id":"#),
+            "its JSON ends early, after 16 bytes"
+        );
+        assert!(
+            said(br#"{"medium":[]}"#).starts_with("it is not the expected JSON: missing field")
+        );
         let deep = format!(r#"{{"media":[{}"#, "[".repeat(200));
         assert!(said(deep.as_bytes()).contains("deeper"));
-        assert_eq!(message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(), "GET is forbidden.");
+        assert_eq!(
+            message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),
+            "GET is forbidden."
+        );
     }
 
     #[test]
