@@ -6,4 +6,5 @@
 //! - [`remote`]: microCMS over HTTP
 
 pub mod model;
+pub mod plan;
 pub mod remote;

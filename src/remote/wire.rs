@@ -44,7 +44,7 @@ struct MediaList<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MediumItem {
+struct MediumItem<'a> {
     id: String,
     #[serde(default, deserialize_with = "lenient")]
     url: Option<String>,
@@ -54,6 +54,10 @@ struct MediumItem {
     height: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     updated_at: Option<String>,
+    #[serde(borrow, default)]
+    alt: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tags: Option<&'a RawValue>,
 }
 
 /// One answer of the media listing.
@@ -81,7 +85,7 @@ pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
 
 /// Reads one medium from its JSON text, as listed or as recorded.
 pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
-    let item: MediumItem =
+    let item: MediumItem<'_> =
         serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
     // Without a URL the row is still worth keeping; its file then fails by name.
     let url = item.url.unwrap_or_default();
@@ -92,6 +96,9 @@ pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
         width: item.width,
         height: item.height,
         updated_at: item.updated_at,
+        description: [item.alt, item.tags]
+            .map(|raw| raw.map_or("", RawValue::get))
+            .join("\n"),
         metadata: text.to_owned(),
     })
 }
