@@ -1,0 +1,264 @@
+//! The assets part: what is on disk is looked at, what is owed is fetched, beside the walks.
+
+use super::RunError;
+use super::download::{Done, Download};
+use super::run::Run;
+use crate::mirror::Mirror;
+use crate::model::report::FailedAsset;
+use crate::model::{
+    AssetOutcome, AssetStep, MediaId, MediumStep, OnDisk, OwedAsset, ProblemKind, RelPath, Why,
+};
+use crate::remote::IdSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+/// Rows looked at together.
+const ROWS: usize = 256;
+/// Outcomes written in one transaction.
+const OUTCOMES: usize = 64;
+
+/// Paths that downloads under way are about to take, so that two media never write one file.
+pub(super) type Claims = Arc<Mutex<HashSet<String>>>;
+
+/// Looks at the saved files and fetches what is owed, until the listings are over and nothing is
+/// left to ask for.
+pub(super) async fn part(run: &Run) -> Result<(), RunError> {
+    if run.options.only.assets
+        && let Some(mirror) = &run.rooms.mirror
+        && run.id.is_some()
+    {
+        if run.options.is_full {
+            let now = run.now();
+            run.store(move |store| store.revalidate_all(now)).await?;
+        }
+        sweep(run, mirror).await?;
+        Feed::new(run, Arc::clone(mirror)).fetch_all().await?;
+    }
+    if run.id.is_some() {
+        let totals = run.store(|store| store.asset_counts()).await?;
+        run.sheet().assets.owed = totals.owed + totals.failed;
+    }
+    run.ended(|listings| listings.assets = true);
+    Ok(())
+}
+
+/// Makes files owed that the mirror lost or that are not as long as they should be.
+async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
+    let mut after: Option<MediaId> = None;
+    while !run.is_stopping() {
+        let from = after.clone();
+        let saved = run.store(move |store| store.saved_assets(from.as_ref(), 4 * ROWS)).await?;
+        let Some(last) = saved.last() else { break };
+        after = Some(last.media_id.clone());
+        let looked = Arc::clone(mirror);
+        let steps = tokio::task::spawn_blocking(move || {
+            saved
+                .into_iter()
+                .filter_map(|asset| {
+                    // A path that is no path any more, or a folder that cannot be read, is a file that is not there.
+                    let on_disk = RelPath::parse(&asset.path)
+                        .ok()
+                        .and_then(|path| looked.check(&path, asset.bytes).ok())
+                        .unwrap_or(OnDisk::Missing);
+                    let why = match on_disk {
+                        OnDisk::Intact => return None,
+                        OnDisk::Missing => Why::Missing,
+                        OnDisk::Damaged => Why::Damaged,
+                    };
+                    warn!(asset.path = asset.path, %why, "`{}` is {why} and is fetched again", asset.path);
+                    Some(MediumStep::Asset { id: asset.media_id, asset: AssetStep::Fetch(why) })
+                })
+                .collect::<Vec<_>>()
+        })
+        .await?;
+        if !steps.is_empty() {
+            let now = run.now();
+            run.tally.files_expected.add(steps.len() as u64);
+            run.store(move |store| store.record_media(&steps, now)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Hands owed files to downloads and records what came of them.
+struct Feed<'a> {
+    run: &'a Run,
+    mirror: Arc<Mirror>,
+    claims: Claims,
+    downloads: JoinSet<Done>,
+    /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
+    in_flight: HashSet<MediaId>,
+    /// Media by task, for one that panicked.
+    tasks: HashMap<tokio::task::Id, MediaId>,
+    /// Tried in vain in this run: once is enough.
+    tried: IdSet,
+    done: Vec<AssetOutcome>,
+    /// No room left, or a mirror that cannot be written: nothing more is started.
+    is_blocked: bool,
+}
+
+impl<'a> Feed<'a> {
+    fn new(run: &'a Run, mirror: Arc<Mirror>) -> Self {
+        Self {
+            run,
+            mirror,
+            claims: Claims::default(),
+            downloads: JoinSet::new(),
+            in_flight: HashSet::new(),
+            tasks: HashMap::new(),
+            tried: IdSet::default(),
+            done: Vec::new(),
+            is_blocked: false,
+        }
+    }
+
+    async fn fetch_all(mut self) -> Result<(), RunError> {
+        let mut after: Option<MediaId> = None;
+        loop {
+            let is_over = self.run.listings().media;
+            let from = after.clone();
+            let now = self.run.now();
+            let rows = self.run.store(move |store| store.owed_assets(from.as_ref(), ROWS, now)).await?;
+            after = rows.last().map(|row| row.media_id.clone());
+            let is_end = after.is_none();
+            let mut started = false;
+            for owed in rows {
+                if self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str()) {
+                    continue;
+                }
+                if !self.has_slot().await? {
+                    return self.wind_up().await;
+                }
+                self.start(owed);
+                started = true;
+            }
+            if started || !is_end {
+                continue;
+            }
+            // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
+            if self.in_flight.is_empty() && is_over {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = self.run.stop.wait() => return self.wind_up().await,
+                Some(joined) = self.downloads.join_next_with_id() => {
+                    self.take(joined)?;
+                    if self.downloads.is_empty() {
+                        self.flush().await?;
+                    }
+                }
+                () = self.run.assets_wake.notified() => {}
+            }
+        }
+    }
+
+    /// Waits until another download may start. `false`: none may any more.
+    async fn has_slot(&mut self) -> Result<bool, RunError> {
+        while self.downloads.len() >= self.run.options.downloads.max(1) {
+            tokio::select! {
+                biased;
+                () = self.run.stop.wait() => return Ok(false),
+                Some(joined) = self.downloads.join_next_with_id() => self.take(joined)?,
+            }
+            if self.done.len() >= OUTCOMES {
+                self.flush().await?;
+            }
+        }
+        Ok(!self.run.is_stopping() && !self.is_blocked)
+    }
+
+    fn start(&mut self, owed: OwedAsset) {
+        let id = owed.media_id.clone();
+        let download = Download {
+            remote: Arc::clone(&self.run.rooms.remote),
+            store: self.run.rooms.store.clone(),
+            mirror: Arc::clone(&self.mirror),
+            claims: Arc::clone(&self.claims),
+            tally: Arc::clone(&self.run.tally),
+            now: self.run.options.now,
+            owed,
+        };
+        let task = self.downloads.spawn(download.run());
+        self.tasks.insert(task.id(), id.clone());
+        self.in_flight.insert(id);
+    }
+
+    /// Takes in what a download brought; it is written with the next batch.
+    fn take(&mut self, joined: Result<(tokio::task::Id, Done), tokio::task::JoinError>) -> Result<(), RunError> {
+        let (task, done) = joined?;
+        self.tasks.remove(&task);
+        let Done { outcome, url, trouble } = done;
+        match &outcome {
+            AssetOutcome::Saved { .. } => {
+                self.run.sheet().assets.saved += 1;
+                self.run.tally.files.add(1);
+            }
+            AssetOutcome::Unchanged { .. } => {
+                self.run.sheet().assets.unchanged += 1;
+                self.run.tally.files.add(1);
+            }
+            AssetOutcome::Failed { media_id, error, .. } => {
+                debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
+                self.tried.insert(media_id.as_str());
+                self.run.tally.files_failed.add(1);
+                self.run.failed_asset(FailedAsset { media_id: media_id.to_string(), url, error: error.clone() });
+            }
+        }
+        if let Some(trouble) = trouble
+            && !self.is_blocked
+        {
+            self.is_blocked = true;
+            let hint = trouble.hint().map(str::to_owned);
+            self.run.problem(ProblemKind::Owed, "assets", crate::sync::error::chain(&trouble), hint);
+        }
+        self.done.push(outcome);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), RunError> {
+        let outcomes = std::mem::take(&mut self.done);
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let settled: Vec<(MediaId, Option<String>)> = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                AssetOutcome::Saved { media_id, path, .. } => (media_id.clone(), Some(path.clone())),
+                AssetOutcome::Unchanged { media_id, .. } | AssetOutcome::Failed { media_id, .. } => {
+                    (media_id.clone(), None)
+                }
+            })
+            .collect();
+        let now = self.run.now();
+        self.run.store(move |store| store.record_assets(&outcomes, now)).await?;
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, path) in settled {
+            self.in_flight.remove(&id);
+            if let Some(path) = path {
+                claims.remove(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends early: what is in flight may finish within the grace period, the rest stays owed.
+    async fn wind_up(mut self) -> Result<(), RunError> {
+        let grace = tokio::time::sleep(self.run.options.grace);
+        tokio::pin!(grace);
+        loop {
+            tokio::select! {
+                biased;
+                joined = self.downloads.join_next_with_id() => match joined {
+                    Some(joined) => self.take(joined)?,
+                    None => break,
+                },
+                () = &mut grace => break,
+            }
+        }
+        self.downloads.abort_all();
+        self.flush().await
+    }
+}

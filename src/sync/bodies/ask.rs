@@ -1,0 +1,257 @@
+//! One request for bodies: what it asks, and what its answer means.
+
+use super::super::run::Run;
+use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp};
+use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How much older than its metadata a published body may look before it counts as a stale answer of
+/// the CDN: the two APIs write fractions of a second differently (microcms-facts 1.5).
+const STALE: Duration = Duration::from_secs(1);
+/// Runs in which an older body is taken for stale; after that it is believed.
+const STALE_ATTEMPTS: u32 = 3;
+
+/// The API asked, and the run that asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Api<'a> {
+    pub(super) run: &'a Run,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) kind: EndpointKind,
+}
+
+/// The bodies that one content owes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sides {
+    published: Option<OwedBody>,
+    draft: Option<OwedBody>,
+}
+
+/// What one request is for.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// Published bodies of several contents, and the drafts of those that have both.
+    Published(Vec<Sides>),
+    /// The draft of one content that owes nothing else.
+    Draft(OwedBody),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) outcomes: Vec<BodyOutcome>,
+    /// Trouble that may concern more than what was asked for.
+    pub(super) trouble: Option<RemoteError>,
+}
+
+impl Wanted {
+    /// Sorts owed bodies into requests.
+    pub(super) fn sort(owed: Vec<OwedBody>) -> Vec<Self> {
+        let mut contents: BTreeMap<ContentId, Sides> = BTreeMap::new();
+        for body in owed {
+            let sides = contents.entry(body.id.clone()).or_default();
+            match body.side {
+                BodySide::Published => sides.published = Some(body),
+                BodySide::Draft => sides.draft = Some(body),
+            }
+        }
+        let (with, without): (Vec<_>, Vec<_>) = contents.into_values().partition(|sides| sides.published.is_some());
+        let ids: Vec<ContentId> =
+            with.iter().filter_map(|sides| sides.published.as_ref()).map(|owed| owed.id.clone()).collect();
+        let mut wanted = Vec::new();
+        let (mut left_ids, mut left) = (ids.as_slice(), with.as_slice());
+        while !left.is_empty() {
+            let (_, taken) = Batch::take(left_ids, usize::MAX);
+            let (now, later) = left.split_at(taken.clamp(1, left.len()));
+            wanted.push(Self::Published(now.to_vec()));
+            left_ids = left_ids.get(now.len()..).unwrap_or_default();
+            left = later;
+        }
+        wanted.extend(without.into_iter().filter_map(|sides| sides.draft).map(Self::Draft));
+        wanted
+    }
+
+    /// Asks, and says what the answer means for each body.
+    pub(super) async fn ask(self, api: &Api<'_>) -> Answer {
+        match self {
+            Self::Draft(owed) => match api.draft_text(&owed).await {
+                Ok(found) => Answer { outcomes: vec![api.draft(&owed, found.as_ref())], trouble: None },
+                Err(err) => {
+                    let outcome = api.failed(&owed, err.chain());
+                    Answer { outcomes: vec![outcome], trouble: Some(err) }
+                }
+            },
+            Self::Published(contents) => api.published(contents).await,
+        }
+    }
+}
+
+impl Api<'_> {
+    async fn published(&self, contents: Vec<Sides>) -> Answer {
+        let ids: Vec<ContentId> = contents
+            .iter()
+            .filter_map(|sides| sides.published.as_ref())
+            .map(|owed| owed.id.clone())
+            .collect();
+        let answer = match self.kind {
+            EndpointKind::List => {
+                self.run.rooms.remote.published_bodies(self.endpoint, &Batch { ids: ids.clone() }).await
+            }
+            EndpointKind::Object => self.object(ids).await,
+        };
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(err) => return self.none_of(&contents, err),
+        };
+        let mut found: BTreeMap<ContentId, FoundBody> = std::mem::take(&mut answer.found).into_iter().collect();
+        let mut result = Answer::default();
+        for (id, err) in answer.failed {
+            let owed = contents.iter().filter_map(|sides| sides.published.as_ref()).find(|owed| owed.id == id);
+            result.outcomes.extend(owed.map(|owed| self.failed(owed, err.chain())));
+        }
+        for sides in &contents {
+            let Some(owed) = &sides.published else { continue };
+            let body = found.remove(&owed.id);
+            let is_left_out = answer.left_out.contains(&owed.id);
+            self.settle(owed, sides.draft.as_ref(), body, is_left_out, &mut result).await;
+        }
+        result
+    }
+
+    /// An object-type API, in the form of a batch of one.
+    async fn object(&self, ids: Vec<ContentId>) -> Result<BatchAnswer, RemoteError> {
+        let found = self.run.rooms.remote.object_body(self.endpoint).await?;
+        let mut answer = BatchAnswer::default();
+        for id in ids {
+            match &found {
+                Some(body) => answer.found.push((id, body.clone())),
+                None => answer.left_out.push(id),
+            }
+        }
+        Ok(answer)
+    }
+
+    fn none_of(&self, contents: &[Sides], err: RemoteError) -> Answer {
+        let is_refusal = err.refusal() == Some(crate::remote::Refusal::EndpointForbidden);
+        let reason = err.chain();
+        let outcomes = contents
+            .iter()
+            .flat_map(|sides| sides.published.iter().chain(sides.draft.iter()))
+            .map(|owed| if is_refusal { self.refused(owed, &reason) } else { self.failed(owed, reason.clone()) })
+            .collect();
+        Answer { outcomes, trouble: Some(err) }
+    }
+
+    /// Settles the bodies of one content after the batch that held its published one.
+    async fn settle(
+        &self,
+        owed: &OwedBody,
+        owed_draft: Option<&OwedBody>,
+        body: Option<FoundBody>,
+        is_left_out: bool,
+        result: &mut Answer,
+    ) {
+        let has_both = owed.status == Status::PublishAndDraft || owed_draft.is_some();
+        let draft = if has_both { Some(self.draft_text(owed).await) } else { None };
+        if let Some(owed_draft) = owed_draft {
+            result.outcomes.push(match &draft {
+                Some(Ok(found)) => self.draft(owed_draft, found.as_ref()),
+                Some(Err(err)) => self.failed(owed_draft, err.chain()),
+                None => self.failed(owed_draft, "it was not asked for".to_owned()),
+            });
+        }
+        let draft_text = draft.as_ref().and_then(|draft| draft.as_ref().ok()?.as_ref()).map(|found| &found.text);
+        match body {
+            // With the all-drafts right the service shows the draft in place of the published body
+            // (microcms-facts 2.2), and recording that would be a false claim.
+            Some(body) if owed.status == Status::PublishAndDraft && draft_text == Some(&body.text) => {
+                let reason = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is \
+                              published; use a key without it";
+                result.outcomes.push(self.refused(owed, reason));
+            }
+            Some(body) if is_stale(owed, &body) => {
+                let reason = "the Content API answered with a body older than the listing says; it is asked for again";
+                result.outcomes.push(self.failed(owed, reason.to_owned()));
+            }
+            Some(body) => result.outcomes.push(self.saved(owed, body.text)),
+            None if is_left_out => result.outcomes.push(self.left_out(owed)),
+            None => {}
+        }
+        if let Some(Err(err)) = draft {
+            result.trouble = Some(err);
+        }
+    }
+
+    /// The service leaves out what the key may not see.
+    fn left_out(&self, owed: &OwedBody) -> BodyOutcome {
+        match owed.status {
+            Status::Closed => self.refused(
+                owed,
+                "closed contents need the key's right `公開終了コンテンツの全取得` (all closed contents)",
+            ),
+            Status::Other(_) => self.refused(owed, "the Content API shows no published body for its status"),
+            Status::Publish | Status::PublishAndDraft | Status::Draft => self.failed(
+                owed,
+                "the Content API left it out although the listing calls it published".to_owned(),
+            ),
+        }
+    }
+
+    async fn draft_text(&self, owed: &OwedBody) -> Result<Option<FoundBody>, RemoteError> {
+        match &owed.draft_key {
+            Some(key) => self.run.rooms.remote.draft(self.endpoint, self.kind, &owed.id, key).await,
+            None => Ok(None),
+        }
+    }
+
+    fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> BodyOutcome {
+        match found {
+            Some(found) => self.saved(owed, found.text.clone()),
+            None if owed.draft_key.is_none() => {
+                self.failed(owed, "the service lists no draft key for it".to_owned())
+            }
+            None => self.failed(owed, "the Content API shows no draft for its draft key".to_owned()),
+        }
+    }
+
+    fn saved(&self, owed: &OwedBody, body: String) -> BodyOutcome {
+        BodyOutcome::Saved {
+            endpoint: self.endpoint.clone(),
+            id: owed.id.clone(),
+            side: owed.side,
+            owed_at: owed.owed_at,
+            body,
+        }
+    }
+
+    pub(super) fn refused(&self, owed: &OwedBody, reason: &str) -> BodyOutcome {
+        BodyOutcome::Refused {
+            endpoint: self.endpoint.clone(),
+            id: owed.id.clone(),
+            side: owed.side,
+            owed_at: owed.owed_at,
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn failed(&self, owed: &OwedBody, reason: String) -> BodyOutcome {
+        BodyOutcome::Failed {
+            endpoint: self.endpoint.clone(),
+            id: owed.id.clone(),
+            side: owed.side,
+            owed_at: owed.owed_at,
+            reason,
+        }
+    }
+}
+
+/// Returns whether a published body is older than its metadata, as a CDN that was not told in time
+/// would serve it. Only for contents that are published and nothing else: a draft moves the
+/// metadata's stamp and leaves the published body's alone.
+fn is_stale(owed: &OwedBody, body: &FoundBody) -> bool {
+    let stamp = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
+    match (owed.status == Status::Publish, stamp(&owed.updated_at), stamp(&body.updated_at)) {
+        (true, Some(listed), Some(served)) => served.plus(STALE) < listed && owed.attempts < STALE_ATTEMPTS,
+        _ => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! The end of a run: counts, verdict, the row that tells it.
+
+use super::RunError;
+use super::run::Run;
+use crate::model::report::{Holdings, REPORT_VERSION};
+use crate::model::{ExitCode, Outcome, RunReport};
+use crate::plan::{Account, outcome, verdict_line};
+use crate::store::RunEnd;
+use tracing::{error, info};
+
+/// Program and version, for `runs.program` and the report.
+pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VERSION"));
+
+/// Closes the run and returns its account.
+pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
+    run.record_transfer().await?;
+    let holdings = run.store(|store| store.holdings()).await?;
+    let report = report(run, holdings);
+    if let Some(id) = run.id {
+        let end = RunEnd {
+            outcome: report.outcome,
+            exit_code: report.exit_code,
+            error: (!report.verdict.safe).then(|| report.verdict.line.clone()),
+            media: report.media,
+            contents: report.contents,
+            bodies: report.bodies,
+            assets: report.assets,
+            requests: report.transfer.iter().map(|host| host.requests).sum(),
+        };
+        let now = report.finished_at;
+        run.store(move |store| store.finish_run(id, &end, now)).await?;
+    }
+    info!(
+        service = report.service, outcome = %report.outcome, exit_code = report.exit_code,
+        elapsed_ms = report.elapsed_ms, media.seen = report.media.seen, contents.seen = report.contents.seen,
+        bodies.saved = report.bodies.saved, assets.saved = report.assets.saved, assets.bytes = report.assets.bytes,
+        assets.owed = report.assets.owed, bodies.owed = report.bodies.owed,
+        "ended the run for `{}`: {} after {} ms", report.service, report.outcome, report.elapsed_ms
+    );
+    Ok(report)
+}
+
+/// Marks the run as failed, if the database still takes it.
+pub(super) async fn fail(run: &Run, err: &RunError) {
+    let Some(id) = run.id else { return };
+    let sheet = run.sheet().clone();
+    let end = RunEnd {
+        outcome: Outcome::Failed,
+        exit_code: ExitCode::Failed.code(),
+        error: Some(super::error::chain(err)),
+        media: sheet.media,
+        contents: sheet.contents,
+        bodies: sheet.bodies,
+        assets: sheet.assets,
+        requests: run.rooms.remote.meter().read().iter().map(|host| host.requests).sum(),
+    };
+    let now = run.now();
+    if let Err(also) = run.store(move |store| store.finish_run(id, &end, now)).await {
+        error!(err = super::error::chain(&also), "the failed run could not be recorded either");
+    }
+}
+
+fn report(run: &Run, holdings: Holdings) -> RunReport {
+    let mut sheet = run.sheet().clone();
+    let transfer = run.rooms.remote.meter().read();
+    sheet.assets.bytes = run.tally.bytes.get();
+    let is_dry = run.id.is_none();
+    let has_progress = sheet.media.seen + sheet.contents.seen + sheet.bodies.saved + sheet.assets.saved > 0;
+    let account = Account {
+        problems: &sheet.problems,
+        walks: &sheet.walks,
+        // A dry run's plan is no debt.
+        owed_files: if is_dry { 0 } else { sheet.assets.owed },
+        owed_bodies: if is_dry { 0 } else { sheet.bodies.owed },
+        has_progress,
+        interrupted: run.stop.requested(),
+    };
+    let (outcome, code) = outcome(&account);
+    let finished_at = run.now();
+    RunReport {
+        version: REPORT_VERSION,
+        program: PROGRAM.to_owned(),
+        service: run.options.service.clone(),
+        run_id: run.id.map(crate::store::RunId::get),
+        dry_run: is_dry,
+        started_at: run.started_at,
+        finished_at,
+        elapsed_ms: u64::try_from(run.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        outcome,
+        exit_code: code.code(),
+        verdict: verdict_line(&account, outcome, &holdings, run.started_at),
+        media: sheet.media,
+        contents: sheet.contents,
+        bodies: sheet.bodies,
+        assets: sheet.assets,
+        holdings,
+        transfer,
+        failed_total: sheet.assets.failed,
+        failed: sheet.failed,
+        problems: sheet.problems,
+        walks: sheet.walks,
+    }
+}

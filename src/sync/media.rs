@@ -1,0 +1,207 @@
+//! The media part: the walk, its rows, and what is missing from it.
+
+use super::RunError;
+use super::run::Run;
+use crate::model::{
+    AssetStep, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, Timestamp, WalkRecord, WalkVerdict,
+};
+use crate::plan::{Finding, examine, medium_step};
+use crate::remote::{IdSet, MediaPage, MediaWalkEnd, read_medium};
+use crate::store::Sighting;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Pages that may wait for the database. When this is full, which takes a disk that stands still for
+/// minutes under the service's limits, the walk waits: memory is bounded, the token may die.
+const PAGES_WAITING: usize = 64;
+
+/// Proven walks that must lack a medium before it counts as deleted (design.md section 2).
+const WALKS_TO_DELETE: u64 = 2;
+
+/// Walks all media if that is wanted.
+pub(super) async fn part(run: &Run) -> Result<(), RunError> {
+    if run.options.only.media {
+        walk(run).await?;
+    }
+    run.ended(|listings| listings.media = true);
+    Ok(())
+}
+
+async fn walk(run: &Run) -> Result<(), RunError> {
+    let started_at = run.now();
+    let (out, mut pages) = mpsc::channel(PAGES_WAITING);
+    let (remote, tally) = (Arc::clone(&run.rooms.remote), Arc::clone(&run.tally));
+    // A task of its own: whatever the other parts do, the token chain is polled at once.
+    let mut walker = AbortOnDropHandle::new(tokio::spawn(async move { remote.walk_media(&tally, out).await }));
+    loop {
+        tokio::select! {
+            biased;
+            () = run.stop.wait() => return interrupted(run, started_at).await,
+            page = pages.recv() => match page {
+                Some(page) => record(run, page).await?,
+                None => break,
+            },
+        }
+    }
+    let end = (&mut walker).await?;
+    run.record_walk(record_of(&end, started_at, run.now())).await?;
+    run.sheet().media.seen = end.seen.len();
+    if let Some(err) = &end.error {
+        run.remote_problem("media", err);
+    }
+    match end.verdict {
+        WalkVerdict::Proven => absences(run, end.seen, end.total_count.unwrap_or(0)).await,
+        WalkVerdict::Unproven => {
+            let detail = end.detail.unwrap_or_default();
+            run.problem(ProblemKind::Owed, "media", format!("the listing could not be proven: {detail}"), None);
+            Ok(())
+        }
+        WalkVerdict::Failed => Ok(()),
+    }
+}
+
+async fn interrupted(run: &Run, started_at: Timestamp) -> Result<(), RunError> {
+    let record = WalkRecord {
+        scope: Scope::Media,
+        pages: run.tally.pages.get(),
+        total_count: None,
+        unique_ids: 0,
+        duplicates: 0,
+        restarts: 0,
+        max_token_age_ms: None,
+        verdict: WalkVerdict::Unproven,
+        detail: Some("interrupted".to_owned()),
+        started_at,
+        finished_at: run.now(),
+    };
+    run.record_walk(record).await
+}
+
+fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) -> WalkRecord {
+    WalkRecord {
+        scope: Scope::Media,
+        pages: end.pages,
+        total_count: end.total_count,
+        unique_ids: end.seen.len(),
+        duplicates: end.duplicates,
+        restarts: end.restarts,
+        max_token_age_ms: end.max_token_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        verdict: end.verdict,
+        detail: end.error.as_ref().map(|err| err.chain()).or_else(|| end.detail.clone()),
+        started_at,
+        finished_at,
+    }
+}
+
+/// Records one page: facts, decision, rows.
+async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
+    let ids: Vec<MediaId> = page.media.iter().map(|medium| medium.id.clone()).collect();
+    let known = run.store(move |store| store.load_media(&ids)).await?;
+    let steps: Vec<MediumStep> = page
+        .media
+        .into_iter()
+        .map(|listed| {
+            let known = known.get(&listed.id);
+            // The recorded text is read again only where it differs from the listed one.
+            let before = known
+                .filter(|known| known.metadata != listed.metadata)
+                .and_then(|known| read_medium(&known.metadata).ok());
+            medium_step(listed, known.map(|known| (known, before.as_ref())))
+        })
+        .collect();
+    let owed = steps.iter().filter(|step| owes(step)).count() as u64;
+    if run.id.is_none() {
+        return count_dry(run, &steps, |listed| known.contains_key(&listed.id));
+    }
+    let now = run.now();
+    let recorded = run.store(move |store| store.record_media(&steps, now)).await?;
+    {
+        let mut sheet = run.sheet();
+        sheet.media.new += recorded.new;
+        sheet.media.changed += recorded.changed;
+        sheet.media.returned += recorded.returned;
+    }
+    if owed > 0 {
+        run.tally.files_expected.add(owed);
+        run.assets_wake.notify_one();
+    }
+    Ok(())
+}
+
+fn owes(step: &MediumStep) -> bool {
+    match step {
+        MediumStep::Record { asset, .. } | MediumStep::Asset { asset, .. } => *asset != AssetStep::Keep,
+        MediumStep::Keep => false,
+    }
+}
+
+/// Counts what a real run would do with a page.
+fn count_dry(run: &Run, steps: &[MediumStep], is_known: impl Fn(&ListedMedium) -> bool) -> Result<(), RunError> {
+    let mut sheet = run.sheet();
+    for step in steps {
+        if let MediumStep::Record { medium, .. } = step {
+            if is_known(medium) {
+                sheet.media.changed += 1;
+            } else {
+                sheet.media.new += 1;
+            }
+        }
+        sheet.assets.owed += u64::from(owes(step));
+    }
+    Ok(())
+}
+
+/// Follows up what a proven walk lacked. A medium cannot be asked for by id, so it must be missing
+/// from two proven walks in a row.
+async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
+    let absent = run.store(move |store| store.absent_media(&|id| seen.contains(id))).await?;
+    let missing = absent.missing.len() as u64;
+    run.sheet().media.missing = missing;
+    let Some(id) = run.id else { return Ok(()) };
+    let sightings = sight(run, id, absent.missing.clone(), false).await?;
+    // What a person confirmed in an earlier run is no reason to stop again.
+    let open = sightings.iter().filter(|sighting| !sighting.is_confirmed).count() as u64;
+    let allowed = run.sheet().deletes_left;
+    let listed_or_confirmed = if open < missing { listed.max(1) } else { listed };
+    let sightings = match examine(absent.live, open, listed_or_confirmed, allowed) {
+        Finding::Whole | Finding::FollowUp => sightings,
+        Finding::Confirmed => {
+            run.sheet().deletes_left -= open;
+            sight(run, id, absent.missing, true).await?
+        }
+        Finding::Guard(why) => {
+            let hint = format!(
+                "nothing was marked as deleted; if these {missing} media really were deleted, confirm once with \
+                 --allow-deletes {missing}"
+            );
+            run.problem(ProblemKind::Guard, "media", why, Some(hint));
+            return Ok(());
+        }
+    };
+    let due: Vec<MediaId> = sightings
+        .iter()
+        .filter(|sighting| sighting.proven_walks >= WALKS_TO_DELETE)
+        .filter_map(|sighting| MediaId::parse(&sighting.id).ok())
+        .collect();
+    let now = run.now();
+    let deleted = run.store(move |store| store.retire_media(&due, now)).await?;
+    run.sheet().media.deleted = deleted;
+    Ok(())
+}
+
+async fn sight(
+    run: &Run,
+    id: crate::store::RunId,
+    missing: Vec<MediaId>,
+    is_confirmed: bool,
+) -> Result<Vec<Sighting>, RunError> {
+    let now = run.now();
+    let sightings = run
+        .store(move |store| {
+            let ids: Vec<&str> = missing.iter().map(MediaId::as_str).collect();
+            store.sight_absences(&Scope::Media, id, &ids, is_confirmed, now)
+        })
+        .await?;
+    Ok(sightings)
+}

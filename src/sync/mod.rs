@@ -1,0 +1,52 @@
+//! One run: walk, plan, apply, report. The only room where the rooms meet.
+//!
+//! Four parts run side by side and meet in the database: the media walk, the contents walks, the
+//! bodies, the downloads. What is owed is rows, so that a part that stops halfway loses nothing and
+//! memory stays flat. A part ends when its work is done or a stop is asked for.
+
+mod assets;
+mod bodies;
+mod contents;
+mod download;
+mod error;
+mod finish;
+mod media;
+mod options;
+mod run;
+
+pub use error::RunError;
+pub use options::{Only, Options, Rooms, Stop};
+
+use crate::model::{RunReport, Tally};
+use run::Run;
+use std::sync::Arc;
+
+/// Does one run and returns its account, which was also recorded in the database.
+///
+/// A dry run makes the same requests to the listings and the same decisions, and writes nothing.
+///
+/// # Errors
+/// When the run itself could not be done or recorded: the database or the mirror failed. What was
+/// recorded until then stays; the run's row says `failed` where it could still be written.
+pub async fn run(options: Options, rooms: Rooms, tally: Arc<Tally>, stop: Stop) -> Result<RunReport, RunError> {
+    let run = Run::begin(options, rooms, tally, stop).await?;
+    let done = {
+        let work = async {
+            tokio::try_join!(
+                media::part(&run),
+                contents::part(&run),
+                bodies::part(&run),
+                assets::part(&run),
+                run.keep_books(),
+            )
+        };
+        work.await.map(drop)
+    };
+    match done {
+        Ok(()) => finish::finish(&run).await,
+        Err(err) => {
+            finish::fail(&run, &err).await;
+            Err(err)
+        }
+    }
+}

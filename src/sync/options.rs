@@ -1,0 +1,86 @@
+//! What a run is asked to do, and with what.
+
+use crate::mirror::Mirror;
+use crate::model::{Endpoint, ExitCode, Timestamp};
+use crate::remote::Remote;
+use crate::store::StoreHandle;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Which parts of a run are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Only {
+    /// The media listing and its rows.
+    pub media: bool,
+    /// Schemas, contents' metadata and bodies.
+    pub contents: bool,
+    /// Fetching the files that are owed.
+    pub assets: bool,
+}
+
+impl Only {
+    /// Everything.
+    pub const ALL: Self = Self { media: true, contents: true, assets: true };
+}
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The service's id.
+    pub service: String,
+    /// Which parts.
+    pub only: Only,
+    /// APIs to back up; empty: every one that the key can list.
+    pub endpoints: Vec<Endpoint>,
+    /// Decide, write nothing.
+    pub is_dry_run: bool,
+    /// Read every body and ask for every file again.
+    pub is_full: bool,
+    /// Deletions that a person confirmed for this run.
+    pub allow_deletes: u64,
+    /// Files fetched at a time.
+    pub downloads: usize,
+    /// How long downloads in flight may go on after a stop.
+    pub grace: Duration,
+    /// What started the run, for `runs.trigger`.
+    pub trigger: String,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// The rooms that a run works with.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// The service.
+    pub remote: Arc<Remote>,
+    /// The database.
+    pub store: StoreHandle,
+    /// The files; `None` for a dry run.
+    pub mirror: Option<Arc<Mirror>>,
+}
+
+/// A request to stop tidily, and what the program then exits with.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    token: CancellationToken,
+    code: Arc<OnceLock<ExitCode>>,
+}
+
+impl Stop {
+    /// Asks the run to stop; the first caller's code counts.
+    pub fn request(&self, code: ExitCode) {
+        self.code.get_or_init(|| code);
+        self.token.cancel();
+    }
+
+    /// Returns the code of the request, if there was one.
+    pub fn requested(&self) -> Option<ExitCode> {
+        self.code.get().copied()
+    }
+
+    /// Waits for a request.
+    pub async fn wait(&self) {
+        self.token.cancelled().await;
+    }
+}

@@ -1,0 +1,231 @@
+//! What the parts of a run share.
+
+use super::{Options, Rooms, RunError, Stop};
+use crate::model::report::{AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts};
+use crate::model::{Problem, ProblemKind, Tally, Timestamp, WalkRecord};
+use crate::remote::RemoteError;
+use crate::store::{RunId, Store, StoreError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// How often the transfer so far is written down, so that a crash forgets little of what was paid for.
+const BOOKS: Duration = Duration::from_secs(30);
+
+/// One run under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) options: Options,
+    pub(super) rooms: Rooms,
+    pub(super) tally: Arc<Tally>,
+    pub(super) stop: Stop,
+    /// `None` in a dry run.
+    pub(super) id: Option<RunId>,
+    pub(super) started_at: Timestamp,
+    pub(super) begun: Instant,
+    /// Rung when bodies became owed.
+    pub(super) bodies_wake: Notify,
+    /// Rung when files became owed.
+    pub(super) assets_wake: Notify,
+    listings: watch::Sender<Listings>,
+    // A std mutex: pushes and additions under it, never held across an await.
+    sheet: Mutex<Sheet>,
+    transfer_recorded: Mutex<Vec<HostTransfer>>,
+}
+
+/// Which listings and parts have ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Listings {
+    pub(super) media: bool,
+    pub(super) contents: bool,
+    pub(super) bodies: bool,
+    pub(super) assets: bool,
+}
+
+impl Listings {
+    fn is_over(self) -> bool {
+        self.media && self.contents && self.bodies && self.assets
+    }
+}
+
+/// What came of the run so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sheet {
+    pub(super) walks: Vec<WalkRecord>,
+    pub(super) media: ListedCounts,
+    pub(super) contents: ListedCounts,
+    pub(super) bodies: BodyCounts,
+    pub(super) assets: AssetCounts,
+    pub(super) problems: Vec<Problem>,
+    pub(super) failed: Vec<FailedAsset>,
+    /// Deletions that a person confirmed and that are not used up.
+    pub(super) deletes_left: u64,
+}
+
+impl Run {
+    pub(super) async fn begin(
+        options: Options,
+        rooms: Rooms,
+        tally: Arc<Tally>,
+        stop: Stop,
+    ) -> Result<Self, RunError> {
+        let started_at = (options.now)();
+        let id = if options.is_dry_run {
+            None
+        } else {
+            let trigger = options.trigger.clone();
+            Some(rooms.store.call(move |store| store.begin_run(&trigger, super::finish::PROGRAM, started_at)).await?)
+        };
+        if options.only.media {
+            rooms.remote.expect_media_walk();
+        }
+        info!(
+            service = options.service, run = id.map(RunId::get), is_dry_run = options.is_dry_run,
+            "began a run for `{}`", options.service
+        );
+        let sheet = Sheet { deletes_left: options.allow_deletes, ..Sheet::default() };
+        Ok(Self {
+            options,
+            rooms,
+            tally,
+            stop,
+            id,
+            started_at,
+            begun: Instant::now(),
+            bodies_wake: Notify::new(),
+            assets_wake: Notify::new(),
+            listings: watch::Sender::default(),
+            sheet: Mutex::new(sheet),
+            transfer_recorded: Mutex::default(),
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.options.now)()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.requested().is_some()
+    }
+
+    /// Returns what came of the run so far, to add to it.
+    pub(super) fn sheet(&self) -> MutexGuard<'_, Sheet> {
+        self.sheet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn listings(&self) -> Listings {
+        *self.listings.borrow()
+    }
+
+    /// Says that a listing or part has ended, and wakes those who wait for its fruits.
+    pub(super) fn ended(&self, mark: impl FnOnce(&mut Listings)) {
+        self.listings.send_modify(mark);
+        self.bodies_wake.notify_one();
+        self.assets_wake.notify_one();
+    }
+
+    /// Lets the store do something, in the order of the calls.
+    pub(super) async fn store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.rooms.store.call(work).await
+    }
+
+    /// Notes a problem for the report and says it once.
+    pub(super) fn problem(&self, kind: ProblemKind, scope: &str, message: String, hint: Option<String>) {
+        warn!(scope, "{scope}: {message}");
+        self.sheet().problems.push(Problem { kind, scope: scope.to_owned(), message, hint });
+    }
+
+    /// Notes that the service could not be asked about something.
+    pub(super) fn remote_problem(&self, scope: &str, err: &RemoteError) {
+        let kind = if err.needs_operator() { ProblemKind::Refused } else { ProblemKind::Fault };
+        self.problem(kind, scope, err.chain(), err.hint());
+    }
+
+    pub(super) fn failed_asset(&self, failed: FailedAsset) {
+        let mut sheet = self.sheet();
+        sheet.assets.failed += 1;
+        if sheet.failed.len() < FAILED_LISTED {
+            sheet.failed.push(failed);
+        }
+    }
+
+    /// Records a walk in the database and in the report.
+    pub(super) async fn record_walk(&self, walk: WalkRecord) -> Result<(), RunError> {
+        info!(
+            walk = %walk.scope, walk.pages, walk.restarts, verdict = walk.verdict.as_str(),
+            "walked {}: {} of {} in {} pages, {}{}",
+            walk.scope, walk.unique_ids, walk.total_count.unwrap_or(0), walk.pages, walk.verdict.as_str(),
+            walk.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default()
+        );
+        if let Some(id) = self.id {
+            let record = walk.clone();
+            self.store(move |store| store.record_walk(id, &record)).await?;
+        }
+        self.sheet().walks.push(walk);
+        Ok(())
+    }
+
+    /// Writes down, now and then until the other parts end, what was transferred.
+    pub(super) async fn keep_books(&self) -> Result<(), RunError> {
+        let mut listings = self.listings.subscribe();
+        loop {
+            let is_over = tokio::time::timeout(BOOKS, listings.wait_for(|ended| ended.is_over())).await.is_ok();
+            if is_over {
+                return Ok(());
+            }
+            self.record_transfer().await?;
+        }
+    }
+
+    /// Writes down what was transferred since the last time.
+    pub(super) async fn record_transfer(&self) -> Result<(), RunError> {
+        if self.id.is_none() {
+            return Ok(());
+        }
+        let now = self.rooms.remote.meter().read();
+        let fresh = {
+            let mut recorded = self.transfer_recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = difference(&now, &recorded);
+            *recorded = now;
+            fresh
+        };
+        if !fresh.is_empty() {
+            let month = self.now().month();
+            self.store(move |store| store.record_transfer(&month, &fresh)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn difference(now: &[HostTransfer], before: &[HostTransfer]) -> Vec<HostTransfer> {
+    now.iter()
+        .map(|entry| {
+            let old = before.iter().find(|old| old.host == entry.host);
+            let (requests, bytes) = old.map_or((0, 0), |old| (old.requests, old.bytes));
+            HostTransfer {
+                host: entry.host.clone(),
+                requests: entry.requests - requests,
+                bytes: entry.bytes - bytes,
+            }
+        })
+        .filter(|entry| entry.requests > 0 || entry.bytes > 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_books_hold_what_is_new_since_the_last_entry() {
+        let entry = |host: &str, requests, bytes| HostTransfer { host: host.to_owned(), requests, bytes };
+        let before = [entry("a", 2, 10), entry("b", 1, 1)];
+        let now = [entry("a", 5, 10), entry("b", 1, 1), entry("c", 1, 0)];
+        assert_eq!(difference(&now, &before), [entry("a", 3, 0), entry("c", 1, 0)]);
+    }
+}
