@@ -1,3 +1,4 @@
 //! Keeps a complete, proven copy of a microCMS service.
 
+pub mod mirror;
 pub mod model;
