@@ -5,6 +5,7 @@
 //! - [`model`]: the words, as values with invariants
 //! - [`remote`]: microCMS over HTTP
 
+pub mod mirror;
 pub mod model;
 pub mod plan;
 pub mod remote;

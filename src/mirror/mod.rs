@@ -1,0 +1,29 @@
+//! The files: written whole or not at all, known by their digest, never lost.
+//!
+//! The only room that writes media. [`Mirror`] saves, [`Reader`] looks. A file becomes visible only when its
+//! bytes are complete and on the disk; what it takes the place of moves to the archive first, under the SHA-256 of its bytes.
+//! Everything is opened relative to a folder handle, and no symbolic link in the mirror is followed when writing.
+//!
+//! This room does not know which file belongs to which medium, why it is wanted, or where it comes from. There is one
+//! writer at a time: the caller holds the run's lock. The code blocks; asynchronous callers use a blocking thread.
+
+mod archive;
+mod digest;
+mod error;
+mod folders;
+mod open;
+mod partial;
+mod publish;
+mod read;
+mod steps;
+mod temp;
+
+pub use digest::Digest;
+pub use error::MirrorError;
+pub use open::{Mirror, Options};
+pub use partial::{Expect, Finished, Partial};
+pub use publish::{Published, Superseded};
+pub use read::{Found, Hashed, Reader, Scan, Space};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! Making a finished file visible, so that at every moment the path holds whole bytes, old or new.
+
+use std::io;
+
+use cap_std::fs::File;
+use rustix::io::Errno;
+
+use super::digest::Digest;
+use super::error::MirrorError;
+use super::folders::{Folder, open_file, sync_folder};
+use super::open::{Inner, Mirror};
+use super::partial::{Body, Finished};
+use super::read::{hash_file, regular_at};
+use super::temp::TempFile;
+use crate::model::path::RelPath;
+
+/// What the caller knows of the file that a new one takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// Where it is. Another path than the new one's only if no other medium's row names it: the file leaves it.
+    pub path: RelPath,
+    /// What its bytes were when it was saved.
+    pub sha256: Digest,
+}
+
+/// A file that is saved: visible, whole and on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Where it is.
+    pub path: RelPath,
+    /// What its bytes are.
+    pub sha256: Digest,
+    /// How many there are.
+    pub bytes: u64,
+    /// What went to the archive: none, one, or two when a stranger's file was in the place and the old one elsewhere.
+    /// Bytes that live on at the new path are not archived.
+    pub archived: Vec<Digest>,
+    /// Whether the path held these bytes already and was left alone.
+    pub was_unchanged: bool,
+}
+
+impl Finished {
+    /// Makes the file visible at `path` and returns once that will survive a power cut.
+    ///
+    /// Whatever else is at the path goes to the archive first, under the digest of its actual bytes. With `old` at another path
+    /// (renamed upstream), the old file goes to the archive after the new one is in place, provided its bytes are
+    /// still the recorded ones; otherwise it is left alone, for it may be another medium's.
+    ///
+    /// # Errors
+    /// On [`MirrorError::is_blocked`] call it once more with `RelPath::fallback`: the bytes are still there. Any error leaves the
+    /// path with its old or its new bytes, whole, and repeating the work is safe.
+    pub fn publish(
+        &mut self,
+        path: &RelPath,
+        old: Option<&Superseded>,
+    ) -> Result<Published, MirrorError> {
+        let new = New {
+            path,
+            sha256: self.sha256(),
+            bytes: self.bytes(),
+        };
+        let source = match &mut self.body {
+            Body::Memory(bytes) => Source::Memory {
+                bytes,
+                hint: &self.hint,
+            },
+            Body::Temp(temp) => Source::Temp(temp),
+        };
+        self.inner.publish(source, new, old)
+    }
+}
+
+impl Mirror {
+    /// Saves bytes in one go: the short way for small files. As `begin`, `write`, `finish` and [`Finished::publish`].
+    ///
+    /// # Errors
+    /// As [`Finished::publish`].
+    pub fn save_whole(
+        &self,
+        bytes: &[u8],
+        path: &RelPath,
+        old: Option<&Superseded>,
+    ) -> Result<Published, MirrorError> {
+        let new = New {
+            path,
+            sha256: Digest::of(bytes),
+            bytes: bytes.len() as u64,
+        };
+        self.inner
+            .publish(Source::Memory { bytes, hint: "" }, new, old)
+    }
+
+    /// Removes a file whose retention has ended. `false` if it was not there. Only `prune` calls this.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, path: &RelPath) -> Result<bool, MirrorError> {
+        let (folder, name) = path.split();
+        self.inner.tree.remove(folder, name)
+    }
+
+    /// Removes archived bytes whose retention has ended. `false` if they were not there. Only `prune` calls this.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn remove_archived(&self, digest: &Digest) -> Result<bool, MirrorError> {
+        let (folder, name) = digest.place();
+        self.inner.archive.remove(&folder, &name)
+    }
+}
+
+/// The bytes to publish.
+enum Source<'a> {
+    Memory { bytes: &'a [u8], hint: &'a str },
+    Temp(&'a mut TempFile),
+}
+
+#[derive(Clone, Copy)]
+struct New<'a> {
+    path: &'a RelPath,
+    sha256: Digest,
+    bytes: u64,
+}
+
+impl Inner {
+    fn publish(
+        &self,
+        mut source: Source<'_>,
+        new: New<'_>,
+        old: Option<&Superseded>,
+    ) -> Result<Published, MirrorError> {
+        let placed = match self.place(&mut source, new) {
+            Err(error) if error.is_missing() => {
+                // A remembered folder was removed behind our back: its handle leads nowhere, a fresh one will not.
+                self.tree.forget();
+                self.place(&mut source, new)?
+            }
+            placed => placed?,
+        };
+        let mut archived: Vec<Digest> = placed.archived.into_iter().collect();
+        if let Some(old) = old.filter(|old| old.path != *new.path) {
+            archived.extend(self.retire(old, new.sha256)?);
+        }
+        let New {
+            path,
+            sha256,
+            bytes,
+        } = new;
+        Ok(Published {
+            path: path.clone(),
+            sha256,
+            bytes,
+            archived,
+            was_unchanged: placed.was_unchanged,
+        })
+    }
+
+    /// Puts the bytes at their path, archiving what is there. The order is what keeps a crash harmless: new bytes
+    /// flushed, old bytes archived and flushed, name switched, name flushed.
+    fn place(&self, source: &mut Source<'_>, new: New<'_>) -> Result<Placed, MirrorError> {
+        let (parent, name) = new.path.split();
+        let path = new.path.as_str();
+        let folder = self.tree.folder(parent, path)?;
+        let present = if folder.is_new {
+            None
+        } else {
+            present(&folder, name, path)?
+        };
+        let mut placed = Placed {
+            archived: None,
+            was_unchanged: false,
+        };
+        if let Some((file, found)) = &present
+            && *found == new.sha256
+        {
+            // The right bytes, but perhaps of a run that was cut off before they were flushed.
+            file.sync_all().map_err(MirrorError::io("flush", path))?;
+            placed.was_unchanged = true;
+        } else {
+            let mut written = None;
+            let temp = match source {
+                Source::Temp(temp) => temp,
+                Source::Memory { bytes, hint } => written.insert(
+                    self.flushed(bytes, hint)
+                        .map_err(MirrorError::io("write a temporary file for", path))?,
+                ),
+            };
+            if let Some((file, found)) = &present {
+                self.archive.keep(&folder.dir, name, file, *found)?;
+                placed.archived = Some(*found);
+            }
+            temp.move_to(&folder.dir, name).map_err(MirrorError::named(
+                "rename a temporary file to",
+                path,
+                path,
+            ))?;
+        }
+        self.tree.settle(folder, path)?;
+        Ok(placed)
+    }
+
+    fn flushed(&self, bytes: &[u8], hint: &str) -> io::Result<TempFile> {
+        let mut temp = self.temp.create(hint)?;
+        temp.write(bytes)?;
+        temp.sync()?;
+        Ok(temp)
+    }
+
+    /// Moves the old file of a renamed medium to the archive, if it still is that file.
+    fn retire(&self, old: &Superseded, new: Digest) -> Result<Option<Digest>, MirrorError> {
+        let path = old.path.as_str();
+        let failed = || MirrorError::io("move to the archive", path);
+        let (parent, name) = old.path.split();
+        let Some(folder) = self.tree.existing(parent).map_err(failed())? else {
+            return Ok(None);
+        };
+        let Some(mut file) = regular_at(&folder, name).map_err(failed())? else {
+            return Ok(None);
+        };
+        let found = hash_file(&mut file).map_err(failed())?.sha256;
+        if found != old.sha256 {
+            return Ok(None);
+        }
+        let archived = (found != new).then_some(found);
+        if archived.is_some() {
+            self.archive.keep(&folder, name, &file, found)?;
+        }
+        self.steps.pass().map_err(failed())?;
+        folder.remove_file(name).map_err(failed())?;
+        sync_folder(&folder).map_err(failed())?;
+        Ok(archived)
+    }
+}
+
+struct Placed {
+    archived: Option<Digest>,
+    was_unchanged: bool,
+}
+
+/// Opens and hashes the file that has the name now. `None` if there is nothing whose bytes could be lost: a symbolic
+/// link or a socket is simply replaced.
+fn present(folder: &Folder, name: &str, path: &str) -> Result<Option<(File, Digest)>, MirrorError> {
+    let failed = || MirrorError::io("read", path);
+    match folder.dir.symlink_metadata(name) {
+        Ok(found) if found.is_dir() => Err(MirrorError::named("replace", path, path)(
+            Errno::ISDIR.into(),
+        )),
+        Ok(found) if found.is_file() => {
+            let mut file = open_file(&folder.dir, name).map_err(failed())?;
+            let found = hash_file(&mut file).map_err(failed())?;
+            Ok(Some((file, found.sha256)))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(MirrorError::named("look at", path, path)(error)),
+    }
+}
