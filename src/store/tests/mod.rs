@@ -4,8 +4,10 @@ mod assets;
 mod bodies;
 mod contents;
 mod endpoints;
+mod lock;
 mod media;
 mod runs;
+mod thread;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};
