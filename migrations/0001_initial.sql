@@ -5,10 +5,20 @@
 -- columns generated from it cannot disagree with it and take no space. A version of a row begins at
 -- its `valid_from`. Triggers, not the program, write history, so that no code path can forget it.
 
+-- `service_id`: the service this is a backup of.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The files that made this schema. A digest that differs from the program's own means that a released
+-- file was edited, and that nobody knows what this schema is.
+CREATE TABLE migrations (
+    version    INTEGER PRIMARY KEY NOT NULL,
+    name       TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    applied_at TEXT NOT NULL
+) STRICT;
 
 ------------------------------------------------------------------------ endpoints
 
@@ -16,28 +26,28 @@ CREATE TABLE endpoints (
     endpoint   TEXT PRIMARY KEY NOT NULL,
     name       TEXT NOT NULL,
     kind       TEXT NOT NULL CHECK (kind IN ('list', 'object')),
-    schema     TEXT,              -- JSON as served; NULL where the key may not read it
     valid_from TEXT NOT NULL,
-    deleted_at TEXT
+    deleted_at TEXT,
+    schema     TEXT               -- JSON as served; NULL where no key could read it so far
 ) STRICT;
 
 CREATE TABLE endpoints_history (
     endpoint   TEXT NOT NULL,
     name       TEXT NOT NULL,
     kind       TEXT NOT NULL,
-    schema     TEXT,
     valid_from TEXT NOT NULL,
     deleted_at TEXT,
-    valid_to   TEXT NOT NULL
+    valid_to   TEXT NOT NULL,
+    schema     TEXT
 ) STRICT;
 CREATE INDEX endpoints_history_by_id ON endpoints_history (endpoint, valid_from);
 
 CREATE TRIGGER endpoints_version_moves_forward BEFORE UPDATE ON endpoints
-WHEN (OLD.name IS NOT NEW.name OR OLD.kind IS NOT NEW.kind OR OLD.schema IS NOT NEW.schema
-      OR OLD.deleted_at IS NOT NEW.deleted_at OR OLD.endpoint IS NOT NEW.endpoint)
-     AND NEW.valid_from <= OLD.valid_from
+WHEN CASE WHEN OLD.name IS NOT NEW.name OR OLD.kind IS NOT NEW.kind OR OLD.schema IS NOT NEW.schema
+              OR OLD.deleted_at IS NOT NEW.deleted_at OR OLD.endpoint IS NOT NEW.endpoint
+          THEN NEW.valid_from <= OLD.valid_from ELSE NEW.valid_from <> OLD.valid_from END
 BEGIN
-    SELECT RAISE(ABORT, 'a new version of an endpoint needs a later valid_from');
+    SELECT RAISE(ABORT, 'a new version of an endpoint needs a later valid_from, and only it');
 END;
 
 CREATE TRIGGER endpoints_history_on_update AFTER UPDATE ON endpoints
@@ -52,19 +62,21 @@ CREATE TRIGGER endpoints_history_on_delete AFTER DELETE ON endpoints
 BEGIN
     INSERT INTO endpoints_history (endpoint, name, kind, schema, valid_from, deleted_at, valid_to)
     VALUES (OLD.endpoint, OLD.name, OLD.kind, OLD.schema, OLD.valid_from, OLD.deleted_at,
-            strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+            max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+                strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds')));
 END;
 
 ------------------------------------------------------------------------ contents
 
+-- The long columns stand last: whoever counts or lists need not read past the bodies.
 CREATE TABLE contents (
     endpoint         TEXT NOT NULL,
     id               TEXT NOT NULL,
+    valid_from       TEXT NOT NULL,
+    deleted_at       TEXT,
     metadata         TEXT NOT NULL CHECK (json_valid(metadata)),
     published_body   TEXT,        -- JSON as served (depth=0); NULL: none in this status, or owed
     draft_body       TEXT,        -- JSON as served with the draft key; NULL: none, or owed
-    valid_from       TEXT NOT NULL,
-    deleted_at       TEXT,
     status           TEXT GENERATED ALWAYS AS (metadata ->> '$.status[0]') VIRTUAL,
     created_at       TEXT GENERATED ALWAYS AS (metadata ->> '$.createdAt') VIRTUAL,
     updated_at       TEXT GENERATED ALWAYS AS (metadata ->> '$.updatedAt') VIRTUAL,
@@ -82,12 +94,12 @@ CREATE TABLE contents (
 CREATE TABLE contents_history (
     endpoint         TEXT NOT NULL,
     id               TEXT NOT NULL,
-    metadata         TEXT NOT NULL,
-    published_body   TEXT,
-    draft_body       TEXT,
     valid_from       TEXT NOT NULL,
     deleted_at       TEXT,
     valid_to         TEXT NOT NULL,
+    metadata         TEXT NOT NULL,
+    published_body   TEXT,
+    draft_body       TEXT,
     status           TEXT GENERATED ALWAYS AS (metadata ->> '$.status[0]') VIRTUAL,
     created_at       TEXT GENERATED ALWAYS AS (metadata ->> '$.createdAt') VIRTUAL,
     updated_at       TEXT GENERATED ALWAYS AS (metadata ->> '$.updatedAt') VIRTUAL,
@@ -105,13 +117,13 @@ CREATE INDEX contents_history_by_id ON contents_history (endpoint, id, valid_fro
 -- A body column that is NULL because the body is owed may be filled in later without a new version:
 -- the version begins with its metadata, and the body belongs to it. Nothing else may change in place.
 CREATE TRIGGER contents_version_moves_forward BEFORE UPDATE ON contents
-WHEN (OLD.metadata IS NOT NEW.metadata OR OLD.deleted_at IS NOT NEW.deleted_at
-      OR (OLD.published_body IS NOT NULL AND OLD.published_body IS NOT NEW.published_body)
-      OR (OLD.draft_body IS NOT NULL AND OLD.draft_body IS NOT NEW.draft_body)
-      OR OLD.endpoint IS NOT NEW.endpoint OR OLD.id IS NOT NEW.id)
-     AND NEW.valid_from <= OLD.valid_from
+WHEN CASE WHEN OLD.metadata IS NOT NEW.metadata OR OLD.deleted_at IS NOT NEW.deleted_at
+              OR (OLD.published_body IS NOT NULL AND OLD.published_body IS NOT NEW.published_body)
+              OR (OLD.draft_body IS NOT NULL AND OLD.draft_body IS NOT NEW.draft_body)
+              OR OLD.endpoint IS NOT NEW.endpoint OR OLD.id IS NOT NEW.id
+          THEN NEW.valid_from <= OLD.valid_from ELSE NEW.valid_from <> OLD.valid_from END
 BEGIN
-    SELECT RAISE(ABORT, 'a new version of a content needs a later valid_from');
+    SELECT RAISE(ABORT, 'a new version of a content needs a later valid_from, and only it');
 END;
 
 CREATE TRIGGER contents_history_on_update AFTER UPDATE ON contents
@@ -129,7 +141,8 @@ CREATE TRIGGER contents_history_on_delete AFTER DELETE ON contents
 BEGIN
     INSERT INTO contents_history (endpoint, id, metadata, published_body, draft_body, valid_from, deleted_at, valid_to)
     VALUES (OLD.endpoint, OLD.id, OLD.metadata, OLD.published_body, OLD.draft_body, OLD.valid_from,
-            OLD.deleted_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+            OLD.deleted_at, max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+                strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds')));
 END;
 
 -- Bodies that are listed but not recorded yet. A row leaves when its body arrives or its status has none.
@@ -140,7 +153,7 @@ CREATE TABLE owed_bodies (
     state      TEXT NOT NULL DEFAULT 'owed' CHECK (state IN ('owed', 'refused')),
     attempts   INTEGER NOT NULL DEFAULT 0,
     last_error TEXT,
-    owed_since TEXT NOT NULL,
+    owed_at    TEXT NOT NULL,     -- when it was asked for last; an answer to an older question does not count
     PRIMARY KEY (endpoint, id, side)
 ) STRICT, WITHOUT ROWID;
 
@@ -149,9 +162,9 @@ CREATE TABLE owed_bodies (
 CREATE TABLE media (
     id         TEXT PRIMARY KEY NOT NULL,
     file_name  TEXT NOT NULL,     -- the URL's last segment, decoded
-    metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
     valid_from TEXT NOT NULL,
     deleted_at TEXT,
+    metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
     url        TEXT GENERATED ALWAYS AS (metadata ->> '$.url') VIRTUAL,
     width      INTEGER GENERATED ALWAYS AS
         (CASE WHEN typeof(metadata ->> '$.width') = 'integer' THEN metadata ->> '$.width' END) VIRTUAL,
@@ -166,10 +179,10 @@ CREATE TABLE media (
 CREATE TABLE media_history (
     id         TEXT NOT NULL,
     file_name  TEXT NOT NULL,
-    metadata   TEXT NOT NULL,
     valid_from TEXT NOT NULL,
     deleted_at TEXT,
     valid_to   TEXT NOT NULL,
+    metadata   TEXT NOT NULL,
     url        TEXT GENERATED ALWAYS AS (metadata ->> '$.url') VIRTUAL,
     width      INTEGER GENERATED ALWAYS AS
         (CASE WHEN typeof(metadata ->> '$.width') = 'integer' THEN metadata ->> '$.width' END) VIRTUAL,
@@ -183,10 +196,10 @@ CREATE TABLE media_history (
 CREATE INDEX media_history_by_id ON media_history (id, valid_from);
 
 CREATE TRIGGER media_version_moves_forward BEFORE UPDATE ON media
-WHEN (OLD.metadata IS NOT NEW.metadata OR OLD.deleted_at IS NOT NEW.deleted_at OR OLD.id IS NOT NEW.id)
-     AND NEW.valid_from <= OLD.valid_from
+WHEN CASE WHEN OLD.metadata IS NOT NEW.metadata OR OLD.deleted_at IS NOT NEW.deleted_at OR OLD.id IS NOT NEW.id
+          THEN NEW.valid_from <= OLD.valid_from ELSE NEW.valid_from <> OLD.valid_from END
 BEGIN
-    SELECT RAISE(ABORT, 'a new version of a medium needs a later valid_from');
+    SELECT RAISE(ABORT, 'a new version of a medium needs a later valid_from, and only it');
 END;
 
 CREATE TRIGGER media_history_on_update AFTER UPDATE ON media
@@ -200,7 +213,8 @@ CREATE TRIGGER media_history_on_delete AFTER DELETE ON media
 BEGIN
     INSERT INTO media_history (id, file_name, metadata, valid_from, deleted_at, valid_to)
     VALUES (OLD.id, OLD.file_name, OLD.metadata, OLD.valid_from, OLD.deleted_at,
-            strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+            max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+                strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds')));
 END;
 
 ------------------------------------------------------------------------ assets
@@ -218,6 +232,7 @@ CREATE TABLE assets (
     last_modified TEXT,
     state         TEXT NOT NULL CHECK (state IN ('owed', 'saved', 'failed', 'gone')),
     why           TEXT,           -- why it is owed
+    owed_at       TEXT,           -- when it was asked for last; an answer to an older question leaves it owed
     attempts      INTEGER NOT NULL DEFAULT 0,
     last_error    TEXT,
     fetched_at    TEXT,           -- when the saved bytes came
@@ -227,8 +242,7 @@ CREATE TABLE assets (
     valid_from    TEXT NOT NULL,
     CHECK (state <> 'saved' OR (path IS NOT NULL AND bytes IS NOT NULL AND sha256 IS NOT NULL))
 ) STRICT;
-CREATE INDEX assets_owed ON assets (media_id) WHERE state IN ('owed', 'failed');
-CREATE INDEX assets_recheck ON assets (recheck_at) WHERE recheck_at IS NOT NULL;
+CREATE INDEX assets_due ON assets (media_id) WHERE state IN ('owed', 'failed') OR recheck_at IS NOT NULL;
 
 CREATE TABLE assets_history (
     media_id      TEXT NOT NULL,
@@ -241,6 +255,7 @@ CREATE TABLE assets_history (
     last_modified TEXT,
     state         TEXT NOT NULL,
     why           TEXT,
+    owed_at       TEXT,
     attempts      INTEGER NOT NULL,
     last_error    TEXT,
     fetched_at    TEXT,
@@ -254,11 +269,11 @@ CREATE INDEX assets_history_by_id ON assets_history (media_id, valid_from);
 CREATE INDEX assets_history_by_sha256 ON assets_history (sha256);
 
 CREATE TRIGGER assets_version_moves_forward BEFORE UPDATE ON assets
-WHEN OLD.sha256 IS NOT NULL
-     AND (OLD.sha256 IS NOT NEW.sha256 OR OLD.path IS NOT NEW.path OR OLD.url IS NOT NEW.url)
-     AND NEW.valid_from <= OLD.valid_from
+WHEN CASE WHEN OLD.sha256 IS NOT NULL
+              AND (OLD.sha256 IS NOT NEW.sha256 OR OLD.path IS NOT NEW.path OR OLD.url IS NOT NEW.url)
+          THEN NEW.valid_from <= OLD.valid_from ELSE NEW.valid_from <> OLD.valid_from END
 BEGIN
-    SELECT RAISE(ABORT, 'a new version of an asset needs a later valid_from');
+    SELECT RAISE(ABORT, 'a new version of an asset needs a later valid_from, and only it');
 END;
 
 CREATE TRIGGER assets_history_on_update AFTER UPDATE ON assets
@@ -266,9 +281,9 @@ WHEN OLD.sha256 IS NOT NULL
      AND (OLD.sha256 IS NOT NEW.sha256 OR OLD.path IS NOT NEW.path OR OLD.url IS NOT NEW.url)
 BEGIN
     INSERT INTO assets_history (media_id, url, path, bytes, sha256, content_type, etag, last_modified, state, why,
-        attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
+        owed_at, attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
     VALUES (OLD.media_id, OLD.url, OLD.path, OLD.bytes, OLD.sha256, OLD.content_type, OLD.etag, OLD.last_modified,
-        OLD.state, OLD.why, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
+        OLD.state, OLD.why, OLD.owed_at, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
         OLD.rechecks, OLD.valid_from, NEW.valid_from);
 END;
 
@@ -276,10 +291,11 @@ CREATE TRIGGER assets_history_on_delete AFTER DELETE ON assets
 WHEN OLD.sha256 IS NOT NULL
 BEGIN
     INSERT INTO assets_history (media_id, url, path, bytes, sha256, content_type, etag, last_modified, state, why,
-        attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
+        owed_at, attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
     VALUES (OLD.media_id, OLD.url, OLD.path, OLD.bytes, OLD.sha256, OLD.content_type, OLD.etag, OLD.last_modified,
-        OLD.state, OLD.why, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
-        OLD.rechecks, OLD.valid_from, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+        OLD.state, OLD.why, OLD.owed_at, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
+        OLD.rechecks, OLD.valid_from, max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+                strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds')));
 END;
 
 ------------------------------------------------------------------------ runs
@@ -296,10 +312,14 @@ CREATE TABLE runs (
     media_seen       INTEGER NOT NULL DEFAULT 0,
     media_new        INTEGER NOT NULL DEFAULT 0,
     media_changed    INTEGER NOT NULL DEFAULT 0,
+    media_returned   INTEGER NOT NULL DEFAULT 0,
+    media_missing    INTEGER NOT NULL DEFAULT 0,
     media_deleted    INTEGER NOT NULL DEFAULT 0,
     contents_seen    INTEGER NOT NULL DEFAULT 0,
     contents_new     INTEGER NOT NULL DEFAULT 0,
     contents_changed INTEGER NOT NULL DEFAULT 0,
+    contents_returned INTEGER NOT NULL DEFAULT 0,
+    contents_missing INTEGER NOT NULL DEFAULT 0,
     contents_deleted INTEGER NOT NULL DEFAULT 0,
     bodies_saved     INTEGER NOT NULL DEFAULT 0,
     bodies_owed      INTEGER NOT NULL DEFAULT 0,

@@ -3,9 +3,17 @@
 //! Data walks one way: service → walk → plan → store and mirror → report. The rooms:
 //!
 //! - [`model`]: the words, as values with invariants
-//! - [`remote`]: microCMS over HTTP
+//! - [`plan`]: the decisions, pure functions from facts to steps
+//! - [`remote`]: microCMS over HTTP: paging, budgets, retries, asset hosts
+//! - [`store`]: the SQLite database: open, migrate, record, ask
+//! - [`mirror`]: the files: atomic write, archive, scan
+//! - [`sync`]: one run: walk, plan, apply, report
+//! - [`config`]: file and environment, checked once
+//! - [`cli`]: the commands, what they print, and the exit code
+//! - [`logging`]: log lines on stderr
 
 pub mod mirror;
 pub mod model;
 pub mod plan;
 pub mod remote;
+pub mod store;

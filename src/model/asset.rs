@@ -1,6 +1,6 @@
 //! A medium's file: its row, its states, and the steps it can take.
 
-use super::MediaId;
+use super::{MediaId, Timestamp};
 use std::fmt;
 
 /// Where a file stands.
@@ -62,7 +62,7 @@ pub struct AssetRow {
     /// Failed attempts since it was saved last.
     pub attempts: u32,
     /// When to look once more although nothing in the listing moved (a CDN may have been stale).
-    pub recheck_at: Option<super::Timestamp>,
+    pub recheck_at: Option<Timestamp>,
     /// How many such looks were already made for the current version.
     pub rechecks: u32,
 }
@@ -138,4 +138,79 @@ pub enum AssetStep {
     Keep,
     /// Fetch it (or ask conditionally); until then the row says `owed`.
     Fetch(Why),
+}
+
+/// A file to fetch: its row joined with its medium.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwedAsset {
+    /// The medium.
+    pub media_id: MediaId,
+    /// Where the bytes are now. The row's own `url` is where the saved version came from.
+    pub listed_url: String,
+    /// Whether the service lists a width and a height: it takes the file for an image.
+    pub has_dimensions: bool,
+    /// Name for people.
+    pub file_name: String,
+    /// The file's row. Its `why` says why it is listed here, [`Why::Recheck`] for a saved file that
+    /// is due for a second look.
+    pub row: AssetRow,
+    /// When it was asked for last. Goes back with the outcome, so that bytes that a change of the
+    /// medium overtook are not taken for the newer ones.
+    pub owed_at: Option<Timestamp>,
+}
+
+/// What came of asking for one file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AssetOutcome {
+    /// Its bytes are in the mirror, whole and flushed.
+    Saved {
+        /// The medium.
+        media_id: MediaId,
+        /// As in the [`OwedAsset`] that this answers.
+        owed_at: Option<Timestamp>,
+        /// Where the bytes came from.
+        url: String,
+        /// Relative to the mirror.
+        path: String,
+        /// Their length.
+        bytes: u64,
+        /// Their digest, hex.
+        sha256: String,
+        /// As the host said.
+        content_type: Option<String>,
+        /// As the host said, verbatim.
+        etag: Option<String>,
+        /// As the host said, verbatim.
+        last_modified: Option<String>,
+        /// When to look once more.
+        recheck_at: Option<Timestamp>,
+        /// How many such looks were made for these bytes.
+        rechecks: u32,
+    },
+    /// The host says that the saved bytes still hold.
+    Unchanged {
+        /// The medium.
+        media_id: MediaId,
+        /// As in the [`OwedAsset`] that this answers.
+        owed_at: Option<Timestamp>,
+        /// As the host said; `None` keeps what is recorded.
+        etag: Option<String>,
+        /// As the host said; `None` keeps what is recorded.
+        last_modified: Option<String>,
+        /// When to look once more.
+        recheck_at: Option<Timestamp>,
+        /// How many such looks were made for these bytes.
+        rechecks: u32,
+    },
+    /// It could not be had this time. An older version that is saved stays saved.
+    Failed {
+        /// The medium.
+        media_id: MediaId,
+        /// As in the [`OwedAsset`] that this answers.
+        owed_at: Option<Timestamp>,
+        /// What was asked for; recorded where the row has no reason of its own.
+        why: Why,
+        /// What happened.
+        error: String,
+    },
 }

@@ -1,6 +1,6 @@
 //! A content as the service lists it, its two bodies, and the steps it can take.
 
-use super::{ContentId, Endpoint};
+use super::{ContentId, Endpoint, Timestamp};
 
 /// Whether an API holds many contents or one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -195,6 +195,9 @@ pub struct OwedBody {
     pub is_refused: bool,
     /// Failed attempts so far.
     pub attempts: u32,
+    /// When it was asked for last. Goes back with the answer, so that an answer that a change of the
+    /// content overtook is not taken for the newer body.
+    pub owed_at: Timestamp,
 }
 
 /// What came of asking for one body.
@@ -208,6 +211,8 @@ pub enum BodyOutcome {
         id: ContentId,
         /// Which body.
         side: BodySide,
+        /// As in the [`OwedBody`] that this answers.
+        owed_at: Timestamp,
         /// The JSON text.
         body: String,
     },
@@ -219,6 +224,8 @@ pub enum BodyOutcome {
         id: ContentId,
         /// Which body.
         side: BodySide,
+        /// As in the [`OwedBody`] that this answers.
+        owed_at: Timestamp,
         /// What the service said, or what right is missing.
         reason: String,
     },
@@ -230,6 +237,8 @@ pub enum BodyOutcome {
         id: ContentId,
         /// Which body.
         side: BodySide,
+        /// As in the [`OwedBody`] that this answers.
+        owed_at: Timestamp,
         /// What happened.
         reason: String,
     },

@@ -14,7 +14,7 @@ pub mod tally;
 pub mod time;
 pub mod walk;
 
-pub use asset::{AssetRow, AssetState, AssetStep, Why};
+pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, Why};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
     OwedBody, Status,

@@ -1,0 +1,88 @@
+//! What proven walks did not list although it is known. A sighting is no mark of deletion.
+
+use super::values::{count, json_array};
+use super::{Absent, RunId, Store, StoreError};
+use crate::model::{Scope, Timestamp};
+use rusqlite::types::FromSql;
+use rusqlite::{Rows, named_params};
+
+/// One id that proven walks lacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The content or medium.
+    pub id: String,
+    /// How many runs in a row proved that it was not listed, this one included.
+    pub proven_walks: u64,
+    /// Whether a person confirmed its deletion.
+    pub is_confirmed: bool,
+}
+
+impl Store {
+    /// Records what a proven walk of `run` over `scope` lacked, and returns the standing of each in
+    /// the order of their ids: all of it, or nothing.
+    ///
+    /// The count of an id grows once per run, however often this is called. Ids that are in
+    /// `missing` no more are forgotten: their count begins anew. `confirmed` says that a person
+    /// allowed these deletions; it holds until the id is forgotten.
+    pub fn sight_absences(
+        &mut self,
+        scope: &Scope,
+        run: RunId,
+        missing: &[&str],
+        confirmed: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let scope = scope.to_string();
+        self.write("record what was not listed", |tx| {
+            let ids = json_array(missing.iter().copied());
+            tx.prepare_cached(
+                "DELETE FROM absences WHERE scope = :scope
+                     AND id NOT IN (SELECT value FROM json_each(:ids))",
+            )?
+            .execute(named_params! { ":scope": scope, ":ids": ids })?;
+            let mut sight = tx.prepare_cached(
+                "INSERT INTO absences (scope, id, first_seen_at, proven_walks, last_run_id, is_confirmed)
+                 VALUES (:scope, :id, :now, 1, :run, :confirmed)
+                 ON CONFLICT (scope, id) DO UPDATE SET
+                     proven_walks = proven_walks + (last_run_id <> :run), last_run_id = :run,
+                     is_confirmed = max(is_confirmed, :confirmed)
+                 WHERE last_run_id <> :run OR is_confirmed < :confirmed",
+            )?;
+            for id in missing {
+                sight.execute(named_params! {
+                    ":scope": scope, ":id": id, ":now": now, ":run": run.get(),
+                    ":confirmed": confirmed,
+                })?;
+            }
+            tx.prepare_cached(
+                "SELECT id, proven_walks, is_confirmed FROM absences WHERE scope = :scope ORDER BY id",
+            )?
+            .query_map(named_params! { ":scope": scope }, |row| {
+                Ok(Sighting {
+                    id: row.get(0)?,
+                    proven_walks: count(row, 1)?,
+                    is_confirmed: row.get(2)?,
+                })
+            })?
+            .collect()
+        })
+    }
+}
+
+/// Goes through the ids of live rows and keeps those that `is_seen` denies.
+pub(super) fn deny<Id: FromSql>(
+    mut live_ids: Rows<'_>,
+    is_seen: &dyn Fn(&str) -> bool,
+) -> rusqlite::Result<Absent<Id>> {
+    let mut absent = Absent {
+        live: 0,
+        missing: Vec::new(),
+    };
+    while let Some(row) = live_ids.next()? {
+        absent.live += 1;
+        if !is_seen(row.get_ref(0)?.as_str()?) {
+            absent.missing.push(row.get(0)?);
+        }
+    }
+    Ok(absent)
+}

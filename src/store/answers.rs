@@ -1,0 +1,71 @@
+//! What the store answers, where the answer is more than a row.
+
+use crate::model::{Endpoint, MediaId};
+
+/// What recording one page changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Rows that were not known.
+    pub new: u64,
+    /// Rows that got a new version.
+    pub changed: u64,
+    /// Rows that had been marked as deleted.
+    pub returned: u64,
+}
+
+/// Which live rows a listing lacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent<Id> {
+    /// All rows that are not marked as deleted, the missing ones included.
+    pub live: u64,
+    /// Those that were not seen, in the order of their ids.
+    pub missing: Vec<Id>,
+}
+
+/// Bodies that are listed but not recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodyTotals {
+    /// All of them, the refused ones included.
+    pub owed: u64,
+    /// Those that the key may not read.
+    pub refused: u64,
+}
+
+/// The bodies that one API owes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyProblem {
+    /// The API.
+    pub endpoint: Endpoint,
+    /// All of them, the refused ones included.
+    pub owed: u64,
+    /// Those that the key may not read.
+    pub refused: u64,
+    /// What happened to one of them, a refused one if there is any.
+    pub example_error: Option<String>,
+}
+
+/// Where the files stand, over all media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AssetTotals {
+    /// Files in the mirror, those of deleted media included.
+    pub saved: u64,
+    /// Their bytes.
+    pub saved_bytes: u64,
+    /// Files listed and not saved in their listed form yet; failed ones not included.
+    pub owed: u64,
+    /// Files whose last attempt failed.
+    pub failed: u64,
+}
+
+/// A file that the mirror must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedAsset {
+    /// The medium.
+    pub media_id: MediaId,
+    /// Relative to the mirror.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest, hex.
+    pub sha256: String,
+}

@@ -1,0 +1,315 @@
+//! Files of media: which are owed, and what came of asking for them.
+
+use super::values::{count, int, later, optional_count};
+use super::{AssetTotals, SavedAsset, Store, StoreError};
+use crate::model::report::Holdings;
+use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
+use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+
+impl Store {
+    /// Returns up to `limit` files to ask for, in the order of their media's ids, from behind
+    /// `after`: those owed, those that failed, and saved ones whose second look is due at `now`.
+    /// Files of deleted media are never among them.
+    pub fn owed_assets(
+        &self,
+        after: Option<&MediaId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<OwedAsset>, StoreError> {
+        self.read("read which files are owed", |conn| {
+            // The first condition is the index's own, word for word: SQLite takes a partial index
+            // only so. `INDEXED BY` makes it an error, not a slow scan, should they drift apart.
+            conn.prepare_cached(
+                "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
+                     a.last_modified, a.state, iif(a.state = 'saved', 'recheck', a.why), a.attempts,
+                     a.recheck_at, a.rechecks,
+                     coalesce(m.url, a.url), m.width IS NOT NULL AND m.height IS NOT NULL,
+                     m.file_name, a.owed_at
+                 FROM assets AS a INDEXED BY assets_due
+                 CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL)
+                     AND (a.state IN ('owed', 'failed') OR a.recheck_at <= :now)
+                     AND a.media_id > :after AND m.deleted_at IS NULL
+                 ORDER BY a.media_id LIMIT :limit",
+            )?
+            .query_map(
+                named_params! {
+                    ":now": now, ":after": after.map_or("", MediaId::as_str),
+                    ":limit": int(limit as u64),
+                },
+                |row| {
+                    Ok(OwedAsset {
+                        media_id: row.get(0)?,
+                        listed_url: row.get(13)?,
+                        has_dimensions: row.get(14)?,
+                        file_name: row.get(15)?,
+                        row: asset_row(row)?,
+                        owed_at: row.get(16)?,
+                    })
+                },
+            )?
+            .collect()
+        })
+    }
+
+    /// Records what came of asking for files: all of it, or nothing.
+    ///
+    /// - New bytes (or a new URL or path) begin a new version; the one before goes to the history.
+    ///   The first bytes of a file fill its row in place.
+    /// - Where the medium changed since the question was read (`owed_at` differs), saved bytes are
+    ///   recorded and the file stays owed; any other outcome counts for nothing.
+    /// - `failed` says that the last attempt failed, and nothing about an older version, which the
+    ///   row goes on to describe. Of a medium that was deleted meanwhile only saved bytes count.
+    pub fn record_assets(
+        &mut self,
+        outcomes: &[AssetOutcome],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        self.write("record files", |tx| {
+            outcomes
+                .iter()
+                .try_for_each(|outcome| record(tx, outcome, now))
+        })
+    }
+
+    /// Returns another medium than `media_id` whose saved file has this path. Reads every row: ask
+    /// only where a path is suspicious.
+    pub fn path_owner(
+        &self,
+        path: &str,
+        media_id: &MediaId,
+    ) -> Result<Option<MediaId>, StoreError> {
+        self.read("look for the owner of a path", |conn| {
+            conn.prepare_cached(
+                "SELECT media_id FROM assets WHERE path = :path AND media_id <> :media_id LIMIT 1",
+            )?
+            .query_row(
+                named_params! { ":path": path, ":media_id": media_id },
+                |row| row.get(0),
+            )
+            .optional()
+        })
+    }
+
+    /// Returns where the files stand.
+    pub fn asset_counts(&self) -> Result<AssetTotals, StoreError> {
+        self.read("count the files", |conn| {
+            conn.prepare_cached(
+                "SELECT count(*) FILTER (WHERE state = 'saved'),
+                     coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
+                     count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed')
+                 FROM assets",
+            )?
+            .query_row([], |row| {
+                Ok(AssetTotals {
+                    saved: count(row, 0)?,
+                    saved_bytes: count(row, 1)?,
+                    owed: count(row, 2)?,
+                    failed: count(row, 3)?,
+                })
+            })
+        })
+    }
+
+    /// Makes every saved file of a live medium owed, to be asked for conditionally (`--full`).
+    /// Returns how many.
+    pub fn revalidate_all(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write("ask again for all files", |tx| {
+            let asked = tx.execute(
+                "UPDATE assets SET state = 'owed', why = 'asked', owed_at = :now, attempts = 0,
+                     last_error = NULL
+                 WHERE state = 'saved'
+                     AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
+                named_params! { ":now": now },
+            )?;
+            Ok(asked as u64)
+        })
+    }
+
+    /// Returns up to `limit` files that the mirror must hold, in the order of their media's ids,
+    /// from behind `after`; those of deleted media included.
+    pub fn saved_assets(
+        &self,
+        after: Option<&MediaId>,
+        limit: usize,
+    ) -> Result<Vec<SavedAsset>, StoreError> {
+        self.read("read which files are saved", |conn| {
+            conn.prepare_cached(
+                "SELECT media_id, path, bytes, sha256 FROM assets
+                 WHERE media_id > :after AND state = 'saved' ORDER BY media_id LIMIT :limit",
+            )?
+            .query_map(
+                named_params! {
+                    ":after": after.map_or("", MediaId::as_str), ":limit": int(limit as u64),
+                },
+                |row| {
+                    Ok(SavedAsset {
+                        media_id: row.get(0)?,
+                        path: row.get(1)?,
+                        bytes: count(row, 2)?,
+                        sha256: row.get(3)?,
+                    })
+                },
+            )?
+            .collect()
+        })
+    }
+
+    /// Returns what the backup holds: what exists upstream as far as is known, and the saved files,
+    /// those of deleted media included.
+    pub fn holdings(&self) -> Result<Holdings, StoreError> {
+        let files = self.asset_counts()?;
+        self.read("count what the backup holds", |conn| {
+            conn.prepare_cached(
+                "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
+                     (SELECT count(*) FROM contents WHERE deleted_at IS NULL),
+                     (SELECT count(*) FROM media WHERE deleted_at IS NULL)",
+            )?
+            .query_row([], |row| {
+                Ok(Holdings {
+                    endpoints: count(row, 0)?,
+                    contents: count(row, 1)?,
+                    media: count(row, 2)?,
+                    files: files.saved,
+                    bytes: files.saved_bytes,
+                })
+            })
+        })
+    }
+}
+
+/// Reads the first 13 columns of the queries above and of `load_media`.
+pub(super) fn asset_row(row: &Row<'_>) -> rusqlite::Result<AssetRow> {
+    Ok(AssetRow {
+        media_id: row.get(0)?,
+        url: row.get(1)?,
+        path: row.get(2)?,
+        bytes: optional_count(row, 3)?,
+        sha256: row.get(4)?,
+        content_type: row.get(5)?,
+        etag: row.get(6)?,
+        last_modified: row.get(7)?,
+        state: row.get(8)?,
+        why: row.get(9)?,
+        attempts: row.get(10)?,
+        recheck_at: row.get(11)?,
+        rechecks: row.get(12)?,
+    })
+}
+
+/// Makes the file of a live medium owed; what is recorded of the saved version stays.
+///
+/// `is_new_version` says that the medium itself changed: an outcome of an earlier question then
+/// leaves the file owed. A reason that forbids a conditional request (the saved file is lost or
+/// damaged) is not weakened by one that allows it.
+pub(super) fn owe(
+    tx: &Transaction<'_>,
+    id: &MediaId,
+    why: Why,
+    is_new_version: bool,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let is_weak = why.may_be_conditional();
+    tx.prepare_cached(
+        "INSERT INTO assets (media_id, url, state, why, owed_at, valid_from)
+         SELECT id, coalesce(url, ''), 'owed', :why, :now, :now
+         FROM media WHERE id = :id AND deleted_at IS NULL
+         ON CONFLICT (media_id) DO UPDATE SET
+             state = 'owed',
+             why = iif(:is_weak AND state <> 'saved' AND why IN ('new', 'missing', 'damaged'), why, :why),
+             attempts = iif(why IS :why, attempts, 0),
+             last_error = iif(why IS :why, last_error, NULL),
+             url = iif(sha256 IS NULL, excluded.url, url),
+             owed_at = iif(owed_at IS NULL, :now,
+                 max(:now, strftime('%Y-%m-%dT%H:%M:%fZ', owed_at, '+0.001 seconds')))
+         WHERE :is_new_version OR state NOT IN ('owed', 'failed')
+             OR NOT (why IS :why OR (:is_weak AND why IN ('new', 'missing', 'damaged')))",
+    )?
+    .execute(named_params! {
+        ":id": id, ":why": why, ":is_weak": is_weak, ":is_new_version": is_new_version, ":now": now,
+    })?;
+    Ok(())
+}
+
+fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusqlite::Result<()> {
+    match outcome {
+        AssetOutcome::Saved {
+            media_id,
+            owed_at,
+            url,
+            path,
+            bytes,
+            sha256,
+            content_type,
+            etag,
+            last_modified,
+            recheck_at,
+            rechecks,
+        } => {
+            // A question that came meanwhile stays open, but these bytes are whole: a conditional
+            // request is enough to settle it.
+            tx.prepare_cached(concat!(
+                "UPDATE assets SET
+                     valid_from = iif(sha256 IS NULL OR (sha256 = :sha256 AND path = :path AND url = :url),
+                         valid_from, ", later!(), "),
+                     url = :url, path = :path, bytes = :bytes, sha256 = :sha256,
+                     content_type = :content_type, etag = :etag, last_modified = :last_modified,
+                     state = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, 'owed', 'saved'),
+                     why = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, 'changed', NULL),
+                     owed_at = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, owed_at, NULL),
+                     attempts = 0, last_error = NULL, fetched_at = :now, checked_at = :now,
+                     recheck_at = :recheck_at, rechecks = :rechecks
+                 WHERE media_id = :id"
+            ))?
+            .execute(named_params! {
+                ":id": media_id, ":owed_at": owed_at, ":url": url, ":path": path,
+                ":bytes": int(*bytes), ":sha256": sha256, ":content_type": content_type,
+                ":etag": etag, ":last_modified": last_modified, ":recheck_at": recheck_at,
+                ":rechecks": rechecks, ":now": now,
+            })?;
+        }
+        AssetOutcome::Unchanged {
+            media_id,
+            owed_at,
+            etag,
+            last_modified,
+            recheck_at,
+            rechecks,
+        } => {
+            tx.prepare_cached(
+                "UPDATE assets SET
+                     state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL,
+                     etag = coalesce(:etag, etag), last_modified = coalesce(:last_modified, last_modified),
+                     checked_at = :now, recheck_at = :recheck_at, rechecks = :rechecks
+                 WHERE media_id = :id AND sha256 IS NOT NULL AND state <> 'gone'
+                     AND owed_at IS :owed_at",
+            )?
+            .execute(named_params! {
+                ":id": media_id, ":owed_at": owed_at, ":etag": etag,
+                ":last_modified": last_modified, ":recheck_at": recheck_at,
+                ":rechecks": rechecks, ":now": now,
+            })?;
+        }
+        AssetOutcome::Failed {
+            media_id,
+            owed_at,
+            why,
+            error,
+        } => {
+            tx.prepare_cached(
+                "UPDATE assets SET
+                     state = 'failed', why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
+                     attempts = attempts + 1, last_error = :error
+                 WHERE media_id = :id AND state <> 'gone' AND owed_at IS :owed_at
+                     AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
+            )?
+            .execute(named_params! {
+                ":id": media_id, ":owed_at": owed_at, ":why": why, ":error": error, ":now": now,
+            })?;
+        }
+    }
+    Ok(())
+}

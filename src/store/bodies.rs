@@ -1,0 +1,244 @@
+//! Bodies that are owed, and what came of asking for them.
+
+use super::contents::drop_owed;
+use super::values::{count, int, later};
+use super::{BodyProblem, BodyTotals, Store, StoreError};
+use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Status, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, named_params};
+
+impl Store {
+    /// Returns up to `limit` owed bodies of one API in the order of their keys, from behind `after`.
+    /// Those that were refused to the key come only where `include_refused` is set.
+    pub fn owed_bodies(
+        &self,
+        endpoint: &Endpoint,
+        after: Option<(&ContentId, BodySide)>,
+        limit: usize,
+        include_refused: bool,
+    ) -> Result<Vec<OwedBody>, StoreError> {
+        let (after_id, after_side) = match after {
+            Some((id, side)) => (id.as_str(), side.as_str()),
+            None => ("", ""),
+        };
+        self.read("read which bodies are owed", |conn| {
+            conn.prepare_cached(
+                "SELECT o.id, o.side, coalesce(c.status, ''), c.updated_at, c.revised_at, c.draft_key,
+                     o.state = 'refused', o.attempts, o.owed_at
+                 FROM owed_bodies AS o
+                 CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
+                 WHERE o.endpoint = :endpoint AND (o.id, o.side) > (:after_id, :after_side)
+                     AND (:include_refused OR o.state = 'owed') AND c.deleted_at IS NULL
+                 ORDER BY o.id, o.side LIMIT :limit",
+            )?
+            .query_map(
+                named_params! {
+                    ":endpoint": endpoint, ":after_id": after_id, ":after_side": after_side,
+                    ":include_refused": include_refused, ":limit": int(limit as u64),
+                },
+                |row| {
+                    Ok(OwedBody {
+                        id: row.get(0)?,
+                        side: row.get(1)?,
+                        status: Status::parse(row.get_ref(2)?.as_str()?),
+                        updated_at: row.get(3)?,
+                        revised_at: row.get(4)?,
+                        draft_key: row.get(5)?,
+                        is_refused: row.get(6)?,
+                        attempts: row.get(7)?,
+                        owed_at: row.get(8)?,
+                    })
+                },
+            )?
+            .collect()
+        })
+    }
+
+    /// Records what came of asking for bodies: all of it, or nothing. Returns how many bodies that
+    /// were owed are recorded now.
+    ///
+    /// An answer counts only for the question it was given to (`owed_at`): where the content changed,
+    /// or was marked as deleted, since the question was read, nothing is written and the body stays
+    /// owed, or is owed no more. A body fills an empty column in place; one that differs from what
+    /// is recorded begins a new version; an equal one is not written.
+    pub fn record_bodies(
+        &mut self,
+        outcomes: &[BodyOutcome],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        if outcomes.is_empty() {
+            return Ok(0);
+        }
+        self.write("record bodies", |tx| {
+            let mut saved = 0;
+            for outcome in outcomes {
+                match outcome {
+                    BodyOutcome::Saved {
+                        endpoint,
+                        id,
+                        side,
+                        owed_at,
+                        body,
+                    } => {
+                        if is_open(tx, endpoint, id, *side, *owed_at)? {
+                            fill(tx, endpoint, id, *side, body, now)?;
+                            drop_owed(tx, endpoint, id, *side)?;
+                            saved += 1;
+                        }
+                    }
+                    BodyOutcome::Refused {
+                        endpoint,
+                        id,
+                        side,
+                        owed_at,
+                        reason,
+                    } => note(tx, endpoint, id, *side, *owed_at, Some("refused"), reason)?,
+                    BodyOutcome::Failed {
+                        endpoint,
+                        id,
+                        side,
+                        owed_at,
+                        reason,
+                    } => note(tx, endpoint, id, *side, *owed_at, None, reason)?,
+                }
+            }
+            Ok(saved)
+        })
+    }
+
+    /// Returns how many bodies are owed, over all APIs.
+    pub fn body_counts(&self) -> Result<BodyTotals, StoreError> {
+        self.read("count the owed bodies", |conn| {
+            conn.prepare_cached(
+                "SELECT count(*), count(*) FILTER (WHERE state = 'refused') FROM owed_bodies",
+            )?
+            .query_row([], |row| {
+                Ok(BodyTotals {
+                    owed: count(row, 0)?,
+                    refused: count(row, 1)?,
+                })
+            })
+        })
+    }
+
+    /// Returns the APIs that owe bodies, by name.
+    pub fn body_problems(&self) -> Result<Vec<BodyProblem>, StoreError> {
+        self.read("read which APIs owe bodies", |conn| {
+            conn.prepare_cached(
+                "SELECT endpoint, count(*), count(*) FILTER (WHERE state = 'refused'),
+                     coalesce(min(last_error) FILTER (WHERE state = 'refused'), min(last_error))
+                 FROM owed_bodies GROUP BY endpoint ORDER BY endpoint",
+            )?
+            .query_map([], |row| {
+                Ok(BodyProblem {
+                    endpoint: row.get(0)?,
+                    owed: count(row, 1)?,
+                    refused: count(row, 2)?,
+                    example_error: row.get(3)?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Asks again for every body of one API that is recorded or was refused (`--full`). What is
+    /// recorded stays until an answer differs. Returns how many are owed anew.
+    pub fn refetch_all_bodies(
+        &mut self,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write("ask again for all bodies", |tx| {
+            let params = named_params! { ":endpoint": endpoint, ":now": now };
+            let reopened = tx.execute(
+                "UPDATE owed_bodies SET state = 'owed', attempts = 0, last_error = NULL,
+                     owed_at = max(:now, strftime('%Y-%m-%dT%H:%M:%fZ', owed_at, '+0.001 seconds'))
+                 WHERE endpoint = :endpoint AND state = 'refused'",
+                params,
+            )?;
+            let asked = tx.execute(
+                "INSERT INTO owed_bodies (endpoint, id, side, owed_at)
+                 SELECT endpoint, id, 'published', :now FROM contents
+                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND published_body IS NOT NULL
+                 UNION ALL
+                 SELECT endpoint, id, 'draft', :now FROM contents
+                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND draft_body IS NOT NULL
+                 ON CONFLICT (endpoint, id, side) DO NOTHING",
+                params,
+            )?;
+            Ok((reopened + asked) as u64)
+        })
+    }
+}
+
+/// Returns whether the question is still the one that was answered.
+fn is_open(
+    tx: &Transaction<'_>,
+    endpoint: &Endpoint,
+    id: &ContentId,
+    side: BodySide,
+    owed_at: Timestamp,
+) -> rusqlite::Result<bool> {
+    let open: Option<Timestamp> = tx
+        .prepare_cached(
+            "SELECT owed_at FROM owed_bodies WHERE endpoint = :endpoint AND id = :id AND side = :side",
+        )?
+        .query_row(
+            named_params! { ":endpoint": endpoint, ":id": id, ":side": side },
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(open == Some(owed_at))
+}
+
+fn fill(
+    tx: &Transaction<'_>,
+    endpoint: &Endpoint,
+    id: &ContentId,
+    side: BodySide,
+    body: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut update = match side {
+        BodySide::Published => tx.prepare_cached(concat!(
+            "UPDATE contents SET published_body = :body,
+                 valid_from = iif(published_body IS NULL, valid_from, ",
+            later!(),
+            ")
+             WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
+                 AND published_body IS NOT :body"
+        )),
+        BodySide::Draft => tx.prepare_cached(concat!(
+            "UPDATE contents SET draft_body = :body,
+                 valid_from = iif(draft_body IS NULL, valid_from, ",
+            later!(),
+            ")
+             WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
+                 AND draft_body IS NOT :body"
+        )),
+    }?;
+    update.execute(named_params! {
+        ":endpoint": endpoint, ":id": id, ":body": body, ":now": now,
+    })?;
+    Ok(())
+}
+
+fn note(
+    tx: &Transaction<'_>,
+    endpoint: &Endpoint,
+    id: &ContentId,
+    side: BodySide,
+    owed_at: Timestamp,
+    state: Option<&'static str>,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE owed_bodies SET
+             state = coalesce(:state, state), attempts = attempts + 1, last_error = :reason
+         WHERE endpoint = :endpoint AND id = :id AND side = :side AND owed_at = :owed_at",
+    )?
+    .execute(named_params! {
+        ":endpoint": endpoint, ":id": id, ":side": side, ":owed_at": owed_at,
+        ":state": state, ":reason": reason,
+    })?;
+    Ok(())
+}

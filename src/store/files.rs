@@ -1,0 +1,61 @@
+//! Private files and folders beside the database.
+
+use super::StoreError;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Creates the folders above `path` for their owner alone (less what the umask takes). Folders that
+/// exist keep their permissions.
+pub(super) fn create_parents(path: &Path) -> Result<(), StoreError> {
+    let Some(parent) = path.parent().filter(|parent| *parent != Path::new("")) else {
+        return Ok(());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(|source| StoreError::File {
+            doing: "create the folder",
+            path: parent.to_owned(),
+            source,
+        })
+}
+
+/// Creates an empty file for its owner alone, unless it exists. SQLite gives the files that it puts
+/// beside a database the permissions of the database itself.
+pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(StoreError::File {
+            doing: "create",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Flushes a file or a folder to disk.
+pub(super) fn flush(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| StoreError::File {
+            doing: "flush to disk",
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Returns `path` with `suffix` at the end of its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

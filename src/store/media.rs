@@ -1,0 +1,168 @@
+//! Media: what the service lists, and what that makes owed.
+
+use super::absences::deny;
+use super::assets::{asset_row, owe};
+use super::values::{json_array, later};
+use super::{Absent, Recorded, Store, StoreError};
+use crate::model::{AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, Timestamp, Why};
+use rusqlite::{OptionalExtension, Transaction, named_params};
+use std::collections::HashMap;
+
+impl Store {
+    /// Returns what is known of the given media and their files; those never seen are not in the map.
+    pub fn load_media(&self, ids: &[MediaId]) -> Result<HashMap<MediaId, KnownMedium>, StoreError> {
+        self.read("read what is known of media", |conn| {
+            // CROSS JOIN: SQLite shall go from the few ids to their rows, never the other way.
+            conn.prepare_cached(
+                "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
+                     a.last_modified, a.state, a.why, a.attempts, a.recheck_at, a.rechecks,
+                     m.id, m.metadata, m.deleted_at IS NOT NULL
+                 FROM json_each(:ids) AS wanted
+                 CROSS JOIN media AS m ON m.id = wanted.value
+                 LEFT JOIN assets AS a ON a.media_id = m.id",
+            )?
+            .query_map(
+                named_params! { ":ids": json_array(ids.iter().map(MediaId::as_str)) },
+                |row| {
+                    let has_asset = row.get::<_, Option<MediaId>>(0)?.is_some();
+                    let known = KnownMedium {
+                        metadata: row.get(14)?,
+                        is_deleted: row.get(15)?,
+                        asset: has_asset.then(|| asset_row(row)).transpose()?,
+                    };
+                    Ok((row.get(13)?, known))
+                },
+            )?
+            .collect()
+        })
+    }
+
+    /// Records one page of media, with the files that they owe from now on: all of it, or nothing.
+    /// May be repeated: what did not change is not written.
+    ///
+    /// A medium always has a row for its file: where a step says `Keep` and there is none, or the
+    /// medium returns and its bytes were never saved, the file becomes owed.
+    pub fn record_media(
+        &mut self,
+        steps: &[MediumStep],
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        if steps.iter().all(|step| *step == MediumStep::Keep) {
+            return Ok(Recorded::default());
+        }
+        self.write("record a page of media", |tx| {
+            let mut recorded = Recorded::default();
+            for step in steps {
+                match step {
+                    MediumStep::Keep => {}
+                    MediumStep::Record { medium, asset } => {
+                        let is_written = upsert(tx, medium, now, &mut recorded)?;
+                        match asset {
+                            AssetStep::Fetch(why) => owe(tx, &medium.id, *why, is_written, now)?,
+                            AssetStep::Keep => complete(tx, &medium.id, now)?,
+                        }
+                    }
+                    MediumStep::Asset { id, asset } => match asset {
+                        AssetStep::Fetch(why) => owe(tx, id, *why, false, now)?,
+                        AssetStep::Keep => {}
+                    },
+                }
+            }
+            Ok(recorded)
+        })
+    }
+
+    /// Returns which media that are not marked as deleted `is_seen` denies. Memory holds the missing
+    /// ids only.
+    pub fn absent_media(
+        &self,
+        is_seen: &dyn Fn(&str) -> bool,
+    ) -> Result<Absent<MediaId>, StoreError> {
+        self.read("look for media that were not listed", |conn| {
+            let mut select =
+                conn.prepare_cached("SELECT id FROM media WHERE deleted_at IS NULL ORDER BY id")?;
+            deny(select.query([])?, is_seen)
+        })
+    }
+
+    /// Marks media as deleted: all of them, or none. Returns how many were marked; those already
+    /// marked do not count.
+    ///
+    /// A saved file stays saved, also one that was to be fetched again. A file that was never saved,
+    /// or that the mirror lost, is gone.
+    pub fn retire_media(&mut self, ids: &[MediaId], now: Timestamp) -> Result<u64, StoreError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        self.write("mark media as deleted", |tx| {
+            let mut mark = tx.prepare_cached(concat!(
+                "UPDATE media SET deleted_at = ", later!(), ", valid_from = ", later!(),
+                " WHERE id = :id AND deleted_at IS NULL"
+            ))?;
+            let mut settle = tx.prepare_cached(
+                "UPDATE assets SET
+                     state = iif(sha256 IS NULL OR coalesce(why IN ('missing', 'damaged'), 0), 'gone', 'saved'),
+                     why = iif(sha256 IS NULL OR why IN ('missing', 'damaged'), why, NULL),
+                     owed_at = NULL
+                 WHERE media_id = :id AND state IN ('owed', 'failed')",
+            )?;
+            let mut forget =
+                tx.prepare_cached("DELETE FROM absences WHERE scope = 'media' AND id = :id")?;
+            let mut marked = 0;
+            for id in ids {
+                if mark.execute(named_params! { ":id": id, ":now": now })? > 0 {
+                    marked += 1;
+                    settle.execute(named_params! { ":id": id })?;
+                    forget.execute(named_params! { ":id": id })?;
+                }
+            }
+            Ok(marked)
+        })
+    }
+}
+
+/// Writes a medium's row if it differs, and returns whether it did.
+fn upsert(
+    tx: &Transaction<'_>,
+    medium: &ListedMedium,
+    now: Timestamp,
+    recorded: &mut Recorded,
+) -> rusqlite::Result<bool> {
+    let was_deleted: Option<bool> = tx
+        .prepare_cached("SELECT deleted_at IS NOT NULL FROM media WHERE id = :id")?
+        .query_row(named_params! { ":id": medium.id }, |row| row.get(0))
+        .optional()?;
+    let written = tx
+        .prepare_cached(concat!(
+            "INSERT INTO media (id, file_name, valid_from, metadata)
+             VALUES (:id, :file_name, :now, :metadata)
+             ON CONFLICT (id) DO UPDATE SET
+                 file_name = excluded.file_name, metadata = excluded.metadata, deleted_at = NULL,
+                 valid_from = ",
+            later!(),
+            "
+             WHERE metadata <> excluded.metadata OR deleted_at IS NOT NULL"
+        ))?
+        .execute(named_params! {
+            ":id": medium.id, ":file_name": medium.file_name, ":now": now,
+            ":metadata": medium.metadata,
+        })?;
+    match was_deleted {
+        None => recorded.new += 1,
+        Some(true) => recorded.returned += 1,
+        Some(false) if written > 0 => recorded.changed += 1,
+        Some(false) => {}
+    }
+    Ok(written > 0)
+}
+
+/// Makes sure that a medium whose file is to be kept has one, saved or owed.
+fn complete(tx: &Transaction<'_>, id: &MediaId, now: Timestamp) -> rusqlite::Result<()> {
+    let needs: Option<Why> = tx
+        .prepare_cached(
+            "SELECT CASE WHEN a.media_id IS NULL THEN 'new' WHEN a.state = 'gone' THEN coalesce(a.why, 'new') END
+             FROM media AS m LEFT JOIN assets AS a ON a.media_id = m.id WHERE m.id = :id",
+        )?
+        .query_row(named_params! { ":id": id }, |row| row.get(0))?;
+    needs.map_or(Ok(()), |why| owe(tx, id, why, false, now))
+}

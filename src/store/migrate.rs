@@ -1,0 +1,159 @@
+//! Brings a database to this program's schema.
+
+use super::StoreError;
+use super::files::{beside, create_private, flush};
+use super::open::APPLICATION_ID;
+use crate::model::Timestamp;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One file of `migrations/`.
+#[derive(Debug)]
+pub(super) struct Migration {
+    /// Its number, from 1 without gaps.
+    pub(super) version: u32,
+    /// Its name without number and ending.
+    pub(super) name: &'static str,
+    /// Its text.
+    pub(super) sql: &'static str,
+}
+
+impl Migration {
+    fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.sql.as_bytes()))
+    }
+}
+
+/// Every file of `migrations/` at build time, in order (written by `build.rs`).
+pub(super) const MIGRATIONS: &[Migration] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// Returns the number of the newest migration.
+pub(super) fn latest(migrations: &[Migration]) -> u32 {
+    migrations.last().map_or(0, |newest| newest.version)
+}
+
+/// Checks that the schema, which is at `version`, was made by the very files that this program has.
+pub(super) fn check_applied(
+    conn: &Connection,
+    version: u32,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
+    let mut select = conn
+        .prepare("SELECT sha256 FROM migrations WHERE version = :version")
+        .map_err(|e| StoreError::sql("read which migrations were applied", e))?;
+    for migration in migrations.iter().filter(|m| m.version <= version) {
+        let recorded: Option<String> = select
+            .query_row(named_params! { ":version": migration.version }, |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|e| StoreError::sql("read which migrations were applied", e))?;
+        if recorded != Some(migration.sha256()) {
+            return Err(StoreError::EditedMigration {
+                version: migration.version,
+                name: migration.name,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Applies every migration after `version`, each in a transaction of its own with its number.
+///
+/// A database that holds something already (`version` above 0) is copied first, to
+/// `<name>.before-vN.sqlite3` beside it. Where a migration fails, the database is at the one before
+/// it, and the copy, which then says nothing new, is removed.
+pub(super) fn migrate(
+    conn: &mut Connection,
+    path: Option<&Path>,
+    version: u32,
+    migrations: &[Migration],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let newest = latest(migrations);
+    if version >= newest {
+        return Ok(());
+    }
+    let copy = match path {
+        Some(path) if version > 0 => Some(copy_before(conn, path, newest)?),
+        Some(_) | None => None,
+    };
+    for migration in migrations.iter().filter(|m| m.version > version) {
+        if let Err(source) = apply(conn, migration, now) {
+            if let Some(copy) = copy.filter(|_| migration.version == version + 1) {
+                // A copy that cannot be removed is in nobody's way; the failure is what counts.
+                drop(fs::remove_file(copy));
+            }
+            return Err(StoreError::sql("migrate the database", source));
+        }
+    }
+    Ok(())
+}
+
+fn apply(conn: &mut Connection, migration: &Migration, now: Timestamp) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been here between the look and the lock.
+    let version: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= migration.version {
+        return Ok(());
+    }
+    tx.execute_batch(migration.sql)?;
+    tx.execute(
+        "INSERT INTO migrations (version, name, sha256, applied_at)
+         VALUES (:version, :name, :sha256, :now)",
+        named_params! {
+            ":version": migration.version, ":name": migration.name,
+            ":sha256": migration.sha256(), ":now": now,
+        },
+    )?;
+    // The two numbers stand in the file's header and are part of the transaction.
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", migration.version)?;
+    tx.commit()
+}
+
+/// Copies the database, whole and flushed, and returns the copy's path. Copies from before are kept.
+fn copy_before(conn: &Connection, path: &Path, newest: u32) -> Result<PathBuf, StoreError> {
+    let stem = path.with_extension("");
+    let target = (1..)
+        .map(|n| match n {
+            1 => beside(&stem, &format!(".before-v{newest}.sqlite3")),
+            n => beside(&stem, &format!(".before-v{newest}-{n}.sqlite3")),
+        })
+        .find(|target| !target.exists())
+        .unwrap_or_else(|| beside(&stem, ".before.sqlite3"));
+    let partial = beside(&target, ".partial");
+    let file_error = |doing, path: &Path, source| StoreError::File {
+        doing,
+        path: path.to_owned(),
+        source,
+    };
+    match fs::remove_file(&partial) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(file_error("remove", &partial, source));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    // `VACUUM INTO` writes into an existing file only if it is empty, and keeps its permissions.
+    create_private(&partial)?;
+    let name = partial.to_str().ok_or_else(|| {
+        let source = std::io::Error::other("the path is not UTF-8");
+        file_error("copy the database to", &partial, source)
+    })?;
+    let copied = conn.execute("VACUUM INTO :target", named_params! { ":target": name });
+    if let Err(source) = copied {
+        drop(fs::remove_file(&partial));
+        return Err(StoreError::sql(
+            "copy the database before its migration",
+            source,
+        ));
+    }
+    flush(&partial)?;
+    fs::rename(&partial, &target).map_err(|source| file_error("rename", &partial, source))?;
+    if let Some(folder) = target.parent().filter(|folder| *folder != Path::new("")) {
+        flush(folder)?;
+    }
+    Ok(target)
+}

@@ -1,0 +1,37 @@
+//! The SQLite database: open, migrate, record, ask.
+//!
+//! One [`Store`] owns one connection and is plain synchronous code with one method per promise; a
+//! [`StoreThread`] gives it to asynchronous callers. Each method is one transaction: all of what it
+//! records, or nothing. Rows that did not change are not written. History is written by the
+//! database's triggers, and times come in as arguments.
+//!
+//! This room knows rows, not reasons: it never asks the service, looks at a file of the mirror, or
+//! decides what a listing means.
+
+mod absences;
+mod answers;
+mod assets;
+mod bodies;
+mod contents;
+mod endpoints;
+mod error;
+mod files;
+mod lock;
+mod look;
+mod media;
+mod migrate;
+mod open;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod values;
+
+pub use absences::Sighting;
+pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset};
+pub use endpoints::{EndpointFacts, EndpointRow};
+pub use error::StoreError;
+pub use lock::{Lock, LockError};
+pub use open::{Mode, Options, Store};
+pub use runs::{RunEnd, RunId};
+pub use thread::{StoreHandle, StoreThread};

@@ -1,0 +1,189 @@
+//! Runs, their walks, and what they transferred.
+
+use super::values::int;
+use super::{Store, StoreError};
+use crate::model::report::{AssetCounts, BodyCounts, HostTransfer, ListedCounts};
+use crate::model::{Outcome, Timestamp, WalkRecord};
+use rusqlite::{OptionalExtension, named_params};
+
+/// The row of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunId(i64);
+
+impl RunId {
+    /// Returns the number in `runs.id`.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    /// In one word; not `Running`.
+    pub outcome: Outcome,
+    /// The number that the shell sees.
+    pub exit_code: u8,
+    /// Why it failed, where it did.
+    pub error: Option<String>,
+    /// Media rows.
+    pub media: ListedCounts,
+    /// Contents rows, over all APIs.
+    pub contents: ListedCounts,
+    /// Bodies.
+    pub bodies: BodyCounts,
+    /// Files.
+    pub assets: AssetCounts,
+    /// Requests to all hosts.
+    pub requests: u64,
+}
+
+impl Store {
+    /// Opens a run. In the same transaction, runs that never came to their end are marked as
+    /// interrupted; when they ended is not known and stays empty.
+    pub fn begin_run(
+        &mut self,
+        trigger: &str,
+        program: &str,
+        now: Timestamp,
+    ) -> Result<RunId, StoreError> {
+        self.write("record the start of a run", |tx| {
+            tx.execute(
+                "UPDATE runs SET outcome = 'interrupted', error = 'the process died without a word'
+                 WHERE outcome = 'running'",
+                [],
+            )?;
+            tx.execute(
+                "INSERT INTO runs (trigger, program, started_at, outcome)
+                 VALUES (:trigger, :program, :now, 'running')",
+                named_params! { ":trigger": trigger, ":program": program, ":now": now },
+            )?;
+            Ok(RunId(tx.last_insert_rowid()))
+        })
+    }
+
+    /// Closes a run with its counts.
+    pub fn finish_run(
+        &mut self,
+        run: RunId,
+        end: &RunEnd,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("record the end of a run", |tx| {
+            tx.execute(
+                "UPDATE runs SET
+                     finished_at = :now, outcome = :outcome, exit_code = :exit_code, error = :error,
+                     media_seen = :media_seen, media_new = :media_new, media_changed = :media_changed,
+                     media_returned = :media_returned, media_missing = :media_missing,
+                     media_deleted = :media_deleted,
+                     contents_seen = :contents_seen, contents_new = :contents_new,
+                     contents_changed = :contents_changed, contents_returned = :contents_returned,
+                     contents_missing = :contents_missing, contents_deleted = :contents_deleted,
+                     bodies_saved = :bodies_saved, bodies_owed = :bodies_owed,
+                     bodies_refused = :bodies_refused,
+                     assets_saved = :assets_saved, assets_unchanged = :assets_unchanged,
+                     assets_owed = :assets_owed, assets_failed = :assets_failed,
+                     asset_bytes = :asset_bytes, requests = :requests
+                 WHERE id = :id",
+                named_params! {
+                    ":id": run.0, ":now": now, ":outcome": end.outcome.as_str(),
+                    ":exit_code": end.exit_code, ":error": end.error,
+                    ":media_seen": int(end.media.seen), ":media_new": int(end.media.new),
+                    ":media_changed": int(end.media.changed),
+                    ":media_returned": int(end.media.returned),
+                    ":media_missing": int(end.media.missing),
+                    ":media_deleted": int(end.media.deleted),
+                    ":contents_seen": int(end.contents.seen), ":contents_new": int(end.contents.new),
+                    ":contents_changed": int(end.contents.changed),
+                    ":contents_returned": int(end.contents.returned),
+                    ":contents_missing": int(end.contents.missing),
+                    ":contents_deleted": int(end.contents.deleted),
+                    ":bodies_saved": int(end.bodies.saved), ":bodies_owed": int(end.bodies.owed),
+                    ":bodies_refused": int(end.bodies.refused),
+                    ":assets_saved": int(end.assets.saved),
+                    ":assets_unchanged": int(end.assets.unchanged),
+                    ":assets_owed": int(end.assets.owed), ":assets_failed": int(end.assets.failed),
+                    ":asset_bytes": int(end.assets.bytes), ":requests": int(end.requests),
+                },
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Records one walk of a run; a second record of the same scope replaces the first.
+    pub fn record_walk(&mut self, run: RunId, walk: &WalkRecord) -> Result<(), StoreError> {
+        self.write("record a walk", |tx| {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO walks (run_id, scope, pages, total_count, unique_ids, duplicates,
+                     restarts, max_token_age_ms, verdict, detail, started_at, finished_at)
+                 VALUES (:run, :scope, :pages, :total_count, :unique_ids, :duplicates,
+                     :restarts, :max_token_age_ms, :verdict, :detail, :started_at, :finished_at)",
+            )?
+            .execute(named_params! {
+                ":run": run.0, ":scope": walk.scope.to_string(), ":pages": int(walk.pages),
+                ":total_count": walk.total_count.map(int), ":unique_ids": int(walk.unique_ids),
+                ":duplicates": int(walk.duplicates), ":restarts": int(walk.restarts),
+                ":max_token_age_ms": walk.max_token_age_ms.map(int),
+                ":verdict": walk.verdict.as_str(), ":detail": walk.detail,
+                ":started_at": walk.started_at, ":finished_at": walk.finished_at,
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Adds requests and bytes to what each host is known to have answered in `month` (`2026-11`,
+    /// UTC; see [`Timestamp::month`]).
+    pub fn record_transfer(
+        &mut self,
+        month: &str,
+        transfer: &[HostTransfer],
+    ) -> Result<(), StoreError> {
+        if transfer.iter().all(|host| host.requests == 0) {
+            return Ok(());
+        }
+        self.write("record what was transferred", |tx| {
+            let mut add = tx.prepare_cached(
+                "INSERT INTO transfer (month, host, requests, bytes)
+                 VALUES (:month, :host, :requests, :bytes)
+                 ON CONFLICT (month, host) DO UPDATE SET
+                     requests = requests + excluded.requests, bytes = bytes + excluded.bytes",
+            )?;
+            for host in transfer.iter().filter(|host| host.requests > 0) {
+                add.execute(named_params! {
+                    ":month": month, ":host": host.host,
+                    ":requests": int(host.requests), ":bytes": int(host.bytes),
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns what each host answered in `month`, by host.
+    pub fn transfer_of(&self, month: &str) -> Result<Vec<HostTransfer>, StoreError> {
+        self.read("read what was transferred", |conn| {
+            conn.prepare_cached(
+                "SELECT host, requests, bytes FROM transfer WHERE month = :month ORDER BY host",
+            )?
+            .query_map(named_params! { ":month": month }, |row| {
+                Ok(HostTransfer {
+                    host: row.get(0)?,
+                    requests: super::values::count(row, 1)?,
+                    bytes: super::values::count(row, 2)?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Returns when the last complete run ended, if there was one.
+    pub fn last_complete_run(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("read the last complete run", |conn| {
+            conn.query_row(
+                "SELECT finished_at FROM runs WHERE outcome = 'complete' ORDER BY id DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+    }
+}

@@ -1,0 +1,353 @@
+use super::{Sandbox, at, media_id, medium};
+use crate::model::report::Holdings;
+use crate::model::{AssetOutcome, AssetState, AssetStep, MediumStep, OwedAsset, Timestamp, Why};
+use crate::store::{AssetTotals, SavedAsset};
+
+const URL: &str = "https://images.microcms-assets.io/assets/x/logo.png";
+
+fn list(home: &mut Sandbox, id: &str, version: u32, step: AssetStep, seconds: i64) {
+    let medium = medium(id, URL, &format!(r#","updatedAt":"{version}""#));
+    home.store
+        .record_media(
+            &[MediumStep::Record {
+                medium,
+                asset: step,
+            }],
+            at(seconds),
+        )
+        .unwrap();
+}
+
+fn owed(home: &Sandbox, seconds: i64) -> Vec<OwedAsset> {
+    home.store.owed_assets(None, 100, at(seconds)).unwrap()
+}
+
+fn saved(owed: &OwedAsset, sha256: &str, recheck_at: Option<Timestamp>) -> AssetOutcome {
+    AssetOutcome::Saved {
+        media_id: owed.media_id.clone(),
+        owed_at: owed.owed_at,
+        url: owed.listed_url.clone(),
+        path: "images.microcms-assets.io/assets/x/logo.png".to_owned(),
+        bytes: 10,
+        sha256: sha256.to_owned(),
+        content_type: Some("image/png".to_owned()),
+        etag: Some(format!("\"{sha256}\"")),
+        last_modified: None,
+        recheck_at,
+        rechecks: 0,
+    }
+}
+
+fn unchanged(owed: &OwedAsset) -> AssetOutcome {
+    AssetOutcome::Unchanged {
+        media_id: owed.media_id.clone(),
+        owed_at: owed.owed_at,
+        etag: None,
+        last_modified: Some("yesterday".to_owned()),
+        recheck_at: None,
+        rechecks: 1,
+    }
+}
+
+fn failed(owed: &OwedAsset) -> AssetOutcome {
+    AssetOutcome::Failed {
+        media_id: owed.media_id.clone(),
+        owed_at: owed.owed_at,
+        why: owed.row.why.unwrap(),
+        error: "503".to_owned(),
+    }
+}
+
+#[test]
+fn the_first_bytes_fill_the_row_and_new_ones_begin_a_version() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    let question = owed(&home, 1);
+    assert_eq!(question[0].listed_url, URL);
+    home.store
+        .record_assets(&[saved(&question[0], "aa", None)], at(2))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT state || ' ' || valid_from FROM assets"),
+        format!("saved {}", at(1))
+    );
+    assert_eq!(home.ask("SELECT count(*) FROM assets_history"), "0");
+    assert!(owed(&home, 99).is_empty());
+
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 3);
+    let question = owed(&home, 3);
+    let row = &question[0].row;
+    assert_eq!((row.state, row.why), (AssetState::Owed, Some(Why::Changed)));
+    assert_eq!(
+        row.sha256.as_deref(),
+        Some("aa"),
+        "the row still describes what the mirror holds"
+    );
+    assert_eq!(row.etag.as_deref(), Some("\"aa\""));
+
+    home.store
+        .record_assets(&[saved(&question[0], "bb", None)], at(4))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT sha256 || ' ' || valid_from FROM assets"),
+        format!("bb {}", at(4))
+    );
+    assert_eq!(home.ask("SELECT group_concat(sha256 || ' ' || valid_from || ' ' || valid_to) FROM assets_history"), format!("aa {} {}", at(1), at(4)));
+}
+
+#[test]
+fn the_same_bytes_again_are_no_version() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 3);
+    home.store
+        .record_assets(&[saved(&owed(&home, 3)[0], "aa", Some(at(50)))], at(4))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT valid_from || fetched_at || recheck_at FROM assets"),
+        format!("{}{}{}", at(1), at(4), at(50))
+    );
+    assert_eq!(home.ask("SELECT count(*) FROM assets_history"), "0");
+
+    // The second look is due at its time and not before.
+    assert!(owed(&home, 49).is_empty());
+    let question = owed(&home, 50);
+    assert_eq!(
+        (question[0].row.why, question[0].row.state),
+        (Some(Why::Recheck), AssetState::Saved)
+    );
+    home.store
+        .record_assets(&[unchanged(&question[0])], at(51))
+        .unwrap();
+    assert!(owed(&home, 999).is_empty());
+    assert_eq!(
+        home.ask("SELECT etag || last_modified || rechecks || checked_at FROM assets"),
+        format!("\"aa\"yesterday1{}", at(51))
+    );
+}
+
+#[test]
+fn a_failure_keeps_the_saved_version_and_is_tried_again() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[failed(&owed(&home, 1)[0])], at(2))
+        .unwrap();
+    home.store
+        .record_assets(&[failed(&owed(&home, 2)[0])], at(3))
+        .unwrap();
+    let question = owed(&home, 3);
+    assert_eq!(
+        (question[0].row.state, question[0].row.attempts),
+        (AssetState::Failed, 2)
+    );
+    // The same reason goes on counting, another begins anew.
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 4);
+    assert_eq!(owed(&home, 4)[0].row.attempts, 2);
+    home.store
+        .record_assets(&[saved(&question[0], "aa", Some(at(10)))], at(5))
+        .unwrap();
+
+    let question = owed(&home, 10);
+    home.store
+        .record_assets(&[failed(&question[0])], at(10))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT state || why || attempts || sha256 FROM assets"),
+        "failedrecheck1aa"
+    );
+    assert_eq!(
+        home.store.asset_counts().unwrap(),
+        AssetTotals {
+            saved: 0,
+            saved_bytes: 0,
+            owed: 0,
+            failed: 1
+        }
+    );
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 11);
+    assert_eq!(
+        home.ask("SELECT state || why || attempts || ifnull(last_error, '-') FROM assets"),
+        "owedchanged0-"
+    );
+}
+
+#[test]
+fn bytes_that_a_change_overtook_are_recorded_and_the_file_stays_owed() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    let stale = owed(&home, 1);
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 1);
+    home.store
+        .record_assets(&[failed(&stale[0])], at(2))
+        .unwrap();
+    assert_eq!(home.ask("SELECT state || attempts FROM assets"), "owed0");
+    home.store
+        .record_assets(&[saved(&stale[0], "aa", None)], at(2))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT state || ' ' || why || ' ' || sha256 FROM assets"),
+        "owed changed aa"
+    );
+    home.store
+        .record_assets(&[unchanged(&stale[0])], at(3))
+        .unwrap();
+    assert_eq!(home.ask("SELECT state FROM assets"), "owed");
+    home.store
+        .record_assets(&[unchanged(&owed(&home, 3)[0])], at(4))
+        .unwrap();
+    assert_eq!(home.ask("SELECT state FROM assets"), "saved");
+}
+
+#[test]
+fn a_lost_file_is_not_taken_for_merely_described_anew() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    let lost = MediumStep::Asset {
+        id: media_id("a"),
+        asset: AssetStep::Fetch(Why::Missing),
+    };
+    home.store
+        .record_media(std::slice::from_ref(&lost), at(3))
+        .unwrap();
+    let before = home.written();
+    home.store.record_media(&[lost], at(4)).unwrap();
+    assert_eq!(home.written(), before);
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Described), 5);
+    assert_eq!(home.ask("SELECT why FROM assets"), "missing");
+
+    // Lost here and deleted there: nobody has it any more, and nothing says otherwise.
+    home.store.retire_media(&[media_id("a")], at(6)).unwrap();
+    assert_eq!(home.ask("SELECT state || why FROM assets"), "gonemissing");
+    assert!(home.store.saved_assets(None, 9).unwrap().is_empty());
+    list(&mut home, "a", 3, AssetStep::Keep, 7);
+    assert_eq!(home.ask("SELECT state || why FROM assets"), "owedmissing");
+}
+
+#[test]
+fn a_deleted_medium_keeps_its_saved_file() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 3);
+    list(&mut home, "b", 1, AssetStep::Fetch(Why::New), 3);
+    let late = owed(&home, 3);
+    home.store
+        .retire_media(&[media_id("a"), media_id("b")], at(4))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT group_concat(state) FROM assets"),
+        "saved,gone"
+    );
+    let path = "images.microcms-assets.io/assets/x/logo.png".to_owned();
+    let kept = SavedAsset {
+        media_id: media_id("a"),
+        path,
+        bytes: 10,
+        sha256: "aa".to_owned(),
+    };
+    assert_eq!(home.store.saved_assets(None, 9).unwrap(), [kept]);
+    let holdings = home.store.holdings().unwrap();
+    assert_eq!(
+        holdings,
+        Holdings {
+            endpoints: 0,
+            contents: 0,
+            media: 0,
+            files: 1,
+            bytes: 10
+        }
+    );
+
+    // A failure of the dead is nobody's business; bytes that came through are kept.
+    home.store
+        .record_assets(&[failed(&late[0]), failed(&late[1])], at(5))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT group_concat(state) FROM assets"),
+        "saved,gone"
+    );
+    home.store
+        .record_assets(&[saved(&late[1], "cc", None)], at(6))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT group_concat(state) FROM assets"),
+        "saved,saved"
+    );
+}
+
+#[test]
+fn everything_live_can_be_asked_for_again() {
+    let mut home = Sandbox::new();
+    for id in ["a", "b", "dead"] {
+        list(&mut home, id, 1, AssetStep::Fetch(Why::New), 1);
+    }
+    let outcomes: Vec<_> = owed(&home, 1)
+        .iter()
+        .map(|owed| saved(owed, "aa", None))
+        .collect();
+    home.store.record_assets(&outcomes, at(2)).unwrap();
+    home.store.retire_media(&[media_id("dead")], at(3)).unwrap();
+    assert_eq!(home.store.revalidate_all(at(4)).unwrap(), 2);
+    let question = owed(&home, 4);
+    assert_eq!(
+        question.iter().map(|owed| owed.row.why).collect::<Vec<_>>(),
+        [Some(Why::Asked); 2]
+    );
+    assert_eq!(
+        home.store
+            .owed_assets(Some(&media_id("a")), 9, at(4))
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(home.store.owed_assets(None, 1, at(4)).unwrap().len(), 1);
+    let answers: Vec<_> = question.iter().map(unchanged).collect();
+    home.store.record_assets(&answers, at(5)).unwrap();
+    assert_eq!(
+        home.store.asset_counts().unwrap(),
+        AssetTotals {
+            saved: 3,
+            saved_bytes: 30,
+            owed: 0,
+            failed: 0
+        }
+    );
+}
+
+#[test]
+fn a_path_has_an_owner() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    let path = "images.microcms-assets.io/assets/x/logo.png";
+    assert_eq!(
+        home.store.path_owner(path, &media_id("b")).unwrap(),
+        Some(media_id("a"))
+    );
+    assert_eq!(home.store.path_owner(path, &media_id("a")).unwrap(), None);
+    assert_eq!(
+        home.store.path_owner("elsewhere", &media_id("b")).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn unchanged_bytes_cannot_settle_a_file_that_was_never_saved() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[unchanged(&owed(&home, 1)[0])], at(2))
+        .unwrap();
+    assert_eq!(home.ask("SELECT state FROM assets"), "owed");
+}

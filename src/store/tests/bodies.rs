@@ -1,0 +1,246 @@
+use super::{Sandbox, at, content, content_id, endpoint};
+use crate::model::{BodyOutcome, BodySide, BodyStep, ContentStep, OwedBody};
+use crate::store::{BodyProblem, BodyTotals};
+
+fn list(home: &mut Sandbox, ids: &[&str], updated_at: &str, seconds: i64) {
+    let page: Vec<_> = ids
+        .iter()
+        .map(|id| ContentStep::Record {
+            content: content(id, "PUBLISH", updated_at),
+            published: BodyStep::Fetch,
+            draft: BodyStep::Clear,
+        })
+        .collect();
+    home.store
+        .record_contents(&endpoint("blog"), &page, at(seconds))
+        .unwrap();
+}
+
+fn owed(home: &Sandbox) -> Vec<OwedBody> {
+    home.store
+        .owed_bodies(&endpoint("blog"), None, 100, true)
+        .unwrap()
+}
+
+fn saved(owed: &OwedBody, body: &str) -> BodyOutcome {
+    BodyOutcome::Saved {
+        endpoint: endpoint("blog"),
+        id: owed.id.clone(),
+        side: owed.side,
+        owed_at: owed.owed_at,
+        body: body.to_owned(),
+    }
+}
+
+fn refused(owed: &OwedBody) -> BodyOutcome {
+    BodyOutcome::Refused {
+        endpoint: endpoint("blog"),
+        id: owed.id.clone(),
+        side: owed.side,
+        owed_at: owed.owed_at,
+        reason: "403 Forbidden".to_owned(),
+    }
+}
+
+fn failed(owed: &OwedBody) -> BodyOutcome {
+    BodyOutcome::Failed {
+        endpoint: endpoint("blog"),
+        id: owed.id.clone(),
+        side: owed.side,
+        owed_at: owed.owed_at,
+        reason: "a time-out".to_owned(),
+    }
+}
+
+#[test]
+fn owed_bodies_come_in_pages_without_overlap_or_gap() {
+    let mut home = Sandbox::new();
+    let page: Vec<_> = ["c", "a", "b"]
+        .iter()
+        .map(|id| ContentStep::Record {
+            content: content(id, "PUBLISH_AND_DRAFT", "1"),
+            published: BodyStep::Fetch,
+            draft: BodyStep::Fetch,
+        })
+        .collect();
+    home.store
+        .record_contents(&endpoint("blog"), &page, at(1))
+        .unwrap();
+    let mut seen = Vec::new();
+    let mut after: Option<(crate::model::ContentId, BodySide)> = None;
+    loop {
+        let cursor = after.as_ref().map(|(id, side)| (id, *side));
+        let page = home
+            .store
+            .owed_bodies(&endpoint("blog"), cursor, 4, false)
+            .unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.id.clone(), last.side));
+        seen.extend(
+            page.iter()
+                .map(|owed| format!("{}/{}", owed.id, owed.side.as_str())),
+        );
+    }
+    assert_eq!(
+        seen,
+        [
+            "a/draft",
+            "a/published",
+            "b/draft",
+            "b/published",
+            "c/draft",
+            "c/published"
+        ]
+    );
+}
+
+#[test]
+fn a_different_answer_begins_a_version_and_an_equal_one_writes_no_row() {
+    let mut home = Sandbox::new();
+    list(&mut home, &["a"], "1", 1);
+    let question = owed(&home);
+    assert_eq!(
+        home.store
+            .record_bodies(&[saved(&question[0], "{\"v\":1}")], at(2))
+            .unwrap(),
+        1
+    );
+
+    assert_eq!(
+        home.store
+            .refetch_all_bodies(&endpoint("blog"), at(3))
+            .unwrap(),
+        1
+    );
+    let question = owed(&home);
+    let before = home.written();
+    assert_eq!(
+        home.store
+            .record_bodies(&[saved(&question[0], "{\"v\":1}")], at(4))
+            .unwrap(),
+        1
+    );
+    assert_eq!(home.written() - before, 1, "only the owed row leaves");
+
+    home.store
+        .refetch_all_bodies(&endpoint("blog"), at(5))
+        .unwrap();
+    let question = owed(&home);
+    home.store
+        .record_bodies(&[saved(&question[0], "{\"v\":2}")], at(6))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT published_body || valid_from FROM contents"),
+        format!("{{\"v\":2}}{}", at(6))
+    );
+    assert_eq!(
+        home.ask("SELECT published_body || valid_to FROM contents_history"),
+        format!("{{\"v\":1}}{}", at(6))
+    );
+}
+
+#[test]
+fn an_answer_that_a_change_overtook_leaves_the_body_owed() {
+    let mut home = Sandbox::new();
+    list(&mut home, &["a"], "1", 1);
+    let question = owed(&home);
+    list(&mut home, &["a"], "2", 1);
+    let stale = [
+        saved(&question[0], "{\"old\":true}"),
+        refused(&question[0]),
+        failed(&question[0]),
+    ];
+    let before = home.written();
+    assert_eq!(home.store.record_bodies(&stale, at(3)).unwrap(), 0);
+    assert_eq!(home.written(), before);
+    let question = owed(&home);
+    assert_eq!((question[0].attempts, question[0].is_refused), (0, false));
+    assert_eq!(
+        home.store
+            .record_bodies(&[saved(&question[0], "{}")], at(4))
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn an_answer_for_what_was_deleted_meanwhile_is_dropped() {
+    let mut home = Sandbox::new();
+    list(&mut home, &["a"], "1", 1);
+    let question = owed(&home);
+    home.store
+        .retire_contents(&endpoint("blog"), &[content_id("a")], at(2))
+        .unwrap();
+    let before = home.written();
+    assert_eq!(
+        home.store
+            .record_bodies(&[saved(&question[0], "{}")], at(3))
+            .unwrap(),
+        0
+    );
+    assert_eq!(home.written(), before);
+    assert_eq!(home.ask("SELECT published_body FROM contents"), "NULL");
+}
+
+#[test]
+fn a_refused_body_stays_owed_and_is_counted_apart() {
+    let mut home = Sandbox::new();
+    list(&mut home, &["a", "b", "c"], "1", 1);
+    let question = owed(&home);
+    let outcomes = [
+        refused(&question[0]),
+        failed(&question[1]),
+        failed(&question[1]),
+    ];
+    assert_eq!(home.store.record_bodies(&outcomes, at(2)).unwrap(), 0);
+    assert_eq!(
+        home.store.body_counts().unwrap(),
+        BodyTotals {
+            owed: 3,
+            refused: 1
+        }
+    );
+    let problems = home.store.body_problems().unwrap();
+    assert_eq!(
+        problems,
+        [BodyProblem {
+            endpoint: endpoint("blog"),
+            owed: 3,
+            refused: 1,
+            example_error: Some("403 Forbidden".to_owned()),
+        }]
+    );
+    let again = home
+        .store
+        .owed_bodies(&endpoint("blog"), None, 9, false)
+        .unwrap();
+    assert_eq!(
+        again
+            .iter()
+            .map(|owed| (owed.id.as_str(), owed.attempts))
+            .collect::<Vec<_>>(),
+        [("b", 2), ("c", 0)]
+    );
+
+    assert_eq!(
+        home.store
+            .refetch_all_bodies(&endpoint("blog"), at(3))
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        home.store.body_counts().unwrap(),
+        BodyTotals {
+            owed: 3,
+            refused: 0
+        }
+    );
+
+    // A content that changed is a new question, refused or not.
+    let question = owed(&home);
+    home.store
+        .record_bodies(&[refused(&question[0])], at(4))
+        .unwrap();
+    list(&mut home, &["a"], "2", 5);
+    assert_eq!(home.store.body_counts().unwrap().refused, 0);
+}
