@@ -2,6 +2,8 @@
 //!
 //! Data walks one way: service → walk → plan → store and mirror → report. The rooms:
 //!
+//! - [`config`]: file, environment and credentials to one checked `Config`
 //! - [`model`]: the words, as values with invariants
 
+pub mod config;
 pub mod model;
