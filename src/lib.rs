@@ -3,7 +3,9 @@
 //! Data walks one way: service → walk → plan → store and mirror → report. The rooms:
 //!
 //! - [`config`]: file, environment and credentials to one checked `Config`
+//! - [`logging`]: where log lines go, and the list of field names
 //! - [`model`]: the words, as values with invariants
 
 pub mod config;
+pub mod logging;
 pub mod model;
