@@ -37,14 +37,22 @@ Examples:
 ///
 /// The summary goes to stdout; its last line says SAFE or UNSAFE, why, and as of when.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-#[command(after_help = "Exit codes and examples: --help", after_long_help = exit::with_table(EXAMPLES))]
+#[command(
+    after_help = "Exit codes and examples: --help",
+    after_long_help = exit::with_table(EXAMPLES)
+)]
 pub(crate) struct Args {
     /// Do only this part (repeatable)
     #[arg(long, value_enum, value_name = "PART")]
     pub(crate) only: Vec<Part>,
 
     /// Only these APIs, instead of those in the configuration (repeatable, or with commas)
-    #[arg(long = "endpoint", value_name = "ENDPOINT", value_delimiter = ',', value_parser = endpoint)]
+    #[arg(
+        long = "endpoint",
+        value_name = "ENDPOINT",
+        value_delimiter = ',',
+        value_parser = endpoint
+    )]
     pub(crate) endpoints: Vec<Endpoint>,
 
     /// Decide the same, write nothing
@@ -68,7 +76,12 @@ pub(crate) struct Args {
     pub(crate) report: Option<PathBuf>,
 
     /// Wait this long if another run holds the lock, such as 30s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "0s")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration,
+        default_value = "0s"
+    )]
     pub(crate) wait_lock: Duration,
 }
 
@@ -194,4 +207,111 @@ fn conclude(ended: Ended, args: &Args, file: Option<&ReportFile>) -> Result<u8, 
 fn json(report: &RunReport) -> String {
     // Strings, numbers and lists: there is nothing in it that JSON cannot say.
     serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Cli, Command};
+    use super::super::signals::Signal;
+    use super::super::summary::tests::report;
+    use super::*;
+
+    fn args(line: &str) -> Args {
+        let words = ["microcms-backup", "sync"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        match Cli::try_parse_from(words).expect(line).command {
+            Command::Sync(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lists_may_be_repeated_and_endpoints_may_stand_between_commas() {
+        let parsed = args("--only media --only assets --endpoint a,b --endpoint c --wait-lock 2m");
+        assert_eq!(parsed.only, [Part::Media, Part::Assets]);
+        let endpoints: Vec<&str> = parsed.endpoints.iter().map(AsRef::as_ref).collect();
+        assert_eq!(endpoints, ["a", "b", "c"]);
+        assert_eq!(parsed.wait_lock, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn without_flags_a_run_does_everything_and_waits_for_nobody() {
+        let expected = Args {
+            only: Vec::new(),
+            endpoints: Vec::new(),
+            dry_run: false,
+            full: false,
+            allow_deletes: None,
+            json: false,
+            report: None,
+            wait_lock: Duration::ZERO,
+        };
+        assert_eq!(args(""), expected);
+    }
+
+    #[test]
+    fn endpoints_need_the_contents() {
+        for fine in [
+            "--endpoint a",
+            "--endpoint a --only contents --only media",
+            "--only media",
+        ] {
+            assert!(check(&args(fine)).is_ok(), "{fine}");
+        }
+        let failure = check(&args("--endpoint a --only media --only assets")).expect_err("useless");
+        assert_eq!(failure.exit, ExitCode::Usage);
+    }
+
+    /// The end of a run with this exit code, its report saved to a place that lets it or not.
+    fn concluded(exit_code: u8, can_save: bool) -> (u8, Option<serde_json::Value>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        let file = ReportFile::at(&path).expect("a usable path");
+        if !can_save {
+            std::fs::create_dir(&path).expect("a folder in the way");
+        }
+        let report = Box::new(RunReport {
+            exit_code,
+            ..report()
+        });
+        let ended = Ended::ByItself(Ok(report), None);
+        let code = conclude(ended, &args("--json"), Some(&file)).expect("a report");
+        let saved = std::fs::read_to_string(&path).ok();
+        (
+            code,
+            saved.map(|text| serde_json::from_str(&text).expect("JSON")),
+        )
+    }
+
+    #[test]
+    fn the_exit_code_is_the_report_s_and_the_file_says_the_same() {
+        for exit_code in [0, 3, 5, 130] {
+            let (code, saved) = concluded(exit_code, true);
+            assert_eq!(code, exit_code);
+            let saved = saved.expect("a file");
+            assert_eq!(saved["exit_code"], exit_code);
+            assert_eq!(saved["version"], 1);
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_not_saved_is_no_success_and_hides_no_worse_news() {
+        for (run, shell) in [(0, 1), (1, 1), (3, 3), (5, 5)] {
+            assert_eq!(concluded(run, false), (shell, None));
+        }
+    }
+
+    #[test]
+    fn a_second_signal_says_that_what_was_saved_is_safe() {
+        let failure = conclude(Ended::AtOnce(Signal::Terminate), &args(""), None);
+        let failure = failure.expect_err("it did not end by itself");
+        assert_eq!(failure.exit, ExitCode::Terminated);
+        assert_eq!(
+            failure.error.to_string(),
+            "stopped at once by a second signal (SIGTERM)"
+        );
+    }
 }

@@ -216,6 +216,9 @@ fn storage(raw: &mut Raw) -> Storage {
     let mut path = |key: &'static str, default: &str| {
         raw.parsed(key, PathBuf::from(default), |text| match text.trim() {
             "" => Err("is empty; write a path".to_owned()),
+            _ if key == "storage.database" && text.ends_with('/') => Err(format!(
+                "`{text}` names a folder; write the name of a file in it"
+            )),
             _ if text.contains('\0') => Err("holds a NUL character".to_owned()),
             _ => Ok(PathBuf::from(text)),
         })

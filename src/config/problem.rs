@@ -38,7 +38,13 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.text)?;
+        // A value may hold a line break or worse; a problem stays one line.
+        let controls_escaped = |c: char| match c.is_control() {
+            true => c.escape_debug().to_string(),
+            false => c.to_string(),
+        };
+        let text: String = self.text.chars().map(controls_escaped).collect();
+        write!(f, "{}: {text}", self.key)?;
         match &self.place {
             Place::Nowhere => Ok(()),
             place @ (Place::File(_) | Place::Variable(_)) => write!(f, " [{place}]"),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::{FileFormat, Format};
+use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -232,6 +233,51 @@ fn wrong_kinds_are_named() {
             "retention.deleted: expected text in quotes, found `true` [config.toml]",
         ]
     );
+}
+
+#[test]
+fn a_database_that_is_a_folder_is_refused() {
+    let file = "[service]\nid = \"a\"\n[storage]\ndatabase = \"backup/\"\n";
+    let problems = Room::with_file(file).problems();
+    let text = "storage.database: `backup/` names a folder; write the name of a file in it";
+    // It contradicts nothing else: the default stands in for it.
+    assert_eq!(problems, [format!("{text} [config.toml]")]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in the environment, there is a configuration or there are problems, each
+    /// with its place, and no panic in a parser.
+    #[test]
+    fn no_value_of_any_key_brings_the_reading_down(
+        key in proptest::sample::select(KEYS),
+        value in prop_oneof!["(?s).{0,20}", "[-0-9*/,LW#?A-Z. ]{0,24}", "[a-z0-9:/@.\\[\\]%-]{0,24}"],
+    ) {
+        let name = super::keys::variable(key);
+        let room = Room::empty().set("MICROCMS_SERVICE_ID", "a").set(&name, &value);
+        for problem in room.problems() {
+            prop_assert!(problem.contains(&name) && !problem.contains('\n'), "{problem}");
+        }
+    }
+
+    #[test]
+    fn no_cron_line_of_six_fields_brings_the_reading_down(
+        fields in proptest::collection::vec("[-0-9*/,LW#?+A-C]{1,6}", 6),
+    ) {
+        let room = Room::empty()
+            .set("MICROCMS_SERVICE_ID", "a")
+            .set("MICROCMS_BACKUP__SCHEDULE__CRON", &fields.join(" "));
+        prop_assert!(room.problems().len() <= 1);
+    }
+
+    #[test]
+    fn no_file_brings_the_reading_down(text in "[a-z_\\[\\]=\" .\n0-9#{}'-]{0,80}") {
+        // Not TOML is an error, too, which `load` returns and `words` would panic about.
+        if let Err(error) = load(&Room::with_file(&text).sources) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
 }
 
 #[test]
