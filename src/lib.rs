@@ -6,8 +6,11 @@
 //! - [`config`]: file, environment and credentials to one checked `Config`
 //! - [`logging`]: where log lines go, and the list of field names
 //! - [`model`]: the words, as values with invariants
+//! - [`remote`]: microCMS over HTTP
 
 pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod model;
+pub mod plan;
+pub mod remote;

@@ -20,6 +20,8 @@ pub struct ListedMedium {
     pub height: Option<i64>,
     /// As listed; absent in the listing's older form.
     pub updated_at: Option<String>,
+    /// The JSON texts of `alt` and `tags`: what an editor writes about a medium without touching its bytes.
+    pub description: String,
     /// The item's JSON text, verbatim.
     pub metadata: String,
 }

@@ -7,7 +7,9 @@ pub mod asset;
 pub mod content;
 pub mod ids;
 pub mod medium;
+pub mod path;
 pub mod report;
+pub mod sniff;
 pub mod tally;
 pub mod time;
 pub mod walk;
@@ -19,6 +21,7 @@ pub use content::{
 };
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
+pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use tally::Tally;
 pub use time::Timestamp;

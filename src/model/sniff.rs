@@ -1,0 +1,315 @@
+//! Is this body the file, or an error page that came with status 200?
+//!
+//! CDNs, captive portals and S3 answer with HTML, JSON or XML where a file is expected. Saving that as the
+//! medium would overwrite the good copy's place in the mirror, so such an answer is refused by its content type and by its
+//! first bytes. A wrong refusal costs as much as a wrong acceptance (the medium stays owed for ever), hence a
+//! file whose type may legitimately hold such text is let through.
+
+use std::fmt;
+
+/// How many bytes from the start of a body are worth passing to [`check`].
+pub const HEAD_BYTES: usize = 512;
+
+/// What is known about an answer and the medium it should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer<'a> {
+    /// The medium's file name; only the extension counts.
+    pub file_name: &'a str,
+    /// Whether the listing gives a width and a height: then it is an image.
+    pub is_image: bool,
+    /// The `Content-Type` header, if there was one.
+    pub content_type: Option<&'a str>,
+    /// The first bytes of the body, as many as [`HEAD_BYTES`].
+    pub head: &'a [u8],
+    /// Length of the whole body in bytes.
+    pub total_bytes: u64,
+}
+
+/// Why a body is not the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTheFile {
+    /// The content type is one that such a file cannot have.
+    #[error("answered with {page} (`{content_type}`) where {expected} is expected")]
+    ContentType {
+        /// What kind of page it claims to be.
+        page: Page,
+        /// The content type without its parameters.
+        content_type: String,
+        /// What the medium is.
+        expected: Expected,
+    },
+    /// The body begins like a page, whatever its content type says.
+    #[error("answered with what begins like {page} where {expected} is expected")]
+    FirstBytes {
+        /// What the bytes look like.
+        page: Page,
+        /// What the medium is.
+        expected: Expected,
+    },
+    /// There is no byte in the body.
+    #[error("answered with an empty body where an image is expected")]
+    Empty,
+}
+
+/// The kinds of page that stand in for a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// HTML, as from a CDN or a proxy.
+    Html,
+    /// JSON, as from an API.
+    Json,
+    /// XML; in the first bytes only with the root `<Error>`, as from S3.
+    Xml,
+}
+
+/// What the medium is, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// An image of a binary format.
+    Image,
+    /// An SVG image, which is XML.
+    Svg,
+    /// A file of a known binary format: PDF, video, archive.
+    Binary,
+    /// Anything else that is not known to hold text.
+    File,
+    /// Text of some format that is not HTML: JSON, CSV, XML.
+    Text,
+    /// A page or a template, which may be anything.
+    Markup,
+}
+
+/// Checks that a body may be the medium's file.
+///
+/// Case, byte order marks and leading white space make no difference. A body with the signature of a common
+/// image format is taken as an image whatever its content type says: the bytes are what is backed up.
+///
+/// # Errors
+/// The reason to refuse the body.
+pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
+    let expected = expected(answer);
+    let is_image = matches!(expected, Expected::Image | Expected::Svg);
+    if answer.total_bytes == 0 {
+        // Other files may be empty; an image of no bytes is none.
+        return if is_image {
+            Err(NotTheFile::Empty)
+        } else {
+            Ok(())
+        };
+    }
+    if expected == Expected::Markup
+        || (expected == Expected::Image && has_image_signature(answer.head))
+    {
+        return Ok(());
+    }
+    let claimed = claimed_page(answer.content_type);
+    let found = found_page(answer.head);
+    if expected == Expected::Text {
+        // Many a table or data file is served with a wrong type, and some begin with a tag. Only a page that both
+        // claims to be HTML and looks like it is refused.
+        return match (claimed, found) {
+            (Some((Page::Html, _)), Some(page @ Page::Html)) => {
+                Err(NotTheFile::FirstBytes { page, expected })
+            }
+            _ => Ok(()),
+        };
+    }
+    if let Some((page, content_type)) = claimed.filter(|(page, _)| refuses_type(expected, *page)) {
+        return Err(NotTheFile::ContentType {
+            page,
+            content_type,
+            expected,
+        });
+    }
+    match found.filter(|page| refuses_bytes(expected, *page)) {
+        Some(page) => Err(NotTheFile::FirstBytes { page, expected }),
+        None => Ok(()),
+    }
+}
+
+fn refuses_type(expected: Expected, page: Page) -> bool {
+    match expected {
+        Expected::Image => true,
+        // Served as text/html by careless hosts; its bytes decide.
+        Expected::Svg | Expected::Text | Expected::Markup => false,
+        Expected::Binary | Expected::File => page != Page::Xml,
+    }
+}
+
+fn refuses_bytes(expected: Expected, page: Page) -> bool {
+    match expected {
+        Expected::Image | Expected::Svg | Expected::Binary => true,
+        // An unknown format may well begin with a bracket.
+        Expected::File => page != Page::Json,
+        Expected::Text | Expected::Markup => false,
+    }
+}
+
+fn expected(answer: &Answer<'_>) -> Expected {
+    let extension = match answer.file_name.rsplit_once('.') {
+        Some((_, extension)) => extension.to_ascii_lowercase(),
+        None => String::new(),
+    };
+    match extension.as_str() {
+        "svg" => Expected::Svg,
+        "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "gif" | "webp" | "avif" | "heic" | "heif" | "bmp" | "ico" | "cur"
+        | "tif" | "tiff" | "apng" | "jp2" | "jxl" | "psd" => Expected::Image,
+        "html" | "htm" | "xhtml" | "xht" | "shtml" | "mhtml" | "mht" | "hta" | "php" | "jsp" | "asp" | "aspx" | "erb"
+        | "ejs" | "hbs" | "mustache" | "liquid" | "tpl" | "tmpl" | "template" | "njk" | "twig" | "pug" | "vue" | "svelte"
+        | "astro" | "eml" | "emlx" | "txt" | "text" | "md" | "mdx" | "markdown" | "rst" | "log"
+        // Old web applications export HTML tables under these names.
+        | "xls" | "doc" => Expected::Markup,
+        "json" | "jsonl" | "ndjson" | "json5" | "jsonc" | "geojson" | "topojson" | "webmanifest" | "map" | "har" | "ipynb"
+        | "gltf" | "lottie" | "xml" | "xsl" | "xslt" | "xsd" | "dtd" | "rss" | "atom" | "rdf" | "opml" | "plist" | "kml"
+        | "gpx" | "dae" | "wsdl" | "csv" | "tsv" | "yaml" | "yml" | "toml" | "ini" | "cfg" | "conf" | "properties" | "js"
+        | "mjs" | "cjs" | "ts" | "tsx" | "jsx" | "css" | "scss" | "sass" | "less" | "vtt" | "srt" | "ass" | "ics" | "vcf"
+        | "rtf" | "tex" | "sql" | "sh" | "py" | "rb" | "rs" | "go" | "java" | "c" | "h" | "cpp" | "graphql" | "proto"
+        | "drawio" | "eps" | "ai" | "ps" | "svgz" | "lrc" | "po" | "strings" | "resx" | "xlf" | "url" | "bib" | "diff" | "patch" => {
+            Expected::Text
+        }
+        _ if answer.is_image => Expected::Image,
+        "pdf" | "zip" | "gz" | "tgz" | "bz2" | "xz" | "zst" | "7z" | "rar" | "tar" | "jar" | "apk" | "ipa" | "dmg" | "exe"
+        | "msi" | "mp4" | "m4v" | "mov" | "avi" | "mkv" | "webm" | "mpg" | "mpeg" | "wmv" | "flv" | "mp3" | "m4a" | "wav"
+        | "ogg" | "oga" | "ogv" | "opus" | "flac" | "aac" | "aif" | "aiff" | "mid" | "docx" | "xlsx" | "pptx" | "docm"
+        | "xlsm" | "ppt" | "odt" | "ods" | "odp" | "epub" | "ttf" | "otf" | "woff" | "woff2" | "eot" | "glb" | "usdz"
+        | "wasm" | "sketch" | "fig" | "xd" | "sqlite" | "db" | "parquet" => Expected::Binary,
+        _ => Expected::File,
+    }
+}
+
+fn claimed_page(content_type: Option<&str>) -> Option<(Page, String)> {
+    let essence = content_type?.split(';').next()?.trim().to_ascii_lowercase();
+    let page = match essence.as_str() {
+        "text/html" | "application/xhtml+xml" => Page::Html,
+        "application/json" | "text/json" | "application/problem+json" => Page::Json,
+        "application/xml" | "text/xml" => Page::Xml,
+        _ => return None,
+    };
+    Some((page, essence))
+}
+
+fn found_page(head: &[u8]) -> Option<Page> {
+    let text = ascii_start(head);
+    let text = text.trim_start();
+    let compact: String = text
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .take(2)
+        .collect();
+    // `{"`, `{}`, `[{`, `["`, `[]`: the start of an answer, and of no binary format.
+    if matches!(compact.as_str(), "{\"" | "{}" | "[{" | "[\"" | "[]") {
+        return Some(Page::Json);
+    }
+    let mut rest = text;
+    // A declaration and comments may stand before the first element.
+    loop {
+        rest = rest.trim_start();
+        let end = if rest.starts_with("<?xml") {
+            "?>"
+        } else if rest.starts_with("<!--") {
+            "-->"
+        } else {
+            break;
+        };
+        rest = rest.split_once(end).map_or("", |(_, after)| after);
+    }
+    let name = rest.strip_prefix('<')?;
+    let name = name
+        .split(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))
+        .next()?;
+    match name {
+        "!doctype" => is_html_doctype(rest).then_some(Page::Html),
+        "html" | "head" | "body" | "title" | "meta" | "link" | "script" | "style" | "base"
+        | "h1" | "h2" | "p" | "div" | "center" | "table" | "font" | "iframe" | "br" | "hr"
+        | "b" | "a" | "pre" => Some(Page::Html),
+        "error" => Some(Page::Xml),
+        _ => None,
+    }
+}
+
+fn is_html_doctype(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    words.next();
+    words
+        .next()
+        .is_some_and(|root| root.trim_end_matches('>') == "html")
+}
+
+/// Reads the start as lowercase ASCII text, without byte order mark; UTF-16 loses its zero bytes. What is not
+/// ASCII becomes a character that no page begins with.
+fn ascii_start(head: &[u8]) -> String {
+    let (bytes, is_wide) = match head {
+        [0xef, 0xbb, 0xbf, rest @ ..] => (rest, false),
+        [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] => (rest, true),
+        [0, b'<', ..] | [b'<', 0, ..] => (head, true),
+        _ => (head, false),
+    };
+    let text = bytes
+        .iter()
+        .take(HEAD_BYTES)
+        .filter(|byte| !(is_wide && **byte == 0));
+    text.map(|byte| {
+        if byte.is_ascii() {
+            char::from(byte.to_ascii_lowercase())
+        } else {
+            '\u{fffd}'
+        }
+    })
+    .collect()
+}
+
+fn has_image_signature(head: &[u8]) -> bool {
+    match head {
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..]
+        | [0xff, 0xd8, 0xff, ..]
+        | [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..]
+        | [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ]
+        | [b'I', b'I', b'*', 0, ..]
+        | [b'M', b'M', 0, b'*', ..] => true,
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
+            [b"avif", b"avis", b"heic", b"heix", b"mif1"]
+                .iter()
+                .any(|known| brand.starts_with(*known))
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Html => "an HTML page",
+            Self::Json => "a JSON answer",
+            Self::Xml => "an XML error",
+        })
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "an image",
+            Self::Svg => "an SVG image",
+            Self::Binary | Self::File => "a file",
+            Self::Text => "a text file",
+            Self::Markup => "a page",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! What to do about a listed medium and its file.
+
+use crate::model::{AssetRow, AssetStep, KnownMedium, ListedMedium, MediumStep, Timestamp, Why};
+use std::time::Duration;
+
+/// When to look again at a file whose `updatedAt` moved while its bytes did not: the CDN may have
+/// served old ones (microcms-facts 4.3, 8.12). After the last look it is believed.
+const RECHECKS: [Duration; 2] = [
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(24 * 60 * 60),
+];
+
+/// Decides what to do about one listed medium. `known` is what the database holds of it, with the
+/// recorded JSON read again (`None` beside it: that text can no longer be read).
+pub fn medium_step(
+    listed: ListedMedium,
+    known: Option<(&KnownMedium, Option<&ListedMedium>)>,
+) -> MediumStep {
+    let Some((known, before)) = known else {
+        return MediumStep::Record {
+            medium: listed,
+            asset: AssetStep::Fetch(Why::New),
+        };
+    };
+    if !known.is_deleted && known.metadata == listed.metadata {
+        return match &known.asset {
+            Some(_) => MediumStep::Keep,
+            None => MediumStep::Asset {
+                id: listed.id,
+                asset: AssetStep::Fetch(Why::New),
+            },
+        };
+    }
+    let asset = asset_step(&listed, known, before);
+    MediumStep::Record {
+        medium: listed,
+        asset,
+    }
+}
+
+fn asset_step(
+    listed: &ListedMedium,
+    known: &KnownMedium,
+    before: Option<&ListedMedium>,
+) -> AssetStep {
+    let is_saved = known
+        .asset
+        .as_ref()
+        .is_some_and(|asset| asset.sha256.is_some());
+    if !is_saved {
+        return AssetStep::Fetch(Why::New);
+    }
+    let Some(before) = before.filter(|_| !known.is_deleted) else {
+        return AssetStep::Fetch(Why::Changed);
+    };
+    if listed.url != before.url || (listed.width, listed.height) != (before.width, before.height) {
+        return AssetStep::Fetch(Why::Changed);
+    }
+    let is_described_anew = listed.description != before.description;
+    match (&before.updated_at, &listed.updated_at) {
+        // The listing's older form had no `updatedAt` (nor `tags`). When the newer form arrives, every
+        // medium changes at once and none of their bytes: revalidation covers them.
+        (None, Some(_)) => AssetStep::Keep,
+        (old, new) if old == new => {
+            if is_described_anew {
+                AssetStep::Fetch(Why::Described)
+            } else {
+                AssetStep::Keep
+            }
+        }
+        // A description explains the stamp, but a re-upload changes the description as well.
+        _ if is_described_anew => AssetStep::Fetch(Why::Described),
+        _ => AssetStep::Fetch(Why::Changed),
+    }
+}
+
+/// When to look once more, and how often that was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recheck {
+    /// Not before this; `None`: no more.
+    pub at: Option<Timestamp>,
+    /// Looks planned so far for this version, this one included.
+    pub count: u32,
+}
+
+/// Decides about another look after the host said that the bytes are still the saved ones.
+pub fn recheck(why: Why, row: &AssetRow, now: Timestamp) -> Recheck {
+    let done = match why {
+        Why::Changed => 0,
+        Why::Recheck => row.rechecks,
+        Why::New | Why::Described | Why::Missing | Why::Damaged | Why::Asked => {
+            return Recheck::default();
+        }
+    };
+    let wait = usize::try_from(done)
+        .ok()
+        .and_then(|done| RECHECKS.get(done));
+    match wait {
+        Some(wait) => Recheck {
+            at: Some(now.plus(*wait)),
+            count: done + 1,
+        },
+        None => Recheck {
+            at: None,
+            count: done,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AssetState, MediaId};
+
+    fn listed(updated_at: Option<&str>, url: &str, description: &str) -> ListedMedium {
+        ListedMedium {
+            id: MediaId::parse("m1").unwrap(),
+            url: url.to_owned(),
+            file_name: "a.png".to_owned(),
+            width: Some(10),
+            height: Some(20),
+            updated_at: updated_at.map(str::to_owned),
+            description: description.to_owned(),
+            metadata: format!("{updated_at:?}{url}{description}"),
+        }
+    }
+
+    fn saved(before: &ListedMedium) -> KnownMedium {
+        let asset = AssetRow {
+            media_id: before.id.clone(),
+            url: before.url.clone(),
+            path: Some("h/a.png".to_owned()),
+            bytes: Some(3),
+            sha256: Some("00".repeat(32)),
+            content_type: None,
+            etag: None,
+            last_modified: None,
+            state: AssetState::Saved,
+            why: None,
+            attempts: 0,
+            recheck_at: None,
+            rechecks: 0,
+        };
+        KnownMedium {
+            metadata: before.metadata.clone(),
+            is_deleted: false,
+            asset: Some(asset),
+        }
+    }
+
+    fn step(before: &ListedMedium, now: ListedMedium) -> Option<AssetStep> {
+        match medium_step(now, Some((&saved(before), Some(before)))) {
+            MediumStep::Keep => None,
+            MediumStep::Record { asset, .. } | MediumStep::Asset { asset, .. } => Some(asset),
+        }
+    }
+
+    #[test]
+    fn only_what_can_have_changed_the_bytes_asks_for_them() {
+        let before = listed(Some("t1"), "u1", "d1");
+        let cases = [
+            (listed(Some("t1"), "u1", "d1"), None),
+            (
+                listed(Some("t2"), "u1", "d1"),
+                Some(AssetStep::Fetch(Why::Changed)),
+            ),
+            (
+                listed(Some("t1"), "u2", "d1"),
+                Some(AssetStep::Fetch(Why::Changed)),
+            ),
+            (
+                listed(Some("t1"), "u1", "d2"),
+                Some(AssetStep::Fetch(Why::Described)),
+            ),
+            (
+                listed(Some("t2"), "u1", "d2"),
+                Some(AssetStep::Fetch(Why::Described)),
+            ),
+            (
+                listed(None, "u1", "d1"),
+                Some(AssetStep::Fetch(Why::Changed)),
+            ),
+        ];
+        for (now, expected) in cases {
+            assert_eq!(step(&before, now.clone()), expected, "{now:?}");
+        }
+        let mut wider = before.clone();
+        wider.width = Some(11);
+        wider.metadata.push('w');
+        assert_eq!(step(&before, wider), Some(AssetStep::Fetch(Why::Changed)));
+        let mut extra = before.clone();
+        extra.metadata.push_str("a field nobody knows");
+        assert_eq!(
+            step(&before, extra),
+            Some(AssetStep::Keep),
+            "the row is written, the bytes stay"
+        );
+    }
+
+    #[test]
+    fn the_newer_form_of_the_listing_downloads_nothing() {
+        assert_eq!(
+            step(&listed(None, "u", ""), listed(Some("t1"), "u", "[]")),
+            Some(AssetStep::Keep)
+        );
+    }
+
+    #[test]
+    fn what_is_new_returned_or_without_a_file_is_fetched() {
+        let now = listed(Some("t1"), "u1", "d1");
+        assert!(matches!(
+            medium_step(now.clone(), None),
+            MediumStep::Record {
+                asset: AssetStep::Fetch(Why::New),
+                ..
+            }
+        ));
+        let mut deleted = saved(&now);
+        deleted.is_deleted = true;
+        assert!(matches!(
+            medium_step(now.clone(), Some((&deleted, Some(&now)))),
+            MediumStep::Record {
+                asset: AssetStep::Fetch(Why::Changed),
+                ..
+            }
+        ));
+        let mut without = saved(&now);
+        without.asset = None;
+        assert!(matches!(
+            medium_step(now.clone(), Some((&without, Some(&now)))),
+            MediumStep::Asset {
+                asset: AssetStep::Fetch(Why::New),
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_stale_cdn_is_looked_at_again_at_growing_distance_and_then_believed() {
+        let now = Timestamp::from_unix_millis(1_000_000);
+        let mut row = saved(&listed(Some("t"), "u", "")).asset.unwrap();
+        let first = recheck(Why::Changed, &row, now);
+        assert_eq!((first.at, first.count), (Some(now.plus(RECHECKS[0])), 1));
+        row.rechecks = first.count;
+        let second = recheck(Why::Recheck, &row, now);
+        assert_eq!((second.at, second.count), (Some(now.plus(RECHECKS[1])), 2));
+        row.rechecks = second.count;
+        assert_eq!(recheck(Why::Recheck, &row, now).at, None);
+        assert_eq!(recheck(Why::Described, &row, now).at, None);
+    }
+}

@@ -1,0 +1,317 @@
+//! Asset hosts: bytes, asked for without a key, from allowed hosts only.
+
+use super::api::{host_key, wait_asked};
+use super::error::{Refusal, RemoteError};
+use super::gate::LineGate;
+use super::meter::Meter;
+use crate::model::path::AssetUrl;
+use bytes::Bytes;
+use flate2::write::GzDecoder;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::Duration;
+use url::Url;
+
+const HOPS: usize = 5;
+const HOST: &str = "asset host";
+
+/// Fetches assets. Its HTTP client never had the API key, follows no redirect by itself, and asks
+/// only hosts on the list; redirects are held against the same list.
+#[derive(Clone, Debug)]
+pub struct AssetClient {
+    client: reqwest::Client,
+    hosts: BTreeSet<String>,
+    meter: Meter,
+    gate: LineGate,
+    read_timeout: Duration,
+}
+
+/// What the host said about the saved bytes, to be held against what it has now.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// The saved `ETag`, verbatim.
+    pub etag: Option<String>,
+    /// The saved `Last-Modified`, verbatim.
+    pub last_modified: Option<String>,
+}
+
+impl Conditions {
+    fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+}
+
+/// What a host answered.
+#[derive(Debug)]
+pub enum AssetAnswer {
+    /// The saved bytes still hold.
+    NotModified,
+    /// Here they come.
+    Body(Box<AssetBody>),
+}
+
+/// Bytes on their way.
+#[derive(Debug)]
+pub struct AssetBody {
+    /// As the host said; `None` where it did not, or where the body is encoded on the way.
+    pub length: Option<u64>,
+    /// As the host said.
+    pub content_type: Option<String>,
+    /// As the host said, verbatim.
+    pub etag: Option<String>,
+    /// As the host said, verbatim.
+    pub last_modified: Option<String>,
+    answer: reqwest::Response,
+    unpack: Option<GzDecoder<Vec<u8>>>,
+    host: String,
+    what: String,
+    meter: Meter,
+    gate: LineGate,
+    read_timeout: Duration,
+}
+
+impl AssetClient {
+    pub(super) fn new(
+        client: reqwest::Client,
+        hosts: impl IntoIterator<Item = String>,
+        meter: Meter,
+        gate: LineGate,
+        read_timeout: Duration,
+    ) -> Self {
+        Self {
+            client,
+            hosts: hosts.into_iter().collect(),
+            meter,
+            gate,
+            read_timeout,
+        }
+    }
+
+    /// Asks for the bytes at `url`, following redirects among the allowed hosts.
+    ///
+    /// # Errors
+    /// One try: the caller decides on the next one by [`RemoteError::remedy`].
+    pub async fn get(
+        &self,
+        url: &AssetUrl,
+        conditions: &Conditions,
+    ) -> Result<AssetAnswer, RemoteError> {
+        let what = format!("`{url}`");
+        let mut at = url.url().clone();
+        for _hop in 0..HOPS {
+            let host = self.allowed(&at)?;
+            self.gate.pass().await;
+            self.meter.request(&host);
+            let answer = self.send(&at, &host, &what, conditions).await?;
+            let status = answer.status().as_u16();
+            match status {
+                200 => return self.body(answer, host, what).map(AssetAnswer::Body),
+                304 if !conditions.is_empty() => return Ok(AssetAnswer::NotModified),
+                301 | 302 | 303 | 307 | 308 => at = next_hop(&at, answer.headers(), &what)?,
+                429 => {
+                    return Err(RemoteError::Busy {
+                        api: HOST,
+                        what,
+                        retry_after: wait_asked(answer.headers()),
+                    });
+                }
+                500..=599 => {
+                    return Err(RemoteError::Broken {
+                        api: HOST,
+                        status,
+                        what,
+                    });
+                }
+                100..=399 => {
+                    return Err(RemoteError::Unreadable {
+                        what,
+                        why: format!("its status is {status}"),
+                    });
+                }
+                _ => {
+                    let refusal = match status {
+                        404 | 410 => Refusal::NotFound,
+                        401 | 403 => Refusal::Forbidden,
+                        _ => Refusal::Other,
+                    };
+                    return Err(RemoteError::Refused {
+                        api: HOST,
+                        status,
+                        message: None,
+                        what,
+                        refusal,
+                    });
+                }
+            }
+        }
+        Err(RemoteError::RedirectLoop {
+            what,
+            why: format!("more than {HOPS} times"),
+        })
+    }
+
+    fn allowed(&self, url: &Url) -> Result<String, RemoteError> {
+        let host = host_key(url);
+        if self.hosts.contains(&host) {
+            Ok(host)
+        } else {
+            Err(RemoteError::HostNotAllowed { host })
+        }
+    }
+
+    async fn send(
+        &self,
+        url: &Url,
+        host: &str,
+        what: &str,
+        conditions: &Conditions,
+    ) -> Result<reqwest::Response, RemoteError> {
+        let mut request = self
+            .client
+            .get(url.clone())
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(etag) = &conditions.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = &conditions.last_modified {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        match tokio::time::timeout(self.read_timeout, request.send()).await {
+            Ok(sent) => sent.map_err(|err| {
+                let source = err.without_url();
+                if source.is_connect() {
+                    RemoteError::Unreachable {
+                        host: host.to_owned(),
+                        what: what.to_owned(),
+                        source,
+                    }
+                } else {
+                    RemoteError::Lost {
+                        what: what.to_owned(),
+                        source,
+                    }
+                }
+            }),
+            Err(_elapsed) => Err(RemoteError::TimedOut {
+                what: what.to_owned(),
+                after: self.read_timeout,
+            }),
+        }
+    }
+
+    fn body(
+        &self,
+        answer: reqwest::Response,
+        host: String,
+        what: String,
+    ) -> Result<Box<AssetBody>, RemoteError> {
+        let headers = answer.headers();
+        // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
+        // are what comes out.
+        let unpack = match text(headers, &CONTENT_ENCODING).as_deref() {
+            None | Some("" | "identity") => None,
+            Some("gzip" | "x-gzip") => Some(GzDecoder::new(Vec::new())),
+            Some(other) => {
+                let why = format!(
+                    "it is encoded as `{}`, which was not asked for",
+                    other.escape_debug()
+                );
+                return Err(RemoteError::Unreadable { what, why });
+            }
+        };
+        Ok(Box::new(AssetBody {
+            length: if unpack.is_some() {
+                None
+            } else {
+                answer.content_length()
+            },
+            content_type: text(headers, &CONTENT_TYPE),
+            etag: text(headers, &ETAG),
+            last_modified: text(headers, &LAST_MODIFIED),
+            unpack,
+            host,
+            what,
+            meter: self.meter.clone(),
+            gate: self.gate.clone(),
+            read_timeout: self.read_timeout,
+            answer,
+        }))
+    }
+}
+
+impl AssetBody {
+    /// Returns the next bytes, `None` at the end.
+    ///
+    /// # Errors
+    /// A body that ends before its announced length, breaks its framing, or stalls for longer than
+    /// the read time-out.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        loop {
+            self.gate.pass().await;
+            let piece = match tokio::time::timeout(self.read_timeout, self.answer.chunk()).await {
+                Ok(Ok(piece)) => piece,
+                Ok(Err(err)) => {
+                    return Err(RemoteError::Lost {
+                        what: self.what.clone(),
+                        source: err.without_url(),
+                    });
+                }
+                Err(_elapsed) => {
+                    return Err(RemoteError::TimedOut {
+                        what: self.what.clone(),
+                        after: self.read_timeout,
+                    });
+                }
+            };
+            self.meter
+                .bytes(&self.host, piece.as_ref().map_or(0, Bytes::len));
+            let Some(decoder) = &mut self.unpack else {
+                return Ok(piece);
+            };
+            let step = match &piece {
+                Some(bytes) => decoder.write_all(bytes),
+                None => decoder.try_finish(),
+            };
+            step.map_err(|err| RemoteError::Unreadable {
+                what: self.what.clone(),
+                why: format!("its gzip body is damaged: {err}"),
+            })?;
+            let plain = std::mem::take(decoder.get_mut());
+            if piece.is_none() {
+                self.unpack = None;
+            }
+            if !plain.is_empty() {
+                return Ok(Some(Bytes::from(plain)));
+            }
+            if piece.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn next_hop(from: &Url, headers: &HeaderMap, what: &str) -> Result<Url, RemoteError> {
+    let astray = |why: &str| RemoteError::RedirectLoop {
+        what: what.to_owned(),
+        why: why.to_owned(),
+    };
+    let location = text(headers, &LOCATION).ok_or_else(|| astray("to nowhere"))?;
+    let next = from
+        .join(&location)
+        .map_err(|_not_a_url| astray("to something that is no URL"))?;
+    // The same border as for a listed URL: no plain http beyond this machine, no credentials.
+    AssetUrl::parse(next.as_str()).map_err(|err| astray(&format!("out of bounds: {err}")))?;
+    Ok(next)
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .map(|value| value.trim().to_owned())
+}

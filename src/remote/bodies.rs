@@ -1,0 +1,308 @@
+//! Bodies from the Content API, joined by id.
+//!
+//! Published ones come many at once (`ids=`); the draft of one content comes with its own draft key.
+//! Always `depth=0`: relations stay references, and a body does not change because another one did.
+
+use super::api::{Api, Ask};
+use super::error::{Refusal, RemoteError};
+use super::wire::{self, Body};
+use crate::model::{ContentId, Endpoint, EndpointKind};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::time::Duration;
+
+/// The most that the service puts on a page.
+pub(super) const BATCH: usize = 100;
+/// The service stops at 8 KB of URL (microcms-facts 3.1); host and path need some of it.
+const MAX_IDS_BYTES: usize = 6_500;
+/// Single contents refused for an unknown reason before the batch is given up: the reason is then
+/// the endpoint's, and asking for each of its contents would only waste requests.
+const SINGLE_REFUSALS: usize = 3;
+
+/// A body as served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundBody {
+    /// The JSON text, verbatim.
+    pub text: String,
+    /// Its own `updatedAt`, which tells a stale cache.
+    pub updated_at: Option<String>,
+}
+
+/// Contents whose published bodies are asked for together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Their ids.
+    pub ids: Vec<ContentId>,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct BatchAnswer {
+    /// The bodies that the key sees, by id.
+    pub found: Vec<(ContentId, FoundBody)>,
+    /// Contents whose body could not be had one by one either.
+    pub failed: Vec<(ContentId, RemoteError)>,
+    /// Ids that were asked for and that the answer left out: the service leaves out what the key
+    /// may not see.
+    pub left_out: Vec<ContentId>,
+    /// Whether some page was over the service's 5 MB and was asked for in halves.
+    pub was_halved: bool,
+}
+
+impl Batch {
+    /// Takes as many ids from the front of `ids` as fit one request; ids that cannot stand in a comma
+    /// list go alone. Returns how many were taken (at least one of a non-empty list).
+    pub fn take(ids: &[ContentId], most: usize) -> (Self, usize) {
+        let mut bytes = 0;
+        let fitting = ids
+            .iter()
+            .take(most.clamp(1, BATCH))
+            .take_while(|id| {
+                bytes += id.as_str().len() + 1;
+                id.is_plain() && bytes <= MAX_IDS_BYTES
+            })
+            .count()
+            .max(1)
+            .min(ids.len());
+        (
+            Self {
+                ids: ids.iter().take(fitting).cloned().collect(),
+            },
+            fitting,
+        )
+    }
+}
+
+/// Reads the published bodies of a batch. An error is one that concerns the whole endpoint or API.
+pub(super) async fn published(
+    api: &Api,
+    endpoint: &Endpoint,
+    batch: &Batch,
+    timeout: Duration,
+) -> Result<BatchAnswer, RemoteError> {
+    let mut answer = BatchAnswer::default();
+    let mut strange = 0;
+    let mut parts: Vec<&[ContentId]> = vec![&batch.ids];
+    while let Some(ids) = parts.pop() {
+        match page(api, endpoint, ids, timeout).await {
+            Ok(bodies) => sort_in(ids, bodies, &mut answer),
+            Err(err) => {
+                let refusal = err.refusal();
+                let may_be_size = matches!(refusal, Some(Refusal::TooLarge | Refusal::Other));
+                match ids {
+                    [] => {}
+                    [id] if matches!(refusal, Some(Refusal::TooLarge)) => {
+                        answer.failed.push((id.clone(), err))
+                    }
+                    [id] if matches!(refusal, Some(Refusal::NotFound)) => {
+                        answer.left_out.push(id.clone())
+                    }
+                    [id] if refusal == Some(Refusal::Other) && strange < SINGLE_REFUSALS => {
+                        strange += 1;
+                        answer.failed.push((id.clone(), err));
+                    }
+                    _ if may_be_size && ids.len() > 1 => {
+                        answer.was_halved = true;
+                        let (front, back) = ids.split_at(ids.len() / 2);
+                        parts.extend([back, front]);
+                    }
+                    _ => return Err(err),
+                }
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn sort_in(ids: &[ContentId], bodies: Vec<Body>, answer: &mut BatchAnswer) {
+    let mut bodies: std::collections::HashMap<String, Body> = match (ids, bodies.as_slice()) {
+        // One id asked for by path: the answer is the content itself.
+        ([id], [body]) if body.id.is_none() => [(id.as_str().to_owned(), body.clone())].into(),
+        _ => bodies
+            .into_iter()
+            .filter_map(|body| Some((body.id.clone()?, body)))
+            .collect(),
+    };
+    for id in ids {
+        match bodies.remove(id.as_str()) {
+            Some(body) => answer.found.push((id.clone(), body.into())),
+            None => answer.left_out.push(id.clone()),
+        }
+    }
+}
+
+async fn page(
+    api: &Api,
+    endpoint: &Endpoint,
+    ids: &[ContentId],
+    timeout: Duration,
+) -> Result<Vec<Body>, RemoteError> {
+    let what = format!("{} bodies of `{endpoint}`", ids.len());
+    match ids {
+        [id] if !id.is_plain() => {
+            let target = detail(endpoint, id, "?depth=0");
+            let ask = Ask {
+                target,
+                what,
+                timeout,
+            };
+            api.get_read(&ask, wire::body_object)
+                .await
+                .map(|body| vec![body])
+        }
+        _ => {
+            let list = ids
+                .iter()
+                .map(ContentId::as_str)
+                .collect::<Vec<_>>()
+                .join(",");
+            let target = format!("api/v1/{endpoint}?depth=0&limit={}&ids={list}", ids.len());
+            api.get_read(
+                &Ask {
+                    target,
+                    what,
+                    timeout,
+                },
+                wire::body_list,
+            )
+            .await
+        }
+    }
+}
+
+/// Reads the body of an object-type API: published, or with a draft key its draft. `None`: the key sees none.
+pub(super) async fn object(
+    api: &Api,
+    endpoint: &Endpoint,
+    draft_key: Option<&str>,
+    timeout: Duration,
+) -> Result<Option<FoundBody>, RemoteError> {
+    let target = format!("api/v1/{endpoint}?depth=0{}", draft_query(draft_key));
+    one(api, target, format!("the body of `{endpoint}`"), timeout).await
+}
+
+/// Reads the draft of one content. `None`: the service shows none.
+pub(super) async fn draft(
+    api: &Api,
+    endpoint: &Endpoint,
+    kind: EndpointKind,
+    id: &ContentId,
+    draft_key: &str,
+    timeout: Duration,
+) -> Result<Option<FoundBody>, RemoteError> {
+    match kind {
+        EndpointKind::Object => object(api, endpoint, Some(draft_key), timeout).await,
+        EndpointKind::List => {
+            let target = detail(
+                endpoint,
+                id,
+                &format!("?depth=0{}", draft_query(Some(draft_key))),
+            );
+            one(
+                api,
+                target,
+                format!("the draft of `{id}` in `{endpoint}`"),
+                timeout,
+            )
+            .await
+        }
+    }
+}
+
+async fn one(
+    api: &Api,
+    target: String,
+    what: String,
+    timeout: Duration,
+) -> Result<Option<FoundBody>, RemoteError> {
+    match api
+        .get_read(
+            &Ask {
+                target,
+                what,
+                timeout,
+            },
+            wire::body_object,
+        )
+        .await
+    {
+        Ok(body) => Ok(Some(body.into())),
+        Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+fn detail(endpoint: &Endpoint, id: &ContentId, query: &str) -> String {
+    format!(
+        "api/v1/{endpoint}/{}{query}",
+        utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+    )
+}
+
+fn draft_query(draft_key: Option<&str>) -> String {
+    draft_key.map_or_else(String::new, |key| {
+        format!("&draftKey={}", utf8_percent_encode(key, NON_ALPHANUMERIC))
+    })
+}
+
+impl From<Body> for FoundBody {
+    fn from(body: Body) -> Self {
+        Self {
+            text: body.text,
+            updated_at: body.updated_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(names: &[&str]) -> Vec<ContentId> {
+        names
+            .iter()
+            .map(|name| ContentId::parse(name).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_batch_takes_what_fits_one_request() {
+        let long = "x".repeat(50);
+        let many: Vec<ContentId> = (0..300)
+            .map(|n| ContentId::parse(&format!("{long}{n}")).unwrap())
+            .collect();
+        let (batch, taken) = Batch::take(&many, 100);
+        assert_eq!((batch.ids.len(), taken), (100, 100));
+        let (_, taken) = Batch::take(&ids(&["a", "b,c", "d"]), 100);
+        assert_eq!(taken, 1, "an id with a comma ends the list");
+        let (_, taken) = Batch::take(&ids(&["b,c", "d"]), 100);
+        assert_eq!(taken, 1, "and goes alone");
+        let (_, taken) = Batch::take(&many, 7);
+        assert_eq!(taken, 7);
+        let huge: Vec<ContentId> = (0..100)
+            .map(|n| ContentId::parse(&format!("{}{n:03}", "y".repeat(200))).unwrap())
+            .collect();
+        assert!(Batch::take(&huge, 100).1 < 40);
+    }
+
+    #[test]
+    fn bodies_are_joined_by_id_never_by_position() {
+        let body = |id: &str| Body {
+            id: Some(id.to_owned()),
+            updated_at: None,
+            text: format!("{{\"id\":\"{id}\"}}"),
+        };
+        let mut answer = BatchAnswer::default();
+        sort_in(
+            &ids(&["a", "b", "c"]),
+            vec![body("c"), body("stranger"), body("a")],
+            &mut answer,
+        );
+        let found: Vec<_> = answer
+            .found
+            .iter()
+            .map(|(id, body)| (id.as_str(), body.text.as_str()))
+            .collect();
+        assert_eq!(found, [("a", r#"{"id":"a"}"#), ("c", r#"{"id":"c"}"#)]);
+        assert_eq!(answer.left_out, ids(&["b"]));
+    }
+}

@@ -1,0 +1,434 @@
+//! How many requests an API allows in a window, shared by everything that asks it.
+//!
+//! An exact sliding window: never more than `limit` grants within any `window`. Two lanes share it.
+//! The **chain** is the media walk, whose page token dies after 15 seconds: it goes first, and while
+//! it is open the grants are spread evenly over the window, because a window spent in one burst
+//! would leave the chain without a slot for almost the whole window. **Others** fill the gaps.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How far a grant's stamp may move back in time's favour: a request reaches the service a little
+/// after it was granted (a connection may have to be opened first), so the slot counts from then.
+const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
+
+/// Who asks for a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The media walk: first in the queue.
+    Chain,
+    /// Everything else.
+    Other,
+}
+
+/// A shared allowance of requests.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    window: Duration,
+    // A std mutex: held for arithmetic only, never across an await.
+    state: Mutex<State>,
+    // One waiter per lane looks at the state; the others queue here, first come first served.
+    chain_turn: tokio::sync::Mutex<()>,
+    other_turn: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When each grant counts from, oldest first, none older than a window.
+    grants: VecDeque<Instant>,
+    chain: Chain,
+    /// Nobody is granted before this.
+    paused_until: Option<Instant>,
+    /// Others are not granted before this.
+    others_paused_until: Option<Instant>,
+    waited: Duration,
+}
+
+/// What the budget knows of the media walk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Chain {
+    /// No walk is under way.
+    #[default]
+    Closed,
+    /// A walk wants its first page: others hold back so that the chain starts with an even window.
+    Opening,
+    /// All remaining pages fit into what is free now: they go at once, and their slots are kept.
+    Short { remaining: usize },
+    /// Grants are spread evenly until the walk ends.
+    Spaced { is_waiting: bool },
+}
+
+/// One granted request.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    budget: &'a Budget,
+    granted: Instant,
+}
+
+impl Permit<'_> {
+    /// Says that the answer began to arrive: the service has counted the request by now.
+    pub(crate) fn answered(self) {
+        let counted = Instant::now().min(self.granted + ARRIVAL_SLACK);
+        let mut state = self.budget.lock();
+        if let Some(slot) = state.grants.iter().position(|at| *at == self.granted) {
+            state.grants.remove(slot);
+            let place = state.grants.partition_point(|at| *at <= counted);
+            state.grants.insert(place, counted);
+        }
+    }
+}
+
+impl Budget {
+    /// Creates an allowance of `limit` requests in any `window`.
+    pub(crate) fn new(limit: usize, window: Duration) -> Self {
+        Self {
+            limit: limit.max(1),
+            window,
+            state: Mutex::default(),
+            chain_turn: tokio::sync::Mutex::default(),
+            other_turn: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is plain numbers, whole after every statement: a panic elsewhere spoils nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spacing(&self) -> Duration {
+        self.window / u32::try_from(self.limit).unwrap_or(u32::MAX)
+    }
+
+    /// Announces a media walk before anything else asks, so that its first page is not queued
+    /// behind a burst.
+    pub(crate) fn open_chain(&self) {
+        self.lock().chain = Chain::Opening;
+    }
+
+    /// Says how many pages the walk still needs, after its first page told.
+    pub(crate) fn chain_needs(&self, remaining: usize) {
+        let mut state = self.lock();
+        self.prune(&mut state, Instant::now());
+        let free = self.limit.saturating_sub(state.grants.len());
+        state.chain = if remaining <= free {
+            Chain::Short { remaining }
+        } else {
+            Chain::Spaced { is_waiting: false }
+        };
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Ends the walk's privileges.
+    pub(crate) fn close_chain(&self) {
+        self.lock().chain = Chain::Closed;
+        self.changed.notify_waiters();
+    }
+
+    /// Grants nobody anything for `span` (the service said so), others for at least `others`.
+    pub(crate) fn pause(&self, span: Duration, others: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.paused_until = state.paused_until.max(Some(now + span));
+        state.others_paused_until = state.others_paused_until.max(Some(now + others));
+    }
+
+    /// Returns the time spent waiting for grants so far, added up over all askers.
+    pub(crate) fn waited(&self) -> Duration {
+        self.lock().waited
+    }
+
+    /// Waits until a request may be sent. Cancel-safe: nothing is taken before the grant.
+    pub(crate) async fn acquire(&self, lane: Lane) -> Permit<'_> {
+        let asked = Instant::now();
+        let turn = match lane {
+            Lane::Chain => &self.chain_turn,
+            Lane::Other => &self.other_turn,
+        };
+        let _turn = turn.lock().await;
+        loop {
+            // Registered before the look, so that a change in between is not missed.
+            let changed = self.changed.notified();
+            let decision = {
+                let mut state = self.lock();
+                let now = Instant::now();
+                let decision = self.decide(&mut state, lane, now);
+                if decision == Decision::Now {
+                    state.grants.push_back(now);
+                    state.waited += now - asked;
+                    match &mut state.chain {
+                        Chain::Short { remaining } if lane == Lane::Chain => {
+                            *remaining = remaining.saturating_sub(1);
+                        }
+                        Chain::Spaced { is_waiting } if lane == Lane::Chain => *is_waiting = false,
+                        Chain::Closed
+                        | Chain::Opening
+                        | Chain::Short { .. }
+                        | Chain::Spaced { .. } => {}
+                    }
+                }
+                decision
+            };
+            match decision {
+                Decision::Now => {
+                    self.changed.notify_waiters();
+                    let granted = self.lock().grants.back().copied().unwrap_or(asked);
+                    return Permit {
+                        budget: self,
+                        granted,
+                    };
+                }
+                Decision::At(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = changed => {}
+                },
+                Decision::WhenChanged => changed.await,
+            }
+        }
+    }
+
+    fn prune(&self, state: &mut State, now: Instant) {
+        while state
+            .grants
+            .front()
+            .is_some_and(|at| *at + self.window <= now)
+        {
+            state.grants.pop_front();
+        }
+    }
+
+    /// Decides whether `lane` may be granted now, and if not, when to look again.
+    fn decide(&self, state: &mut State, lane: Lane, now: Instant) -> Decision {
+        self.prune(state, now);
+        let mut at = now.max(state.paused_until.unwrap_or(now));
+        if let Some(full) = state.grants.len().checked_sub(self.limit)
+            && let Some(oldest) = state.grants.get(full)
+        {
+            at = at.max(*oldest + self.window);
+        }
+        match (lane, &mut state.chain) {
+            (Lane::Chain, Chain::Opening) => {
+                while !chain_can_open(&state.grants, at, self.limit, self.window, self.spacing()) {
+                    // In steps of the spacing: exact enough, and it ends within one window.
+                    at += self.spacing() / 4;
+                }
+            }
+            (Lane::Chain, Chain::Spaced { is_waiting }) => {
+                *is_waiting = true;
+                at = at.max(last_grant(&state.grants, self.spacing(), now));
+            }
+            (Lane::Other, Chain::Opening) => return Decision::WhenChanged,
+            (Lane::Other, Chain::Spaced { is_waiting: true }) => return Decision::WhenChanged,
+            (Lane::Other, Chain::Spaced { is_waiting: false }) => {
+                at = at.max(last_grant(&state.grants, self.spacing(), now));
+            }
+            (Lane::Other, Chain::Short { remaining }) => {
+                if state.grants.len() + *remaining >= self.limit {
+                    return Decision::WhenChanged;
+                }
+            }
+            (Lane::Chain, Chain::Short { .. } | Chain::Closed) | (Lane::Other, Chain::Closed) => {}
+        }
+        if lane == Lane::Other {
+            at = at.max(state.others_paused_until.unwrap_or(at));
+        }
+        if at <= now {
+            Decision::Now
+        } else {
+            Decision::At(at)
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Now,
+    At(Instant),
+    WhenChanged,
+}
+
+fn last_grant(grants: &VecDeque<Instant>, spacing: Duration, now: Instant) -> Instant {
+    grants.back().map_or(now, |last| *last + spacing)
+}
+
+/// Returns whether a chain that starts at `at` and takes a slot every `spacing` finds each of them
+/// free, given what was granted before.
+fn chain_can_open(
+    grants: &VecDeque<Instant>,
+    at: Instant,
+    limit: usize,
+    window: Duration,
+    spacing: Duration,
+) -> bool {
+    let mut step = at;
+    (0..limit).all(|taken| {
+        let before = grants
+            .iter()
+            .filter(|grant| **grant + window > step)
+            .count();
+        step += spacing;
+        before + taken < limit
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    /// Grants in any window, counted the way a strict service would.
+    fn most_in_any_window(grants: &[Instant]) -> usize {
+        grants
+            .iter()
+            .map(|end| {
+                grants
+                    .iter()
+                    .filter(|at| **at <= *end && **at + WINDOW > *end)
+                    .count()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    async fn take(budget: &Budget, lane: Lane, log: &Mutex<Vec<Instant>>) {
+        budget.acquire(lane).await.answered();
+        log.lock().unwrap().push(Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_granted_at_once_and_the_window_is_never_exceeded() {
+        let budget = Budget::new(8, WINDOW);
+        let log = Mutex::default();
+        let start = Instant::now();
+        for _ in 0..20 {
+            take(&budget, Lane::Other, &log).await;
+        }
+        let grants = log.into_inner().unwrap();
+        assert_eq!(grants[7], start, "eight fit at once");
+        assert_eq!(grants[8] - start, WINDOW);
+        assert_eq!(grants[19] - start, WINDOW * 2);
+        assert_eq!(most_in_any_window(&grants), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_chain_is_never_more_than_a_spacing_late_while_others_push() {
+        let budget = Budget::new(8, WINDOW);
+        let log = Mutex::default();
+        // A burst of others first: the chain must wait until it can run evenly.
+        for _ in 0..5 {
+            take(&budget, Lane::Other, &log).await;
+        }
+        budget.open_chain();
+        let pushing = async {
+            for _ in 0..30 {
+                take(&budget, Lane::Other, &log).await;
+            }
+        };
+        let chain = async {
+            let mut worst = Duration::ZERO;
+            take(&budget, Lane::Chain, &log).await;
+            budget.chain_needs(40);
+            for _ in 0..40 {
+                let ready = Instant::now();
+                take(&budget, Lane::Chain, &log).await;
+                worst = worst.max(ready.elapsed());
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            budget.close_chain();
+            worst
+        };
+        let (worst, ()) = tokio::join!(chain, pushing);
+        assert!(worst <= Duration::from_millis(1300), "{worst:?}");
+        assert!(most_in_any_window(&log.into_inner().unwrap()) <= 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_fill_the_gaps_of_a_slow_chain() {
+        let budget = Budget::new(8, WINDOW);
+        let log = Mutex::default();
+        budget.open_chain();
+        let others = async {
+            let begun = Instant::now();
+            for _ in 0..20 {
+                take(&budget, Lane::Other, &log).await;
+            }
+            begun.elapsed()
+        };
+        let chain = async {
+            take(&budget, Lane::Chain, &log).await;
+            budget.chain_needs(20);
+            for _ in 0..20 {
+                take(&budget, Lane::Chain, &log).await;
+                tokio::time::sleep(Duration::from_secs(4)).await;
+            }
+            budget.close_chain();
+        };
+        let (took, ()) = tokio::join!(others, chain);
+        assert!(took < Duration::from_secs(45), "others starved: {took:?}");
+        assert!(most_in_any_window(&log.into_inner().unwrap()) <= 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_walk_goes_at_once_and_keeps_its_slots() {
+        let budget = Budget::new(8, WINDOW);
+        let log = Mutex::default();
+        let start = Instant::now();
+        budget.open_chain();
+        let chain = async {
+            take(&budget, Lane::Chain, &log).await;
+            budget.chain_needs(5);
+            for _ in 0..5 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                take(&budget, Lane::Chain, &log).await;
+            }
+            budget.close_chain();
+            start.elapsed()
+        };
+        let others = async {
+            for _ in 0..10 {
+                take(&budget, Lane::Other, &log).await;
+            }
+        };
+        let (took, ()) = tokio::join!(chain, others);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert!(most_in_any_window(&log.into_inner().unwrap()) <= 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everyone_and_others_longer() {
+        let budget = Budget::new(8, WINDOW);
+        budget.pause(Duration::from_secs(4), Duration::from_secs(9));
+        let start = Instant::now();
+        let chain = async {
+            budget.acquire(Lane::Chain).await.answered();
+            start.elapsed()
+        };
+        let other = async {
+            budget.acquire(Lane::Other).await.answered();
+            start.elapsed()
+        };
+        let (chain, other) = tokio::join!(chain, other);
+        assert_eq!(chain, Duration::from_secs(4));
+        assert_eq!(other, Duration::from_secs(9));
+        assert_eq!(budget.waited(), Duration::from_secs(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_first_connection_does_not_let_the_eleventh_in_early() {
+        let budget = Budget::new(2, WINDOW);
+        let start = Instant::now();
+        let first = budget.acquire(Lane::Other).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        first.answered();
+        budget.acquire(Lane::Other).await.answered();
+        budget.acquire(Lane::Other).await.answered();
+        assert_eq!(start.elapsed(), WINDOW + Duration::from_millis(200));
+    }
+}

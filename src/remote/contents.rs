@@ -1,0 +1,347 @@
+//! The contents walk: offset paging, stitched page to page.
+//!
+//! Offset paging is no snapshot: an insert, a delete or a drag-and-drop shifts what follows
+//! (microcms-facts 2.1), and a fitting count proves nothing: delete an item already read, add one at
+//! the end, and one is lost while the count fits. So each page begins with the last item of the page
+//! before it. A seam that does not match means that the list moved, and the walk begins again. New
+//! contents appear at the top of the list, behind the walk's back: a walk of several pages therefore
+//! closes with a second look at the first one.
+
+use super::api::{Api, Ask};
+use super::error::{Refusal, RemoteError};
+use super::idset::IdSet;
+use super::{retry, wire};
+use crate::model::{ContentId, Endpoint, EndpointKind, ListedContent, Tally, WalkVerdict};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// The most that the service puts on a page (microcms-facts 1.5).
+const PAGE_SIZE: u64 = 100;
+/// How often a walk begins again before it is left unproven.
+const RESTARTS: u64 = 5;
+
+/// One page of contents. Also those of attempts that were begun again: what was seen is kept.
+#[derive(Debug)]
+pub struct ContentsPage {
+    /// The contents on it.
+    pub contents: Vec<ListedContent>,
+}
+
+/// What a contents walk found out.
+#[derive(Debug)]
+pub struct ContentsWalkEnd {
+    /// Whether the answer had the form of a list or of an object.
+    pub kind: Option<EndpointKind>,
+    /// Answers with a page, over all attempts.
+    pub pages: u64,
+    /// What the first page of the last attempt announced.
+    pub total_count: Option<u64>,
+    /// The ids of the last attempt.
+    pub seen: IdSet,
+    /// Items seen twice in the last attempt, seams not counted.
+    pub duplicates: u64,
+    /// Attempts begun again.
+    pub restarts: u64,
+    /// The finding.
+    pub verdict: WalkVerdict,
+    /// What happened on the way.
+    pub detail: Option<String>,
+    /// Why the listing could not be read, where the verdict is `failed`.
+    pub error: Option<RemoteError>,
+}
+
+/// What a look-up by id found.
+#[derive(Debug)]
+pub enum Lookup {
+    /// It exists.
+    Found(Box<ListedContent>),
+    /// The service has no such content: the only evidence that makes a tombstone.
+    Absent,
+}
+
+enum Broken {
+    Again(String),
+    Never(RemoteError),
+}
+
+impl From<RemoteError> for Broken {
+    fn from(err: RemoteError) -> Self {
+        Self::Never(err)
+    }
+}
+
+pub(super) struct Walk<'a> {
+    api: &'a Api,
+    tally: &'a Tally,
+    endpoint: &'a Endpoint,
+    kind: Option<EndpointKind>,
+    out: mpsc::Sender<ContentsPage>,
+    timeout: Duration,
+    limit: u64,
+    end: ContentsWalkEnd,
+    notes: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        api: &'a Api,
+        tally: &'a Tally,
+        endpoint: &'a Endpoint,
+        kind: Option<EndpointKind>,
+        out: mpsc::Sender<ContentsPage>,
+        timeout: Duration,
+    ) -> Self {
+        let end = ContentsWalkEnd {
+            kind: None,
+            pages: 0,
+            total_count: None,
+            seen: IdSet::default(),
+            duplicates: 0,
+            restarts: 0,
+            verdict: WalkVerdict::Unproven,
+            detail: None,
+            error: None,
+        };
+        Self {
+            api,
+            tally,
+            endpoint,
+            kind,
+            out,
+            timeout,
+            limit: PAGE_SIZE,
+            end,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Walks until proven, given up or refused.
+    pub(super) async fn run(mut self) -> ContentsWalkEnd {
+        loop {
+            match self.attempt().await {
+                Ok(()) => {
+                    self.end.verdict = WalkVerdict::Proven;
+                    break;
+                }
+                Err(Broken::Never(err)) => {
+                    self.end.verdict = WalkVerdict::Failed;
+                    self.end.error = Some(err);
+                    break;
+                }
+                Err(Broken::Again(why)) => {
+                    let endpoint = self.endpoint;
+                    self.notes.push(why.clone());
+                    if self.end.restarts >= RESTARTS {
+                        self.end.verdict = WalkVerdict::Unproven;
+                        break;
+                    }
+                    self.end.restarts += 1;
+                    self.tally.restarts.add(1);
+                    let restart = self.end.restarts;
+                    warn!(
+                        endpoint = %endpoint, restart,
+                        "the walk of `{endpoint}` begins again ({restart} of {RESTARTS}): {why}"
+                    );
+                    let attempt = u32::try_from(restart).unwrap_or(u32::MAX);
+                    tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
+                }
+            }
+        }
+        self.end.detail = (!self.notes.is_empty()).then(|| self.notes.join("; "));
+        self.end
+    }
+
+    async fn attempt(&mut self) -> Result<(), Broken> {
+        self.end.seen.clear();
+        self.end.duplicates = 0;
+        let first = match self.page(0).await {
+            Err(Broken::Never(err))
+                if self.kind == Some(EndpointKind::Object)
+                    && err.refusal() == Some(Refusal::NotFound) =>
+            {
+                // An object-type API whose content was never saved.
+                self.end.total_count = Some(0);
+                return Ok(());
+            }
+            other => other?,
+        };
+        let (contents, total) = match first {
+            wire::ContentsAnswer::Object(object) => return self.object(object).await,
+            wire::ContentsAnswer::Page {
+                contents,
+                total_count,
+            } => (contents, total_count),
+        };
+        self.end.kind = Some(EndpointKind::List);
+        self.end.total_count = Some(total);
+        self.tally
+            .pages_expected
+            .add(total.div_ceil(PAGE_SIZE - 1).max(1));
+        let first_ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
+        let mut last = self.take(contents, None).await?;
+        let mut position = first_ids.len() as u64;
+        let mut is_single = true;
+        while position < total {
+            is_single = false;
+            let Some(seam) = last else {
+                return Err(again(format!(
+                    "the list ended at {position} of {total} contents"
+                )));
+            };
+            let (contents, now_total) = self.list_page(position - 1).await?;
+            same_total(total, now_total)?;
+            if contents.first().map(|content| &content.id) != Some(&seam) {
+                return Err(again(format!(
+                    "the list moved around position {position} of {total}"
+                )));
+            }
+            let read = contents.len() as u64;
+            if read < 2 {
+                return Err(again(format!(
+                    "the list ended at {position} of {total} contents"
+                )));
+            }
+            last = self.take(contents, Some(&seam)).await?;
+            position += read - 1;
+        }
+        if !is_single {
+            let (contents, now_total) = self.list_page(0).await?;
+            same_total(total, now_total)?;
+            let is_same = contents
+                .iter()
+                .map(|content| &content.id)
+                .eq(first_ids.iter());
+            self.hand_over(contents).await?;
+            if !is_same {
+                return Err(again(
+                    "the top of the list moved while the rest was read".to_owned(),
+                ));
+            }
+        }
+        let unique = self.end.seen.len();
+        if unique == total && position == total {
+            Ok(())
+        } else {
+            Err(again(format!(
+                "{unique} distinct contents at {position} positions where {total} were announced"
+            )))
+        }
+    }
+
+    async fn object(&mut self, object: ListedContent) -> Result<(), Broken> {
+        self.end.kind = Some(EndpointKind::Object);
+        self.end.total_count = Some(1);
+        self.tally.pages_expected.add(1);
+        self.take(vec![object], None).await.map(drop)
+    }
+
+    /// Counts a page in and hands it over; returns its last id.
+    async fn take(
+        &mut self,
+        contents: Vec<ListedContent>,
+        seam: Option<&ContentId>,
+    ) -> Result<Option<ContentId>, Broken> {
+        for content in contents.iter().skip(usize::from(seam.is_some())) {
+            if !self.end.seen.insert(content.id.as_str()) {
+                self.end.duplicates += 1;
+            }
+        }
+        let last = contents.last().map(|content| content.id.clone());
+        self.hand_over(contents).await?;
+        Ok(last)
+    }
+
+    async fn hand_over(&mut self, contents: Vec<ListedContent>) -> Result<(), Broken> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        // The reader is gone only when the run is ending, and the run knows why.
+        self.out
+            .send(ContentsPage { contents })
+            .await
+            .map_err(|_gone| again("the run ended".to_owned()))
+    }
+
+    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ListedContent>, u64), Broken> {
+        match self.page(offset).await? {
+            wire::ContentsAnswer::Page {
+                contents,
+                total_count,
+            } => Ok((contents, total_count)),
+            wire::ContentsAnswer::Object(_) => Err(again(
+                "the API turned from a list into an object".to_owned(),
+            )),
+        }
+    }
+
+    async fn page(&mut self, offset: u64) -> Result<wire::ContentsAnswer, Broken> {
+        loop {
+            let endpoint = self.endpoint;
+            let ask = Ask {
+                target: format!(
+                    "api/v1/contents/{endpoint}?limit={}&offset={offset}",
+                    self.limit
+                ),
+                what: format!("the contents of `{endpoint}` at offset {offset}"),
+                timeout: self.timeout,
+            };
+            match self
+                .api
+                .get_read(&ask, |body| wire::contents_list(body, endpoint.as_str()))
+                .await
+            {
+                Ok(answer) => {
+                    self.end.pages += 1;
+                    self.tally.pages.add(1);
+                    return Ok(answer);
+                }
+                // A page over 5 MB (microcms-facts 1.5). Two items are the least a seam needs.
+                Err(err) if err.refusal() == Some(Refusal::TooLarge) && self.limit > 2 => {
+                    self.limit = (self.limit / 2).max(2);
+                }
+                Err(err) => return Err(Broken::Never(err)),
+            }
+        }
+    }
+}
+
+fn again(why: String) -> Broken {
+    Broken::Again(why)
+}
+
+fn same_total(before: u64, now: u64) -> Result<(), Broken> {
+    if before == now {
+        Ok(())
+    } else {
+        Err(again(format!(
+            "the announced total moved from {before} to {now} mid-walk"
+        )))
+    }
+}
+
+/// Asks for one content by id.
+pub(super) async fn lookup(
+    api: &Api,
+    endpoint: &Endpoint,
+    id: &ContentId,
+    timeout: Duration,
+) -> Result<Lookup, RemoteError> {
+    let ask = Ask {
+        target: format!(
+            "api/v1/contents/{endpoint}/{}",
+            utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+        ),
+        what: format!("content `{id}` of `{endpoint}`"),
+        timeout,
+    };
+    match api
+        .get_read(&ask, |body| wire::content_detail(body, id.as_str()))
+        .await
+    {
+        Ok(content) => Ok(Lookup::Found(Box::new(content))),
+        Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Lookup::Absent),
+        Err(err) => Err(err),
+    }
+}

@@ -1,0 +1,249 @@
+//! What can go wrong while asking the service, and what to do about it.
+
+use std::time::Duration;
+
+/// Why an answer could not be had. The text never holds a key, a token or a query.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The HTTP client could not be built (no certificate store, mostly).
+    #[error("the HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    /// No connection was opened: the request was certainly not served.
+    #[error("cannot reach `{host}` for {what}")]
+    Unreachable {
+        /// Whom.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// What lay beneath.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer did not arrive whole: the request may have been served.
+    #[error("the answer about {what} was lost on the way")]
+    Lost {
+        /// What was asked.
+        what: String,
+        /// What lay beneath.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer did not arrive in time: the request may have been served.
+    #[error("no answer about {what} within {} s", .after.as_secs())]
+    TimedOut {
+        /// What was asked.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// An answer with a good status that is not what it should be.
+    #[error("the answer about {what} cannot be used: {why}")]
+    Unreadable {
+        /// What was asked.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// 429: the request was certainly not served.
+    #[error("the {api} asked us to slow down (429) at {what}")]
+    Busy {
+        /// Which API, or the asset host.
+        api: &'static str,
+        /// What was asked.
+        what: String,
+        /// How long it asked us to wait, where it said.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx: the request may have been served.
+    #[error("the {api} answered {status} at {what}")]
+    Broken {
+        /// Which API, or the asset host.
+        api: &'static str,
+        /// The status.
+        status: u16,
+        /// What was asked.
+        what: String,
+    },
+    /// A definite no.
+    #[error("the {api} refused {what}: {status}{}", .message.as_deref().map(|m| format!(" `{m}`")).unwrap_or_default())]
+    Refused {
+        /// Which API, or the asset host.
+        api: &'static str,
+        /// The status.
+        status: u16,
+        /// The service's own words, shortened. For people: decisions do not rest on them alone.
+        message: Option<String>,
+        /// What was asked.
+        what: String,
+        /// What it means.
+        refusal: Refusal,
+    },
+    /// A redirect where none belongs: the key does not follow.
+    #[error("the {api} redirected {what} ({status}); the key does not follow redirects")]
+    Redirected {
+        /// Which API.
+        api: &'static str,
+        /// The status.
+        status: u16,
+        /// What was asked.
+        what: String,
+    },
+    /// An asset host that is not on the list.
+    #[error("`{host}` is not among the allowed asset hosts")]
+    HostNotAllowed {
+        /// Host, with the port where it is not the scheme's own.
+        host: String,
+    },
+    /// An asset's redirects do not end, or lead to something that is no URL.
+    #[error("{what} is redirected {why}")]
+    RedirectLoop {
+        /// What was asked.
+        what: String,
+        /// In which way it fails.
+        why: String,
+    },
+}
+
+/// What a definite no means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Wrong key, or no permission (the Management API does not tell them apart).
+    Forbidden,
+    /// The key may not read this endpoint.
+    EndpointForbidden,
+    /// An IP restriction.
+    Ip,
+    /// The plan's quota stopped the service.
+    Stopped,
+    /// There is no such thing, or the key may not know of it.
+    NotFound,
+    /// The answer would be over 5 MB, or the URL over 8 KB.
+    TooLarge,
+    /// Anything else.
+    Other,
+}
+
+/// What the caller should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The request was not served: the same request may be sent again.
+    Retry {
+        /// Not before this, where the service said so.
+        after: Option<Duration>,
+    },
+    /// The request may have been served: an idempotent one may be sent again, a page token is in doubt.
+    RetryIfIdempotent,
+    /// A person has to change something: key, permission, IP rule, plan, configuration.
+    AskOperator,
+    /// This one thing cannot be had; the others can.
+    SkipItem,
+}
+
+impl RemoteError {
+    /// Says what the caller should do. Every variant is spelled out so that a new one cannot
+    /// inherit a remedy by accident.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Unreachable { .. } => Remedy::Retry { after: None },
+            Self::Busy { retry_after, .. } => Remedy::Retry {
+                after: *retry_after,
+            },
+            Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::Unreadable { .. } => Remedy::RetryIfIdempotent,
+            Self::Setup(_) | Self::Redirected { .. } => Remedy::AskOperator,
+            Self::Refused { refusal, .. } => match refusal {
+                Refusal::Forbidden
+                | Refusal::EndpointForbidden
+                | Refusal::Ip
+                | Refusal::Stopped => Remedy::AskOperator,
+                Refusal::NotFound | Refusal::TooLarge | Refusal::Other => Remedy::SkipItem,
+            },
+            Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => Remedy::SkipItem,
+        }
+    }
+
+    /// Returns what a definite no means, if this is one.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(*refusal),
+            Self::Setup(_)
+            | Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreadable { .. }
+            | Self::Busy { .. }
+            | Self::Broken { .. }
+            | Self::Redirected { .. }
+            | Self::HostNotAllowed { .. }
+            | Self::RedirectLoop { .. } => None,
+        }
+    }
+
+    /// Returns whether the operator's key, permission, IP rule or plan is in the way.
+    pub fn needs_operator(&self) -> bool {
+        self.remedy() == Remedy::AskOperator
+    }
+
+    /// Says what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Setup(_) => {
+                "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle"
+            }
+            Self::Unreachable { .. } => {
+                "check the service id, the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)"
+            }
+            Self::Refused {
+                refusal: Refusal::Forbidden,
+                ..
+            } => {
+                "check that the key belongs to this service, and that it has the rights the README lists \
+                 under \"API key\" (admin screen: API key > Management API tab)"
+            }
+            Self::Refused {
+                refusal: Refusal::EndpointForbidden,
+                ..
+            } => {
+                "give the key the GET right for this API (admin screen: API key > default or per-API permissions)"
+            }
+            Self::Refused {
+                refusal: Refusal::Ip,
+                ..
+            } => "the service restricts IP addresses: add this machine's address to its list",
+            Self::Refused {
+                refusal: Refusal::Stopped,
+                ..
+            } => {
+                "the plan's transfer quota stopped the service: upgrade the plan or wait for the next month"
+            }
+            Self::HostNotAllowed { .. } => {
+                "if the service uses a custom domain or its own bucket, add that host to assets.hosts"
+            }
+            Self::Redirected { .. } => {
+                "check service.management_url and service.content_url, and any proxy"
+            }
+            Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreadable { .. }
+            | Self::Busy { .. }
+            | Self::Broken { .. }
+            | Self::Refused { .. }
+            | Self::RedirectLoop { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Returns the whole chain of causes as one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(err) = source {
+            text.push_str(": ");
+            text.push_str(&err.to_string());
+            source = err.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,36 @@
+//! microCMS over HTTP: wire forms, the two kinds of paging, request budgets, retries, asset hosts.
+//!
+//! The only room that knows JSON field names and `reqwest`. It refuses to know what is saved: it
+//! reads the service and hands over values of [`model`](crate::model).
+//!
+//! The API key lives in [`Api`](api::Api) alone. The client that fetches assets never had it, so no
+//! redirect and no mistake can carry it to another host.
+
+mod api;
+mod apis;
+mod assets;
+mod bodies;
+mod budget;
+mod contents;
+mod error;
+mod gate;
+mod gzip;
+mod idset;
+mod media;
+mod meter;
+mod retry;
+mod service;
+mod wire;
+
+pub use api::Key;
+pub use apis::{ApiInfo, Schema};
+pub use assets::{AssetAnswer, AssetBody, AssetClient, Conditions};
+pub use bodies::{Batch, BatchAnswer, FoundBody};
+pub use contents::{ContentsPage, ContentsWalkEnd, Lookup};
+pub use error::{Remedy, RemoteError};
+pub use gate::LineGate;
+pub use idset::IdSet;
+pub use media::{MediaPage, MediaWalkEnd};
+pub use meter::Meter;
+pub use service::{Options, Remote};
+pub use wire::{read_content, read_medium};

@@ -1,0 +1,211 @@
+//! The service as a whole: its two APIs, its asset hosts, and what can be asked of them.
+
+use super::api::{Api, Key, Which};
+use super::apis::{self, ApiInfo, Schema};
+use super::assets::AssetClient;
+use super::bodies::{self, Batch, BatchAnswer, FoundBody};
+use super::budget::Budget;
+use super::contents::{self, ContentsPage, ContentsWalkEnd, Lookup};
+use super::error::RemoteError;
+use super::gate::LineGate;
+use super::media::{self, MediaPage, MediaWalkEnd};
+use super::meter::Meter;
+use crate::model::{ContentId, Endpoint, EndpointKind, Tally};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use url::Url;
+
+/// The answer of a slow request may take up to about 29 s (microcms-facts 3.1).
+const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
+/// CDNs close idle connections early; one that was closed while we reach for it costs a failed request.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// How to reach a service.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Base of the Management API, with a trailing slash.
+    pub management_url: Url,
+    /// Base of the Content API, with a trailing slash.
+    pub content_url: Url,
+    /// The key; sent to those two hosts only.
+    pub key: Key,
+    /// Hosts that assets may come from: lower case, with the port where it is not the scheme's own.
+    pub asset_hosts: Vec<String>,
+    /// Requests that the Management API gets in any 10 s.
+    pub management_per_10s: usize,
+    /// Requests that the Content API gets in any second.
+    pub content_per_second: usize,
+    /// For opening a connection.
+    pub connect_timeout: Duration,
+    /// For a pause in an asset's bytes.
+    pub read_timeout: Duration,
+}
+
+/// A microCMS service.
+#[derive(Debug)]
+pub struct Remote {
+    management: Api,
+    content: Api,
+    assets: AssetClient,
+    meter: Meter,
+    gate: LineGate,
+}
+
+impl Remote {
+    /// Sets up the clients; no request is made.
+    ///
+    /// # Errors
+    /// [`RemoteError::Setup`] when there is no certificate store to trust.
+    pub fn new(options: &Options) -> Result<Self, RemoteError> {
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("microcms-backup/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(POOL_IDLE)
+                .tcp_nodelay(true)
+        };
+        let api_client = client().build().map_err(RemoteError::Setup)?;
+        // HTTP/1.1 for bytes: one broken connection then costs one download, not all of them.
+        let asset_client = client().http1_only().build().map_err(RemoteError::Setup)?;
+        let (meter, gate) = (Meter::default(), LineGate::default());
+        let api = |which, base: &Url, budget| {
+            Api::new(
+                which,
+                base.clone(),
+                options.key.clone(),
+                api_client.clone(),
+                budget,
+                meter.clone(),
+            )
+        };
+        Ok(Self {
+            management: api(
+                Which::Management,
+                &options.management_url,
+                Budget::new(options.management_per_10s, Duration::from_secs(10)),
+            ),
+            content: api(
+                Which::Content,
+                &options.content_url,
+                Budget::new(options.content_per_second, Duration::from_secs(1)),
+            ),
+            assets: AssetClient::new(
+                asset_client,
+                options.asset_hosts.iter().cloned(),
+                meter.clone(),
+                gate.clone(),
+                options.read_timeout,
+            ),
+            meter,
+            gate,
+        })
+    }
+
+    /// Announces a media walk, so that nothing else takes the first slots of the budget.
+    pub fn expect_media_walk(&self) {
+        self.management.budget.open_chain();
+    }
+
+    /// Walks all media; pages go into `out` as they come.
+    pub async fn walk_media(&self, tally: &Tally, out: mpsc::Sender<MediaPage>) -> MediaWalkEnd {
+        media::Walk::new(&self.management, &self.gate, tally, out, SLOWEST_ANSWER)
+            .run()
+            .await
+    }
+
+    /// Walks all contents of one API; pages go into `out` as they come.
+    pub async fn walk_contents(
+        &self,
+        endpoint: &Endpoint,
+        kind: Option<EndpointKind>,
+        tally: &Tally,
+        out: mpsc::Sender<ContentsPage>,
+    ) -> ContentsWalkEnd {
+        contents::Walk::new(&self.management, tally, endpoint, kind, out, SLOWEST_ANSWER)
+            .run()
+            .await
+    }
+
+    /// Lists the APIs of the service.
+    ///
+    /// # Errors
+    /// After retries; a refusal means that the key may not list them.
+    pub async fn apis(&self) -> Result<Vec<ApiInfo>, RemoteError> {
+        apis::list(&self.management, SLOWEST_ANSWER).await
+    }
+
+    /// Reads the definition of one API.
+    ///
+    /// # Errors
+    /// After retries.
+    pub async fn schema(&self, endpoint: &Endpoint) -> Result<Schema, RemoteError> {
+        apis::schema(&self.management, endpoint, SLOWEST_ANSWER).await
+    }
+
+    /// Asks whether one content exists.
+    ///
+    /// # Errors
+    /// After retries; an error is no evidence of absence.
+    pub async fn look_up(
+        &self,
+        endpoint: &Endpoint,
+        id: &ContentId,
+    ) -> Result<Lookup, RemoteError> {
+        contents::lookup(&self.management, endpoint, id, SLOWEST_ANSWER).await
+    }
+
+    /// Reads published bodies of a list-type API.
+    ///
+    /// # Errors
+    /// What concerns the whole endpoint or API, after retries.
+    pub async fn published_bodies(
+        &self,
+        endpoint: &Endpoint,
+        batch: &Batch,
+    ) -> Result<BatchAnswer, RemoteError> {
+        bodies::published(&self.content, endpoint, batch, SLOWEST_ANSWER).await
+    }
+
+    /// Reads the published body of an object-type API. `None`: the key sees none.
+    ///
+    /// # Errors
+    /// After retries.
+    pub async fn object_body(&self, endpoint: &Endpoint) -> Result<Option<FoundBody>, RemoteError> {
+        bodies::object(&self.content, endpoint, None, SLOWEST_ANSWER).await
+    }
+
+    /// Reads the draft of one content. `None`: the service shows none.
+    ///
+    /// # Errors
+    /// After retries.
+    pub async fn draft(
+        &self,
+        endpoint: &Endpoint,
+        kind: EndpointKind,
+        id: &ContentId,
+        draft_key: &str,
+    ) -> Result<Option<FoundBody>, RemoteError> {
+        bodies::draft(&self.content, endpoint, kind, id, draft_key, SLOWEST_ANSWER).await
+    }
+
+    /// Returns the client for assets.
+    pub fn assets(&self) -> &AssetClient {
+        &self.assets
+    }
+
+    /// Returns the counts of requests and bytes by host.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Returns the time spent waiting for the budgets: Management API, Content API.
+    pub fn waited(&self) -> (Duration, Duration) {
+        (
+            self.management.budget.waited(),
+            self.content.budget.waited(),
+        )
+    }
+}

@@ -1,0 +1,453 @@
+//! The service's JSON, read once at the border.
+//!
+//! Items keep their own text (`RawValue`), so that what is stored is what was served. Unknown fields
+//! are left alone; missing and null ones are normal (microcms-facts 8.18, 8.24).
+
+use crate::model::path::file_name;
+use crate::model::{ContentId, EndpointKind, ListedContent, ListedMedium, MediaId, Status};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
+use serde_json::value::RawValue;
+
+/// How deep an answer may nest. The service's own data stays far below; SQLite's JSON functions stop
+/// at 1000, and a text that they cannot read could not be recorded.
+const MAX_DEPTH: usize = 128;
+
+/// A field that is taken if it has the expected type and ignored otherwise: one odd value must not
+/// make a medium or a content unreadable.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either<T> {
+        Expected(T),
+        Other(IgnoredAny),
+    }
+    Ok(match Option::<Either<T>>::deserialize(deserializer)? {
+        Some(Either::Expected(value)) => Some(value),
+        Some(Either::Other(IgnoredAny)) | None => None,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MediaList<'a> {
+    #[serde(borrow)]
+    media: Vec<&'a RawValue>,
+    total_count: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MediumItem<'a> {
+    id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    width: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
+    height: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<String>,
+    #[serde(borrow, default)]
+    alt: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tags: Option<&'a RawValue>,
+}
+
+/// One answer of the media listing.
+#[derive(Debug)]
+pub(crate) struct MediaAnswer {
+    pub(crate) media: Vec<ListedMedium>,
+    pub(crate) total_count: u64,
+    pub(crate) token: Option<String>,
+}
+
+/// Reads one answer of the media listing; `Err` says what is wrong with it.
+pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
+    let list: MediaList<'_> = parse(body)?;
+    let media = list
+        .media
+        .iter()
+        .map(|raw| read_medium(raw.get()))
+        .collect::<Result<_, _>>()?;
+    Ok(MediaAnswer {
+        media,
+        total_count: list.total_count,
+        token: list.token.filter(|token| !token.is_empty()),
+    })
+}
+
+/// Reads one medium from its JSON text, as listed or as recorded.
+pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
+    let item: MediumItem<'_> =
+        serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
+    // Without a URL the row is still worth keeping; its file then fails by name.
+    let url = item.url.unwrap_or_default();
+    Ok(ListedMedium {
+        id: MediaId::parse(&item.id).map_err(|err| err.to_string())?,
+        file_name: file_name(&url),
+        url,
+        width: item.width,
+        height: item.height,
+        updated_at: item.updated_at,
+        description: [item.alt, item.tags]
+            .map(|raw| raw.map_or("", RawValue::get))
+            .join("\n"),
+        metadata: text.to_owned(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContentItem {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    published_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    revised_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    draft_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Reads one content's metadata from its JSON text, as listed or as recorded. `name` stands in for
+/// the id of an object-type content that has none.
+pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, String> {
+    let item: ContentItem =
+        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    let id = item
+        .id
+        .as_deref()
+        .or(name)
+        .ok_or("a content in it has no `id`")?;
+    let status = match &item.status {
+        Some(OneOrMany::One(status)) => Status::parse(status),
+        Some(OneOrMany::Many(statuses)) => {
+            Status::parse(statuses.first().map_or("", String::as_str))
+        }
+        None => Status::Other(String::new()),
+    };
+    Ok(ListedContent {
+        id: ContentId::parse(id).map_err(|err| err.to_string())?,
+        status,
+        updated_at: item.updated_at,
+        published_at: item.published_at,
+        revised_at: item.revised_at,
+        draft_key: item.draft_key.filter(|key| !key.is_empty()),
+        metadata: text.to_owned(),
+    })
+}
+
+/// One answer of a contents listing in the Management API.
+#[derive(Debug)]
+pub(crate) enum ContentsAnswer {
+    /// A page of a list.
+    Page {
+        contents: Vec<ListedContent>,
+        total_count: u64,
+    },
+    /// The single content of an object-type API: no `contents` array (microcms-facts 1.5).
+    Object(ListedContent),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContentsEnvelope<'a> {
+    #[serde(borrow, default)]
+    contents: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    total_count: Option<u64>,
+}
+
+/// Reads one answer of a contents listing; `name` is the endpoint's.
+pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, String> {
+    let envelope: ContentsEnvelope<'_> = parse(body)?;
+    match (envelope.contents, envelope.total_count) {
+        (Some(items), Some(total_count)) => {
+            let contents = items
+                .iter()
+                .map(|raw| read_content(raw.get(), None))
+                .collect::<Result<_, _>>()?;
+            Ok(ContentsAnswer::Page {
+                contents,
+                total_count,
+            })
+        }
+        (Some(_), None) => Err("it has no `totalCount`".to_owned()),
+        (None, _) => {
+            let object = read_content(text(body)?, Some(name))?;
+            if object.updated_at.is_none() && matches!(object.status, Status::Other(_)) {
+                return Err("it has neither `contents` nor the fields of a content".to_owned());
+            }
+            Ok(ContentsAnswer::Object(object))
+        }
+    }
+}
+
+/// Reads the detail of one content in the Management API.
+pub(crate) fn content_detail(body: &[u8], name: &str) -> Result<ListedContent, String> {
+    parse::<IgnoredAny>(body)?;
+    read_content(text(body)?, Some(name))
+}
+
+#[derive(Deserialize)]
+struct Apis {
+    apis: Vec<ApiItem>,
+}
+
+// Older answers used other names (microcms-facts 1.6).
+#[derive(Deserialize)]
+struct ApiItem {
+    #[serde(alias = "apiName", default)]
+    name: Option<String>,
+    #[serde(alias = "apiEndpoint")]
+    endpoint: String,
+    #[serde(rename = "type", alias = "apiType")]
+    kind: OneOrMany,
+}
+
+/// Reads the list of APIs as (endpoint, name, kind).
+pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, String> {
+    let list: Apis = parse(body)?;
+    list.apis
+        .into_iter()
+        .map(|item| {
+            let kind = match &item.kind {
+                OneOrMany::One(kind) => kind.as_str(),
+                OneOrMany::Many(kinds) => kinds.first().map_or("", String::as_str),
+            };
+            let kind = EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| {
+                format!(
+                    "API `{}` is of an unknown type `{}`",
+                    item.endpoint,
+                    kind.escape_debug()
+                )
+            })?;
+            let name = item.name.unwrap_or_else(|| item.endpoint.clone());
+            Ok((item.endpoint, name, kind))
+        })
+        .collect()
+}
+
+/// Checks that an answer is a JSON object and returns its text.
+pub(crate) fn object_text(body: &[u8]) -> Result<String, String> {
+    parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
+    text(body).map(|text| text.trim().to_owned())
+}
+
+#[derive(Deserialize)]
+struct BodyList<'a> {
+    #[serde(borrow)]
+    contents: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyHead {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<String>,
+}
+
+/// One body as served: its id (none for an object-type API), its `updatedAt`, its text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Body {
+    pub(crate) id: Option<String>,
+    pub(crate) updated_at: Option<String>,
+    pub(crate) text: String,
+}
+
+/// Reads a page of bodies.
+pub(crate) fn body_list(body: &[u8]) -> Result<Vec<Body>, String> {
+    let list: BodyList<'_> = parse(body)?;
+    list.contents
+        .iter()
+        .map(|raw| read_body(raw.get()))
+        .collect()
+}
+
+/// Reads a single body.
+pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
+    parse::<IgnoredAny>(body)?;
+    read_body(text(body)?)
+}
+
+fn read_body(text: &str) -> Result<Body, String> {
+    let head: BodyHead =
+        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    Ok(Body {
+        id: head.id,
+        updated_at: head.updated_at,
+        text: text.trim().to_owned(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    message: String,
+}
+
+/// Returns the service's own words from an error body, fit for a terminal.
+pub(crate) fn message(body: &[u8]) -> Option<String> {
+    let message: Message = serde_json::from_slice(body).ok()?;
+    let shown: String = message
+        .message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    (!shown.is_empty()).then_some(shown)
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    if !nests_reasonably(body) {
+        return Err(format!("its JSON nests deeper than {MAX_DEPTH} levels"));
+    }
+    serde_json::from_slice(body).map_err(|err| describe(body, &err))
+}
+
+fn text(body: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(body).map_err(|err| format!("it is not UTF-8: {err}"))
+}
+
+/// Says what came instead of JSON, for a person who wonders.
+fn describe(body: &[u8], err: &serde_json::Error) -> String {
+    let start = body.trim_ascii_start();
+    if start.is_empty() {
+        "it is empty".to_owned()
+    } else if start.first() == Some(&b'<') {
+        "it is an HTML page".to_owned()
+    } else if err.is_eof() {
+        format!("its JSON ends early, after {} bytes", body.len())
+    } else {
+        format!("it is not the expected JSON: {err}")
+    }
+}
+
+fn nests_reasonably(body: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match (is_text, byte) {
+            (true, _) if is_escaped => is_escaped = false,
+            (true, b'\\') => is_escaped = true,
+            (_, b'"') => is_text = !is_text,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return false;
+                }
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_keeps_its_text_and_survives_odd_fields() {
+        let item = r#"{"id":"m1","url":"https://images.microcms-assets.io/assets/a/b/%E7%8C%AB.png","width":"12","height":null,"alt":7,"new":[1]}"#;
+        let body = format!(r#"{{"media":[ {item} ],"totalCount":1,"token":""}}"#);
+        let answer = media_list(body.as_bytes()).unwrap();
+        assert_eq!((answer.total_count, answer.token), (1, None));
+        let medium = &answer.media[0];
+        assert_eq!(
+            (medium.width, medium.height, &medium.updated_at),
+            (None, None, &None)
+        );
+        assert_eq!(
+            (medium.file_name.as_str(), medium.metadata.as_str()),
+            ("猫.png", item)
+        );
+    }
+
+    #[test]
+    fn an_object_type_listing_is_one_content_named_by_its_endpoint() {
+        let body = br#"{"status":["PUBLISH"],"updatedAt":"2026-01-01T00:00:00Z","draftKey":null}"#;
+        let ContentsAnswer::Object(object) = contents_list(body, "settings").unwrap() else {
+            panic!("a page")
+        };
+        assert_eq!(
+            (object.id.as_str(), object.status),
+            ("settings", Status::Publish)
+        );
+        assert!(contents_list(br#"{"message":"hm"}"#, "settings").is_err());
+        assert!(contents_list(br#"{"contents":[]}"#, "blog").is_err());
+    }
+
+    #[test]
+    fn statuses_may_be_new_or_missing() {
+        let read = |text: &str| read_content(text, None).unwrap().status;
+        assert_eq!(
+            read(r#"{"id":"a","status":["PUBLISH_AND_DRAFT"]}"#),
+            Status::PublishAndDraft
+        );
+        assert_eq!(
+            read(r#"{"id":"a","status":["NEU"]}"#),
+            Status::Other("NEU".to_owned())
+        );
+        assert_eq!(read(r#"{"id":"a"}"#), Status::Other(String::new()));
+    }
+
+    #[test]
+    fn both_generations_of_the_api_list_are_read() {
+        let body = r#"{"apis":[{"name":"ブログ","endpoint":"blog","type":"list"},{"apiName":"設定","apiEndpoint":"settings","apiType":["OBJECT"]}]}"#;
+        let apis = apis(body.as_bytes()).unwrap();
+        assert_eq!(
+            apis[0],
+            ("blog".into(), "ブログ".into(), EndpointKind::List)
+        );
+        assert_eq!(
+            apis[1],
+            ("settings".into(), "設定".into(), EndpointKind::Object)
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_named() {
+        let said = |body: &[u8]| media_list(body).unwrap_err();
+        assert_eq!(said(b""), "it is empty");
+        assert_eq!(said(b"  <!doctype html>"), "it is an HTML page");
+        assert_eq!(
+            said(br#"{"media":[{"id":"#),
+            "its JSON ends early, after 16 bytes"
+        );
+        assert!(
+            said(br#"{"medium":[]}"#).starts_with("it is not the expected JSON: missing field")
+        );
+        let deep = format!(r#"{{"media":[{}"#, "[".repeat(200));
+        assert!(said(deep.as_bytes()).contains("deeper"));
+        assert_eq!(
+            message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),
+            "GET is forbidden."
+        );
+    }
+
+    #[test]
+    fn brackets_in_texts_do_not_count_as_depth() {
+        let body = format!(r#"{{"a":"{}\""}}"#, "[".repeat(500));
+        assert!(nests_reasonably(body.as_bytes()));
+    }
+}
