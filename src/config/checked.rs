@@ -66,6 +66,10 @@ pub struct Storage {
     pub mirror: PathBuf,
     /// The folder of superseded files.
     pub archive: PathBuf,
+    /// Mode of new files in the mirror and the archive; `None`: 0600, less what the umask takes.
+    pub file_mode: Option<u32>,
+    /// Mode of new folders there; `None`: 0700, less what the umask takes.
+    pub folder_mode: Option<u32>,
 }
 
 /// When the daemon starts a run.
@@ -223,10 +227,18 @@ fn storage(raw: &mut Raw) -> Storage {
             _ => Ok(PathBuf::from(text)),
         })
     };
+    let database = path("storage.database", "backup/backup.sqlite3");
+    let mirror = path("storage.mirror", "backup/mirror");
+    let archive = path("storage.archive", "backup/archive");
+    let mut mode = |key, least| raw.parsed(key, None, |text| values::mode(text, least).map(Some));
+    let file_mode = mode("storage.file_mode", 0o600);
+    let folder_mode = mode("storage.folder_mode", 0o700);
     let storage = Storage {
-        database: path("storage.database", "backup/backup.sqlite3"),
-        mirror: path("storage.mirror", "backup/mirror"),
-        archive: path("storage.archive", "backup/archive"),
+        database,
+        mirror,
+        archive,
+        file_mode,
+        folder_mode,
     };
     for (key, text) in paths::contradictions(&storage.database, &storage.mirror, &storage.archive) {
         raw.wrong(key, text, raw.place(key));

@@ -10,6 +10,8 @@ pub const KEYS: &[&str] = &[
     "storage.database",
     "storage.mirror",
     "storage.archive",
+    "storage.file_mode",
+    "storage.folder_mode",
     "schedule.cron",
     "schedule.timezone",
     "limits.management_per_10s",

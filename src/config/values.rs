@@ -93,7 +93,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Parses `host` or `host:port` to the form in which URLs are compared: lower case, names of
-/// other scripts in their ASCII form.
+/// other scripts in their ASCII form, the port only where it is not the scheme's own.
 pub(crate) fn asset_host(text: &str) -> Result<String, String> {
     let text = text.trim();
     let bad = |why: &str| Err(format!("`{text}` is not a host; {why}"));
@@ -106,19 +106,39 @@ pub(crate) fn asset_host(text: &str) -> Result<String, String> {
     {
         return bad("write a host name, or host and port, such as `images.example.com`");
     }
-    // The scheme's own port is a port like any other here, but a URL parser drops it.
-    let parsed = Url::parse(&format!("https://{text}/"));
-    let port = if text.ends_with(":443") {
-        Some(443)
-    } else {
-        parsed.as_ref().ok().and_then(Url::port)
-    };
-    match (parsed.as_ref().map(Url::host_str), port) {
-        (Ok(Some(host)), None) => Ok(host.to_owned()),
-        (Ok(Some(host)), Some(port)) => Ok(format!("{host}:{port}")),
-        (Ok(None), _) => bad("write a host name"),
-        (Err(err), _) => bad(&err.to_string()),
+    match Url::parse(&format!("https://{text}/")) {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or_default();
+            // `https` is the rule, so the parser drops `:443`; this machine is reached by `http`.
+            let port = url.port().filter(|port| *port != 80 || !is_loopback(&url));
+            Ok(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        }
+        Err(err) => bad(&err.to_string()),
     }
+}
+
+/// Parses the mode of new files or folders, octal as for `chmod`. The owner needs `least`; nobody
+/// else may write, or the backup would be anybody's to change.
+pub(crate) fn mode(text: &str, least: u32) -> Result<u32, String> {
+    let text = text.trim();
+    let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    let parsed = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| is_octal && *mode <= 0o777);
+    let Some(mode) = parsed else {
+        return Err(format!(
+            "`{text}` is not a mode; write it as for `chmod`, such as `0{least:o}`"
+        ));
+    };
+    if mode & least != least {
+        return Err(format!(
+            "`{text}` keeps this program out; the least is `0{least:o}`"
+        ));
+    }
+    if mode & 0o002 != 0 {
+        return Err(format!("`{text}` lets everybody write"));
+    }
+    Ok(mode)
 }
 
 /// Parses a duration such as `30s` or `30d` within `range`.
@@ -309,8 +329,9 @@ mod tests {
         for (text, form) in [
             ("Images.Microcms-Assets.IO", "images.microcms-assets.io"),
             ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("127.0.0.1:80", "127.0.0.1:80"),
-            ("cdn.example.com:443", "cdn.example.com:443"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("cdn.example.com:80", "cdn.example.com:80"),
+            ("cdn.example.com:443", "cdn.example.com"),
             ("[::1]:8080", "[::1]:8080"),
             ("写真.example.com", "xn--g7qs82g.example.com"),
         ] {
@@ -328,6 +349,29 @@ mod tests {
                 ("me@example.com", "write a host name"),
                 ("", "write a host name"),
                 ("cdn.example.com:99999", "invalid port"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_mode_is_octal_and_keeps_the_owner_in_and_others_from_writing() {
+        for (text, least, value) in [("0644", 0o600, 0o644), ("750", 0o700, 0o750)] {
+            assert_eq!(mode(text, least), Ok(value));
+        }
+        refuses(
+            |text| mode(text, 0o600),
+            &[
+                (
+                    "rw-r--r--",
+                    "is not a mode; write it as for `chmod`, such as `0600`",
+                ),
+                ("0o644", "is not a mode"),
+                ("0698", "is not a mode"),
+                ("+644", "is not a mode"),
+                ("4755", "is not a mode"),
+                ("44", "is not a mode"),
+                ("0444", "keeps this program out; the least is `0600`"),
+                ("0666", "lets everybody write"),
             ],
         );
     }
