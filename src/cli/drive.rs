@@ -2,31 +2,31 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
 use super::failure::Failure;
 use super::progress::Progress;
 use super::signals::Signal;
-use crate::model::{Outcome, RunReport, Tally};
+use crate::model::{RunReport, Tally};
 
 /// How it ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The run came to its own end, tidily stopped ones included.
-    ByItself(Result<Box<RunReport>, Failure>, Option<Signal>),
+    /// The run came to its own end, a tidily stopped one included.
+    ByItself(Result<Box<RunReport>, Failure>),
     /// The second signal: nothing was waited for.
     AtOnce(Signal),
 }
 
-/// Polls `run` to its end, refreshes the display meanwhile, and passes the first signal on through
-/// `stop`. The second one drops the run where it stands; the next run heals what that leaves.
+/// Polls `run` to its end, refreshes the display meanwhile, and passes the first signal on to
+/// `ask_to_stop`. The second one drops the run where it stands; the next run heals what that
+/// leaves.
 ///
 /// All of it happens in this one task, so there is nothing to wait for afterwards.
 pub(crate) async fn drive(
     run: impl Future<Output = Result<RunReport, Failure>>,
-    stop: &watch::Sender<bool>,
+    ask_to_stop: impl Fn(Signal),
     tally: Arc<Tally>,
     mut progress: Progress,
     mut next_signal: impl AsyncFnMut() -> Signal,
@@ -34,18 +34,20 @@ pub(crate) async fn drive(
     let started = Instant::now();
     let mut refresh = tokio::time::interval(progress.every());
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut first = None;
+    let mut is_asked = false;
     let mut run = Box::pin(run);
     let ended = loop {
         tokio::select! {
-            ended = &mut run => break Ended::ByItself(ended.map(Box::new), first),
+            // First, so that a run that is done is not thrown away for a signal of the same moment.
+            biased;
+            ended = &mut run => break Ended::ByItself(ended.map(Box::new)),
             signal = next_signal() => {
-                if first.is_some() {
+                if is_asked {
                     break Ended::AtOnce(signal);
                 }
-                first = Some(signal);
+                is_asked = true;
                 warn!("{}: stopping tidily; once more to stop at once", signal.name());
-                stop.send_replace(true);
+                ask_to_stop(signal);
             }
             _ = refresh.tick() => progress.refresh(&tally, started.elapsed()),
         }
@@ -54,78 +56,59 @@ pub(crate) async fn drive(
     ended
 }
 
-/// Puts the signal's number into the report of a run that it stopped. A run that was complete
-/// before it could stop keeps its own.
-pub(crate) fn name_the_signal(report: &mut RunReport, signal: Option<Signal>) {
-    if let (Outcome::Interrupted, Some(signal)) = (report.outcome, signal) {
-        report.exit_code = signal.exit().code();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
+    use std::sync::Mutex;
+
+    use tokio::sync::{mpsc, watch};
 
     use super::super::summary::tests::report;
     use super::*;
-    use crate::model::ExitCode;
 
-    async fn driven(
-        run: impl Future<Output = Result<RunReport, Failure>>,
-        stop: &watch::Sender<bool>,
+    /// Drives a run with signals from a queue. Returns its end and the signals it was told of.
+    async fn driven<R>(
+        run: impl FnOnce(watch::Receiver<bool>) -> R,
         mut signals: mpsc::Receiver<Signal>,
-    ) -> Ended {
+    ) -> (Ended, Vec<Signal>)
+    where
+        R: Future<Output = Result<RunReport, Failure>>,
+    {
+        let stop = watch::Sender::new(false);
+        let told = Mutex::new(Vec::new());
+        let ask_to_stop = |signal| {
+            told.lock().expect("one thread").push(signal);
+            stop.send_replace(true);
+        };
         let next_signal = async || match signals.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,
         };
-        drive(
-            run,
-            stop,
-            Arc::default(),
-            Progress::Lines(Default::default()),
-            next_signal,
-        )
-        .await
-    }
-
-    fn interrupted() -> RunReport {
-        RunReport {
-            outcome: Outcome::Interrupted,
-            exit_code: 130,
-            ..report()
-        }
+        let progress = Progress::Lines(Default::default());
+        let run = run(stop.subscribe());
+        let ended = drive(run, ask_to_stop, Arc::default(), progress, next_signal).await;
+        (ended, told.into_inner().expect("one thread"))
     }
 
     #[tokio::test]
     async fn a_run_without_signals_ends_by_itself() {
         let (_send, signals) = mpsc::channel(1);
-        let stop = watch::Sender::new(false);
-        let ended = driven(async { Ok(report()) }, &stop, signals).await;
-        assert!(matches!(ended, Ended::ByItself(Ok(_), None)), "{ended:?}");
-        assert!(!*stop.borrow());
+        let (ended, told) = driven(async |_stop| Ok(report()), signals).await;
+        assert!(matches!(ended, Ended::ByItself(Ok(_))), "{ended:?}");
+        assert_eq!(told, []);
     }
 
     #[tokio::test]
     async fn the_first_signal_asks_and_the_run_ends_tidily() {
-        for (signal, code) in [(Signal::Interrupt, 130), (Signal::Terminate, 143)] {
+        for signal in [Signal::Interrupt, Signal::Terminate] {
             let (send, signals) = mpsc::channel(1);
-            let stop = watch::Sender::new(false);
-            let mut asked = stop.subscribe();
-            let run = async {
+            let run = async |mut stop: watch::Receiver<bool>| {
                 send.send(signal).await.expect("somebody listens");
-                asked
-                    .wait_for(|stop| *stop)
-                    .await
-                    .expect("the sender lives");
-                Ok(interrupted())
+                stop.wait_for(|stop| *stop).await.expect("the sender lives");
+                Ok(report())
             };
-            let Ended::ByItself(Ok(mut report), by) = driven(run, &stop, signals).await else {
-                panic!("the run was not waited for");
-            };
-            assert_eq!(by, Some(signal));
-            name_the_signal(&mut report, by);
-            assert_eq!(report.exit_code, code);
+            let (ended, told) = driven(run, signals).await;
+            assert!(matches!(ended, Ended::ByItself(Ok(_))), "{ended:?}");
+            assert_eq!(told, [signal]);
         }
     }
 
@@ -137,33 +120,23 @@ mod tests {
                 let (send, signals) = mpsc::channel(2);
                 send.send(first).await.expect("room");
                 send.send(second).await.expect("room");
-                let stop = watch::Sender::new(false);
-                let ended = driven(std::future::pending(), &stop, signals).await;
+                let (ended, told) = driven(async |_| std::future::pending().await, signals).await;
                 assert!(
                     matches!(ended, Ended::AtOnce(signal) if signal == second),
                     "{ended:?}"
                 );
-                assert!(*stop.borrow());
+                assert_eq!(told, [first]);
             }
         }
     }
 
-    #[test]
-    fn a_run_that_was_complete_before_it_could_stop_stays_complete() {
-        let mut report = report();
-        name_the_signal(&mut report, Some(Signal::Terminate));
-        assert_eq!(report.exit_code, ExitCode::Complete.code());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_long_run_is_refreshed_every_half_minute() {
-        let (_send, signals) = mpsc::channel(1);
-        let stop = watch::Sender::new(false);
-        let run = async {
-            tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
-            Ok(report())
-        };
-        let ended = driven(run, &stop, signals).await;
-        assert!(matches!(ended, Ended::ByItself(Ok(_), None)), "{ended:?}");
+    #[tokio::test]
+    async fn a_run_that_is_done_is_not_thrown_away_for_a_late_signal() {
+        let (send, signals) = mpsc::channel(2);
+        send.send(Signal::Interrupt).await.expect("room");
+        send.send(Signal::Interrupt).await.expect("room");
+        let (ended, told) = driven(async |_| Ok(report()), signals).await;
+        assert!(matches!(ended, Ended::ByItself(Ok(_))), "{ended:?}");
+        assert_eq!(told, []);
     }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod drive;
 mod exit;
 mod failure;
+mod lock;
 mod man;
 mod output;
 mod progress;

@@ -123,13 +123,16 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         .build()
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let tally = Arc::new(Tally::default());
-    let stop = watch::Sender::new(false);
+    let stop = watch::Sender::new(None);
     let ended = runtime.block_on(async {
         let mut signals = Signals::open()?;
         let (tally, stopping) = (Arc::clone(&tally), stop.subscribe());
         let run = assemble::sync(args, config, key, edge.clock, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
-        io::Result::Ok(drive::drive(run, &stop, tally, edge.progress, next_signal).await)
+        let ask_to_stop = |signal| {
+            stop.send_replace(Some(signal));
+        };
+        io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
@@ -171,15 +174,14 @@ fn announce(config: &Config, key: &ApiKey) {
 
 /// Prints and saves what came of it.
 fn conclude(ended: Ended, args: &Args, file: Option<&ReportFile>) -> Result<u8, Failure> {
-    let (mut report, signal) = match ended {
+    let mut report = match ended {
         Ended::AtOnce(signal) => {
             let text = format!("stopped at once by a second signal ({})", signal.name());
             return Err(Failure::new(signal.exit(), text)
                 .with_hint("what was saved is safe; the next run goes on from there"));
         }
-        Ended::ByItself(report, signal) => (report?, signal),
+        Ended::ByItself(report) => report?,
     };
-    drive::name_the_signal(&mut report, signal);
     let saved = file.map_or(Ok(()), |file| file.save(&json(&report)));
     let text = if args.json {
         json(&report)
@@ -277,7 +279,7 @@ mod tests {
             exit_code,
             ..report()
         });
-        let ended = Ended::ByItself(Ok(report), None);
+        let ended = Ended::ByItself(Ok(report));
         let code = conclude(ended, &args("--json"), Some(&file)).expect("a report");
         let saved = std::fs::read_to_string(&path).ok();
         (

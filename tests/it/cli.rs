@@ -1,7 +1,7 @@
 //! What the binary says and with which number it ends.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
 /// The binary with nothing of ours in its environment, in a folder without a configuration.
@@ -245,4 +245,61 @@ fn nobody_on_stderr_is_no_reason_to_panic() {
     // Without a configuration; a panic would be 101.
     assert_eq!(child.wait().expect("it ends").code(), Some(2));
     assert_eq!(said, "");
+}
+
+/// Holds the lock of the backup in `folder`, as a run would.
+fn hold_lock(folder: &tempfile::TempDir) -> File {
+    let path = folder.path().join("backup/backup.sqlite3.lock");
+    std::fs::create_dir(folder.path().join("backup")).expect("a folder");
+    let file = File::create(path).expect("a file");
+    file.try_lock().expect("it is free");
+    file
+}
+
+fn sync_in(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+    let mut command = program(folder, &[&["sync"], arguments].concat());
+    command.envs([
+        ("MICROCMS_SERVICE_ID", "my-service"),
+        ("MICROCMS_API_KEY", "key"),
+    ]);
+    command
+}
+
+#[test]
+fn a_run_beside_another_one_is_eleven() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _lock = hold_lock(&folder);
+    let output = sync_in(&folder, &[]).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(11));
+    assert_eq!(
+        text(&output.stderr),
+        "error: another run holds the lock `backup/backup.sqlite3.lock`\n\
+         hint: `--wait-lock 30s` waits for its end\n"
+    );
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock_and_names_itself() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _lock = hold_lock(&folder);
+        let mut child = sync_in(&folder, &["--wait-lock", "1h", "-v"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // By then it listens for signals.
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        while !said.contains("waiting for the lock") {
+            assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{said}");
+        }
+        let sent = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill starts").success());
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(code), "{said}");
+        let last = "error: stopped while waiting for another run to end; nothing was done\n";
+        assert!(said.ends_with(last), "{said}");
+    }
 }
