@@ -1,0 +1,97 @@
+//! The one form in which errors reach a person.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use super::output;
+use crate::config::ConfigError;
+use crate::model::ExitCode;
+
+/// An error at the edge: with its exit code, and apart from it what can be done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What the shell sees.
+    pub(crate) exit: ExitCode,
+    /// What happened, with its chain.
+    pub(crate) error: Box<dyn Error + Send + Sync>,
+    /// What the operator can do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// An error without a remedy that is worth a line.
+    pub(crate) fn new(exit: ExitCode, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints the failure to stderr and returns its exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        output::message(&self.render());
+        self.exit
+    }
+
+    fn render(&self) -> String {
+        let mut text = format!("error: {}\n", self.error);
+        let mut source = self.error.source();
+        while let Some(cause) = source {
+            // Writing to a String cannot fail.
+            let _ok = writeln!(text, "  caused by: {cause}");
+            source = cause.source();
+        }
+        if let Some(hint) = &self.hint {
+            let _ok = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.hint();
+        Self {
+            exit: ExitCode::Usage,
+            error: error.into(),
+            hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_once_with_its_chain_and_its_hint() {
+        let error = ConfigError::Unreadable {
+            path: PathBuf::from("config.toml"),
+            source: io::Error::from(io::ErrorKind::PermissionDenied),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, ExitCode::Usage);
+        assert_eq!(
+            failure.render(),
+            "error: cannot read the configuration file `config.toml`\n  \
+             caused by: permission denied\n\
+             hint: the user that runs this program needs read permission\n"
+        );
+        let bare = Failure::new(ExitCode::Failed, "something");
+        assert_eq!(bare.render(), "error: something\n");
+        assert_eq!(
+            bare.with_hint("try").render(),
+            "error: something\nhint: try\n"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Text to stdout and stderr, without panics when nobody reads it.
+
+use std::io::{self, Write};
+
+/// Writes a result to stdout. A reader that left (`| head`) is content with what it got.
+///
+/// # Errors
+/// If stdout cannot be written for another reason, such as a full disk behind it.
+pub(crate) fn result(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    written(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    )
+}
+
+/// Writes a message to stderr. If that fails there is nobody left to tell.
+pub(crate) fn message(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
+fn written(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Returns a text that came from outside so that it cannot move the cursor or add a line.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_no_error_and_a_full_disk_is_one() {
+        assert!(written(Err(io::Error::from(io::ErrorKind::BrokenPipe))).is_ok());
+        assert!(written(Err(io::Error::from(io::ErrorKind::StorageFull))).is_err());
+    }
+
+    #[test]
+    fn a_hostile_text_stays_on_its_line() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc 写真"), "a\u{fffd}[2Jb\u{fffd}c 写真");
+    }
+}

@@ -1,0 +1,167 @@
+//! `--report FILE`: the report as a file that is either the whole new one or the whole old one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Where the report goes, checked before the run: an hour later is too late for a typing error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportFile {
+    path: PathBuf,
+    /// A pipe or a device takes the bytes; putting a file in its place would break it.
+    is_stream: bool,
+}
+
+impl ReportFile {
+    /// Checks that a file could be created at `path`. Follows a symbolic link, so that later the
+    /// file behind it is replaced and not the link.
+    ///
+    /// # Errors
+    /// If the folder does not exist, or `path` is a folder.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        match path.canonicalize() {
+            Ok(path) => {
+                let kind = path.metadata()?.file_type();
+                if kind.is_dir() {
+                    return Err(io::Error::from(io::ErrorKind::IsADirectory));
+                }
+                Ok(Self {
+                    path,
+                    is_stream: !kind.is_file(),
+                })
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
+                let folder = folder_of(path).canonicalize()?;
+                if !folder.is_dir() {
+                    return Err(io::Error::from(io::ErrorKind::NotADirectory));
+                }
+                let name = path.file_name().unwrap_or_default();
+                Ok(Self {
+                    path: folder.join(name),
+                    is_stream: false,
+                })
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Saves `text`: temporary name, write, flush to disk, rename, flush the folder. After an
+    /// error or a crash the old file is as it was.
+    ///
+    /// # Errors
+    /// Those of the file system; the temporary file is removed as far as possible.
+    pub(crate) fn save(&self, text: &str) -> io::Result<()> {
+        if self.is_stream {
+            return OpenOptions::new()
+                .write(true)
+                .open(&self.path)?
+                .write_all(text.as_bytes());
+        }
+        let temporary = self.temporary();
+        let saved = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
+        if let Err(err) = saved {
+            // It may never have been created; the first error is the one to tell.
+            drop(fs::remove_file(&temporary));
+            return Err(err);
+        }
+        File::open(folder_of(&self.path))?.sync_all()
+    }
+
+    /// A name in the same folder that no other run uses at the same time.
+    fn temporary(&self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path
+            .with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    // Truncates: what a killed process of the same id left behind is nobody's.
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_new_report_replaces_the_old_one_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        for text in ["old", "new"] {
+            ReportFile::at(&path)
+                .expect("a usable path")
+                .save(text)
+                .expect("saved");
+            assert_eq!(fs::read_to_string(&path).expect("a file"), text);
+        }
+        assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        ReportFile::at(&link)
+            .expect("a usable path")
+            .save("new")
+            .expect("saved");
+        assert!(link.symlink_metadata().expect("a link").is_symlink());
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "new");
+    }
+
+    #[test]
+    fn a_device_takes_the_bytes_and_is_not_replaced() {
+        let report = ReportFile::at(Path::new("/dev/null")).expect("a device");
+        assert!(report.is_stream);
+        report.save("gone").expect("written");
+    }
+
+    #[test]
+    fn a_path_that_cannot_work_is_found_before_the_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kind = |path: &Path| ReportFile::at(path).expect_err("not usable").kind();
+        assert_eq!(kind(folder.path()), io::ErrorKind::IsADirectory);
+        assert_eq!(
+            kind(&folder.path().join("missing/report.json")),
+            io::ErrorKind::NotFound
+        );
+    }
+
+    #[test]
+    fn a_failed_save_leaves_the_old_report_and_no_temporary_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        let report = ReportFile::at(&path).expect("a usable path");
+        // A folder took the place meanwhile: the rename must fail.
+        fs::create_dir(&path).expect("a folder in the way");
+        assert!(report.save("new").is_err());
+        assert_eq!(names(folder.path()), ["report.json"]);
+    }
+}

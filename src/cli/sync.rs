@@ -1,0 +1,319 @@
+//! `sync`: one run, then exit.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::runtime;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::drive::{self, Ended};
+use super::failure::Failure;
+use super::output;
+use super::progress::Progress;
+use super::report_file::ReportFile;
+use super::run::Clock;
+use super::signals::Signals;
+use super::{assemble, exit, summary};
+use crate::config::{self, ApiKey, Config, Sources};
+use crate::model::{Endpoint, ExitCode, RunReport, Tally};
+
+const EXAMPLES: &str = "\
+Examples:
+  microcms-backup sync                         everything, once
+  microcms-backup sync --dry-run               what it would do, nothing written
+  microcms-backup sync --only contents --endpoint blog,news
+  microcms-backup sync --json --report /var/lib/microcms-backup/last.json
+  microcms-backup sync --allow-deletes 250     after the guard tripped (exit code 5) and the
+                                               deletions turned out to be meant";
+
+/// Run once: list everything, save what is new or changed, prove it, exit
+///
+/// Runs once: lists everything that the service has, saves what is new or changed, proves that
+/// nothing is missing, and exits. What was saved before is never overwritten or removed.
+///
+/// The summary goes to stdout; its last line says SAFE or UNSAFE, why, and as of when.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(
+    after_help = "Exit codes and examples: --help",
+    after_long_help = exit::with_table(EXAMPLES)
+)]
+pub(crate) struct Args {
+    /// Do only this part (repeatable)
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) only: Vec<Part>,
+
+    /// Only these APIs, instead of those in the configuration (repeatable, or with commas)
+    #[arg(
+        long = "endpoint",
+        value_name = "ENDPOINT",
+        value_delimiter = ',',
+        value_parser = endpoint
+    )]
+    pub(crate) endpoints: Vec<Endpoint>,
+
+    /// Decide the same, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Ask again for what is believed to be unchanged, too
+    #[arg(long)]
+    pub(crate) full: bool,
+
+    /// Confirm up to N deletions in this one run, where the guard would stop it
+    #[arg(long, value_name = "N")]
+    pub(crate) allow_deletes: Option<u64>,
+
+    /// Print the report as JSON instead of the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Save the report as JSON in this file, too: whole or not at all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Wait this long if another run holds the lock, such as 30s
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration,
+        default_value = "0s"
+    )]
+    pub(crate) wait_lock: Duration,
+}
+
+/// `--only`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// The listing of media and its rows
+    Media,
+    /// Schemas, metadata and bodies
+    Contents,
+    /// Fetching the files that are owed
+    Assets,
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(text).map_err(|err| err.to_string())
+}
+
+/// What the edge of the program brings along.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    /// Where the configuration comes from.
+    pub(crate) sources: Sources,
+    /// The display, which the logger knows already.
+    pub(crate) progress: Progress,
+    /// The time.
+    pub(crate) clock: Clock,
+}
+
+/// Runs once and prints. Returns the number for the shell.
+pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
+    check(args)?;
+    let (config, key) = config::load_with_key(&edge.sources)?;
+    let report_file = report_file(args)?;
+    announce(&config, &key);
+
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    let tally = Arc::new(Tally::default());
+    let stop = watch::Sender::new(None);
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::open()?;
+        let (tally, stopping) = (Arc::clone(&tally), stop.subscribe());
+        let run = assemble::sync(args, config, key, edge.clock, Arc::clone(&tally), stopping);
+        let next_signal = async || signals.next().await;
+        let ask_to_stop = |signal| {
+            stop.send_replace(Some(signal));
+        };
+        io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
+    });
+    // Whoever says "at once" does not wait for a thread that is writing.
+    runtime.shutdown_background();
+    let ended = ended.map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    conclude(ended, args, report_file.as_ref())
+}
+
+/// Refuses flags that together mean nothing.
+fn check(args: &Args) -> Result<(), Failure> {
+    let has_contents = args.only.is_empty() || args.only.contains(&Part::Contents);
+    if !args.endpoints.is_empty() && !has_contents {
+        let text = "`--endpoint` has no meaning here: `--only` leaves out `contents`";
+        return Err(Failure::new(ExitCode::Usage, text).with_hint("add `--only contents`"));
+    }
+    Ok(())
+}
+
+/// Checks `--report` before anything is asked or written.
+fn report_file(args: &Args) -> Result<Option<ReportFile>, Failure> {
+    let Some(path) = &args.report else {
+        return Ok(None);
+    };
+    ReportFile::at(path).map(Some).map_err(|err| {
+        let text = format!("cannot save a report as `{}`: {err}", path.display());
+        Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")
+    })
+}
+
+fn announce(config: &Config, key: &ApiKey) {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    match &config.file {
+        Some(file) => debug!("configuration from `{}`", file.display()),
+        None => debug!("configuration from the environment alone"),
+    }
+    debug!("API key from {}", key.source);
+}
+
+/// Prints and saves what came of it.
+fn conclude(ended: Ended, args: &Args, file: Option<&ReportFile>) -> Result<u8, Failure> {
+    let mut report = match ended {
+        Ended::AtOnce(signal) => {
+            let text = format!("stopped at once by a second signal ({})", signal.name());
+            return Err(Failure::new(signal.exit(), text)
+                .with_hint("what was saved is safe; the next run goes on from there"));
+        }
+        Ended::ByItself(report) => report?,
+    };
+    let saved = file.map_or(Ok(()), |file| file.save(&json(&report)));
+    let text = if args.json {
+        json(&report)
+    } else {
+        summary::of(&report)
+    };
+    let printed = output::result(&text);
+    // The run's own trouble is worse news than that of its report, and has the exit code.
+    let exit = match report.exit_code {
+        0 => ExitCode::Failed.code(),
+        code => code,
+    };
+    for (outcome, what) in [
+        (saved, "the report could not be saved"),
+        (printed, "stdout could not be written"),
+    ] {
+        if let Err(err) = outcome {
+            Failure::new(ExitCode::Failed, format!("{what}: {err}")).report();
+            report.exit_code = exit;
+        }
+    }
+    Ok(report.exit_code)
+}
+
+fn json(report: &RunReport) -> String {
+    // Strings, numbers and lists: there is nothing in it that JSON cannot say.
+    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Cli, Command};
+    use super::super::signals::Signal;
+    use super::super::summary::tests::report;
+    use super::*;
+
+    fn args(line: &str) -> Args {
+        let words = ["microcms-backup", "sync"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        match Cli::try_parse_from(words).expect(line).command {
+            Command::Sync(args) => args,
+            other @ (Command::Completions(_) | Command::Man(_)) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lists_may_be_repeated_and_endpoints_may_stand_between_commas() {
+        let parsed = args("--only media --only assets --endpoint a,b --endpoint c --wait-lock 2m");
+        assert_eq!(parsed.only, [Part::Media, Part::Assets]);
+        let endpoints: Vec<&str> = parsed.endpoints.iter().map(AsRef::as_ref).collect();
+        assert_eq!(endpoints, ["a", "b", "c"]);
+        assert_eq!(parsed.wait_lock, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn without_flags_a_run_does_everything_and_waits_for_nobody() {
+        let expected = Args {
+            only: Vec::new(),
+            endpoints: Vec::new(),
+            dry_run: false,
+            full: false,
+            allow_deletes: None,
+            json: false,
+            report: None,
+            wait_lock: Duration::ZERO,
+        };
+        assert_eq!(args(""), expected);
+    }
+
+    #[test]
+    fn endpoints_need_the_contents() {
+        for fine in [
+            "--endpoint a",
+            "--endpoint a --only contents --only media",
+            "--only media",
+        ] {
+            assert!(check(&args(fine)).is_ok(), "{fine}");
+        }
+        let failure = check(&args("--endpoint a --only media --only assets")).expect_err("useless");
+        assert_eq!(failure.exit, ExitCode::Usage);
+    }
+
+    /// The end of a run with this exit code, its report saved to a place that lets it or not.
+    fn concluded(exit_code: u8, can_save: bool) -> (u8, Option<serde_json::Value>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        let file = ReportFile::at(&path).expect("a usable path");
+        if !can_save {
+            std::fs::create_dir(&path).expect("a folder in the way");
+        }
+        let report = Box::new(RunReport {
+            exit_code,
+            ..report()
+        });
+        let ended = Ended::ByItself(Ok(report));
+        let code = conclude(ended, &args("--json"), Some(&file)).expect("a report");
+        let saved = std::fs::read_to_string(&path).ok();
+        (
+            code,
+            saved.map(|text| serde_json::from_str(&text).expect("JSON")),
+        )
+    }
+
+    #[test]
+    fn the_exit_code_is_the_report_s_and_the_file_says_the_same() {
+        for exit_code in [0, 3, 5, 130] {
+            let (code, saved) = concluded(exit_code, true);
+            assert_eq!(code, exit_code);
+            let saved = saved.expect("a file");
+            assert_eq!(saved["exit_code"], exit_code);
+            assert_eq!(saved["version"], 1);
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_not_saved_is_no_success_and_hides_no_worse_news() {
+        for (run, shell) in [(0, 1), (1, 1), (3, 3), (5, 5)] {
+            assert_eq!(concluded(run, false), (shell, None));
+        }
+    }
+
+    #[test]
+    fn a_second_signal_says_that_what_was_saved_is_safe() {
+        let failure = conclude(Ended::AtOnce(Signal::Terminate), &args(""), None);
+        let failure = failure.expect_err("it did not end by itself");
+        assert_eq!(failure.exit, ExitCode::Terminated);
+        assert_eq!(
+            failure.error.to_string(),
+            "stopped at once by a second signal (SIGTERM)"
+        );
+    }
+}

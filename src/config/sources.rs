@@ -1,0 +1,111 @@
+//! What the configuration is read from.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::problem::{ConfigError, Place, Problem};
+
+/// Where to look: a file, or the places where one is looked for, and the environment as a value,
+/// so that a test brings its own.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file of `--config`. It must exist.
+    pub file: Option<PathBuf>,
+    /// Tried in this order if `file` is `None`; the first that exists is used, none is fine.
+    pub search: Vec<PathBuf>,
+    /// The environment. Names that this program does not know are ignored.
+    pub env: BTreeMap<String, String>,
+}
+
+// By hand: the environment holds the API key.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("search", &self.search)
+            .field("env", &self.env.keys())
+            .finish()
+    }
+}
+
+impl Sources {
+    /// Collects the sources of this process: its environment, and `file` or else
+    /// `./config.toml`, then `/etc/microcms-backup/config.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if a variable that concerns this program is not UTF-8.
+    pub fn of_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
+        let mut env = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, value) in env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| concerns_us(name)) else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => drop(env.insert(name.to_owned(), value)),
+                Err(_) => problems.push(Problem {
+                    key: name.to_owned(),
+                    text: "is not valid UTF-8".to_owned(),
+                    place: Place::Nowhere,
+                }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError::Invalid { problems });
+        }
+        let search = vec![
+            PathBuf::from("config.toml"),
+            PathBuf::from("/etc/microcms-backup/config.toml"),
+        ];
+        Ok(Self { file, search, env })
+    }
+
+    /// Whether the user asked for output without colours: `NO_COLOR` set and not empty
+    /// (<https://no-color.org>).
+    pub fn no_color(&self) -> bool {
+        self.env
+            .get("NO_COLOR")
+            .is_some_and(|value| !value.is_empty())
+    }
+}
+
+fn concerns_us(name: &str) -> bool {
+    name.starts_with("MICROCMS_") || matches!(name, "CREDENTIALS_DIRECTORY" | "NO_COLOR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_form_names_the_variables_but_not_their_values() {
+        let env = BTreeMap::from([("MICROCMS_API_KEY".to_owned(), "s3cret".to_owned())]);
+        let shown = format!(
+            "{:?}",
+            Sources {
+                env,
+                ..Sources::default()
+            }
+        );
+        assert!(shown.contains("MICROCMS_API_KEY"), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn an_empty_no_color_is_no_wish() {
+        for (value, wished) in [("", false), ("1", true), ("0", true)] {
+            let env = BTreeMap::from([("NO_COLOR".to_owned(), value.to_owned())]);
+            assert_eq!(
+                Sources {
+                    env,
+                    ..Sources::default()
+                }
+                .no_color(),
+                wished,
+                "{value:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,505 @@
+//! Promises of the whole room: from files and variables to a `Config` or to words.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::{FileFormat, Format};
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::{Config, ConfigError, KEYS, KeySource, Sources, load, load_with_key};
+
+/// The example as it is shipped.
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// A folder with what a test writes into it, and the sources that point at it.
+struct Room {
+    folder: TempDir,
+    sources: Sources,
+}
+
+impl Room {
+    fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            sources: Sources::default(),
+        }
+    }
+
+    fn with_file(text: &str) -> Self {
+        let mut room = Self::empty();
+        room.sources.file = Some(room.write("config.toml", text));
+        room
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("a file in a temporary folder");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        path
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.sources.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn config(&self) -> Config {
+        load(&self.sources).expect("a usable configuration")
+    }
+
+    /// The problems in words, the temporary folder left out.
+    fn problems(&self) -> Vec<String> {
+        self.words(load(&self.sources).map(drop))
+    }
+
+    fn problems_with_key(&self) -> Vec<String> {
+        self.words(load_with_key(&self.sources).map(drop))
+    }
+
+    fn words(&self, result: Result<(), ConfigError>) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        match result {
+            Ok(()) => Vec::new(),
+            Err(ConfigError::Invalid { problems }) => problems
+                .iter()
+                .map(|problem| problem.to_string().replace(&folder, ""))
+                .collect(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn the_example_states_every_default_and_names_every_key() {
+    let example = Room::with_file(EXAMPLE).config();
+    let defaults = Room::empty()
+        .set("MICROCMS_SERVICE_ID", "my-service")
+        .config();
+    assert_eq!(
+        Config {
+            file: None,
+            ..example
+        },
+        defaults
+    );
+
+    // With the commented keys switched on it is still one valid file, and then it has them all.
+    let is_key = |line: &&str| line.contains(" = ") && !line.contains(" is ");
+    let all: String = EXAMPLE
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let mut stated = keys_of(&all);
+    let mut known: Vec<String> = KEYS.iter().map(|key| (*key).to_owned()).collect();
+    stated.sort();
+    known.sort();
+    assert_eq!(stated, known);
+    Room::with_file(&all).config();
+}
+
+/// The `section.key`s of a TOML text, by way of the crate that reads it in earnest.
+fn keys_of(text: &str) -> Vec<String> {
+    let sections = FileFormat::Toml.parse(None, text).expect("valid TOML");
+    let keys = |(section, value): (String, config::Value)| {
+        let table = value.into_table().expect("a section");
+        table.into_keys().map(move |key| format!("{section}.{key}"))
+    };
+    sections.into_iter().flat_map(keys).collect()
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let config = Room::empty()
+        .set("MICROCMS_SERVICE_ID", "my-service")
+        .set("MICROCMS_BACKUP__LIMITS__DOWNLOADS", "4")
+        .set(
+            "MICROCMS_BACKUP__ASSETS__HOSTS",
+            "CDN.example.com, 127.0.0.1:8080",
+        )
+        .set("MICROCMS_BACKUP__SERVICE__ENDPOINTS", "blog,news")
+        .set("MICROCMS_BACKUP__RETENTION__DELETED", "365d")
+        .config();
+    assert_eq!(config.file, None);
+    assert_eq!(config.limits.downloads, 4);
+    assert_eq!(config.assets.hosts, ["cdn.example.com", "127.0.0.1:8080"]);
+    let endpoints = config.service.endpoints.expect("two endpoints");
+    assert_eq!(
+        endpoints.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        ["blog", "news"]
+    );
+    assert_eq!(
+        config.retention.deleted,
+        Some(Duration::from_secs(365 * 86_400))
+    );
+    assert_eq!(
+        config.service.content_url.as_str(),
+        "https://my-service.microcms.io/"
+    );
+    assert_eq!(
+        config.service.management_url.as_str(),
+        "https://my-service.microcms-management.io/"
+    );
+}
+
+#[test]
+fn the_stronger_source_wins_key_by_key() {
+    let file = "[service]\nid = \"from-file\"\n[limits]\ndownloads = 2\ncontent_per_second = 3\n";
+    let room = Room::with_file(file).set("MICROCMS_BACKUP__LIMITS__DOWNLOADS", "4");
+    assert_eq!(room.config().limits.downloads, 4);
+    assert_eq!(room.config().limits.content_per_second, 3);
+    assert_eq!(room.config().service.id, "from-file");
+    let room = room.set("MICROCMS_SERVICE_DOMAIN", "from-domain");
+    assert_eq!(room.config().service.id, "from-domain");
+    let room = room.set("MICROCMS_SERVICE_ID", "from-id");
+    assert_eq!(room.config().service.id, "from-id");
+    let room = room.set("MICROCMS_BACKUP__SERVICE__ID", "from-ours");
+    assert_eq!(room.config().service.id, "from-ours");
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_key_value_and_place() {
+    let file = r#"
+        downloads = 3
+        colour = "red"
+        [service]
+        id = "https://my-service.microcms.io"
+        endpoints = ["blog", "a/b", "blog"]
+        [storage]
+        mirror = "x"
+        archive = "x/old"
+        databse = "y"
+        [limits]
+        downloads = 0
+        management_per_10s = "8"
+        bandwidth = 1000
+        [schedule]
+        cron = "7 * * * *"
+        timezone = "Asia/Tokio"
+        [assets]
+        hosts = []
+    "#;
+    let room = Room::with_file(file)
+        .set("MICROCMS_BACKUP__LIMITS__CONTENT_PER_SECOND", "61")
+        .set("MICROCMS_BACKUP__LIMIT__DOWNLOAD", "3");
+    assert_eq!(
+        room.problems(),
+        [
+            "colour: is not a known key [config.toml]",
+            "downloads: is not a known key; did you mean `limits.downloads`? [config.toml]",
+            "storage.databse: is not a known key; did you mean `storage.database`? [config.toml]",
+            "limit.download: is not a known key; did you mean \
+         `MICROCMS_BACKUP__LIMITS__DOWNLOADS`? \
+         [environment variable MICROCMS_BACKUP__LIMIT__DOWNLOAD]",
+            "service.id: `https://my-service.microcms.io` is an address; write only `my-service` \
+         [config.toml]",
+            "service.endpoints: `a/b` is not a usable endpoint: only letters, digits, `-` and `_` may \
+         stand in it [config.toml]",
+            "service.endpoints: `blog` is listed twice [config.toml]",
+            "storage.archive: lies inside `storage.mirror` and would be served with it [config.toml]",
+            "schedule.timezone: `Asia/Tokio` is not a time zone; did you mean `Asia/Tokyo`? \
+         [config.toml]",
+            "schedule.cron: `7 * * * *` is not a cron line (expected 6 fields, got 5); put `0 ` before \
+         it for the seconds [config.toml]",
+            "limits.management_per_10s: expected a whole number, found the text `8` [config.toml]",
+            "limits.content_per_second: `61` is out of range (1 to 60) \
+         [environment variable MICROCMS_BACKUP__LIMITS__CONTENT_PER_SECOND]",
+            "limits.downloads: `0` is out of range (1 to 64) [config.toml]",
+            "limits.bandwidth: expected text in quotes, found the number `1000` [config.toml]",
+            "assets.hosts: is an empty list; leave the key out for the default [config.toml]",
+        ]
+    );
+}
+
+#[test]
+fn wrong_kinds_are_named() {
+    let file = "limits = 3\n[service]\nid = 5\nendpoints = \"blog\"\n[assets]\nhosts = [1]\n\
+                [retention]\ndeleted = true\nsuperseded = 1.5\n[storage]\nmirror = \"\"\n";
+    assert_eq!(
+        Room::with_file(file).problems(),
+        [
+            "limits: is a section; write `[limits]` on a line of its own [config.toml]",
+            "service.id: expected text in quotes, found the number `5` [config.toml]",
+            "service.endpoints: expected a list of texts such as `[\"blog\"]`, found the text `blog` \
+         [config.toml]",
+            "storage.mirror: is empty; write a path [config.toml]",
+            "assets.hosts: expected a list of texts such as `[\"images.microcms-assets.io\"]`, found \
+         a list [config.toml]",
+            "retention.superseded: expected text in quotes, found the number `1.5` [config.toml]",
+            "retention.deleted: expected text in quotes, found `true` [config.toml]",
+        ]
+    );
+}
+
+#[test]
+fn a_database_that_is_a_folder_is_refused() {
+    let file = "[service]\nid = \"a\"\n[storage]\ndatabase = \"backup/\"\n";
+    let problems = Room::with_file(file).problems();
+    let text = "storage.database: `backup/` names a folder; write the name of a file in it";
+    // It contradicts nothing else: the default stands in for it.
+    assert_eq!(problems, [format!("{text} [config.toml]")]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in the environment, there is a configuration or there are problems, each
+    /// with its place, and no panic in a parser.
+    #[test]
+    fn no_value_of_any_key_brings_the_reading_down(
+        key in proptest::sample::select(KEYS),
+        value in prop_oneof!["(?s).{0,20}", "[-0-9*/,LW#?A-Z. ]{0,24}", "[a-z0-9:/@.\\[\\]%-]{0,24}"],
+    ) {
+        let name = super::keys::variable(key);
+        let room = Room::empty().set("MICROCMS_SERVICE_ID", "a").set(&name, &value);
+        for problem in room.problems() {
+            prop_assert!(problem.contains(&name) && !problem.contains('\n'), "{problem}");
+        }
+    }
+
+    #[test]
+    fn no_cron_line_of_six_fields_brings_the_reading_down(
+        fields in proptest::collection::vec("[-0-9*/,LW#?+A-C]{1,6}", 6),
+    ) {
+        let room = Room::empty()
+            .set("MICROCMS_SERVICE_ID", "a")
+            .set("MICROCMS_BACKUP__SCHEDULE__CRON", &fields.join(" "));
+        prop_assert!(room.problems().len() <= 1);
+    }
+
+    #[test]
+    fn no_file_brings_the_reading_down(text in "[a-z_\\[\\]=\" .\n0-9#{}'-]{0,80}") {
+        // Not TOML is an error, too, which `load` returns and `words` would panic about.
+        if let Err(error) = load(&Room::with_file(&text).sources) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_two_apis_of_the_real_service_never_share_a_host() {
+    let file = |host: &str| {
+        format!("[service]\nid = \"a\"\nmanagement_url = \"{host}\"\ncontent_url = \"{host}\"\n")
+    };
+    assert_eq!(
+        Room::with_file(&file("https://a.microcms.io")).problems(),
+        [
+            "service.content_url: `https://a.microcms.io/` is the same as `service.management_url`; \
+         the APIs have different hosts [config.toml]"
+        ]
+    );
+    assert!(
+        Room::with_file(&file("http://127.0.0.1:3000"))
+            .problems()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_missing_service_id_is_said_with_both_ways_to_set_it() {
+    let text = "service.id: is missing; set it to the first part of your `….microcms.io` address, \
+                here or as MICROCMS_SERVICE_ID";
+    assert_eq!(Room::empty().problems(), [text]);
+    assert_eq!(
+        Room::with_file("").problems(),
+        [format!("{text} [config.toml]")]
+    );
+}
+
+#[test]
+fn the_first_file_of_the_search_is_used_and_a_given_one_must_exist() {
+    let mut room = Room::empty();
+    let second = room.write("second.toml", "[service]\nid = \"second\"\n");
+    room.sources.search = vec![room.folder.path().join("first.toml"), second];
+    assert_eq!(room.config().service.id, "second");
+    room.write("first.toml", "[service]\nid = \"first\"\n");
+    assert_eq!(room.config().service.id, "first");
+
+    room.sources.file = Some(room.folder.path().join("missing.toml"));
+    let error = load(&room.sources).expect_err("no such file");
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot read the configuration file `"),
+        "{error}"
+    );
+    // A folder by that name is not skipped either: the next file would not be the one meant.
+    room.sources.file = None;
+    room.sources.search = vec![room.folder.path().to_owned()];
+    assert!(matches!(
+        load(&room.sources),
+        Err(ConfigError::Unreadable { .. })
+    ));
+}
+
+#[test]
+fn a_syntax_error_names_the_line_and_never_repeats_it() {
+    let room = Room::with_file("[service]\nid = \"a\"\napi_key = s3cretkey\n");
+    let error = load(&room.sources).expect_err("not TOML").to_string();
+    assert!(
+        error.contains("is not valid TOML: line 3, column 11"),
+        "{error}"
+    );
+    assert!(!error.contains("s3cretkey"), "{error}");
+    assert!(!error.contains('\n'), "{error:?}");
+}
+
+#[test]
+fn a_key_in_the_file_is_refused_without_showing_it() {
+    let room = Room::with_file("[service]\nid = \"a\"\napi_key = \"s3cretkey\"\n")
+        .set("MICROCMS_BACKUP__SERVICE__API_KEY", "s3cretkey");
+    let text = "service.api_key: the API key does not belong here; put it into a file of its own \
+                and name that in `service.api_key_file`, or set `MICROCMS_API_KEY`";
+    assert_eq!(
+        room.problems(),
+        [
+            format!("{text} [config.toml]"),
+            format!("{text} [environment variable MICROCMS_BACKUP__SERVICE__API_KEY]"),
+        ]
+    );
+}
+
+#[test]
+fn the_key_is_taken_from_the_strongest_source_and_never_shown() {
+    let mut room = Room::empty().set("MICROCMS_SERVICE_ID", "a");
+    room.write("api-key", "from-credential\n");
+    let folder = room.folder.path().display().to_string();
+    room = room.set("CREDENTIALS_DIRECTORY", &folder);
+    let found = |room: &Room| {
+        let (config, key) = load_with_key(&room.sources).expect("a key");
+        let shown = format!("{config:?} {key:?} {}", key.source);
+        assert!(!shown.contains(key.secret.expose_secret()), "{shown}");
+        (key.secret.expose_secret().to_owned(), key.source)
+    };
+    let (key, source) = found(&room);
+    assert_eq!(key, "from-credential");
+    assert!(matches!(source, KeySource::Credential(_)), "{source:?}");
+
+    let path = room.write("secret.txt", "  0123456\r\n");
+    room = room.set(
+        "MICROCMS_BACKUP__SERVICE__API_KEY_FILE",
+        &path.display().to_string(),
+    );
+    // The zero in front stays: a key is text, whatever it looks like.
+    assert_eq!(found(&room), ("0123456".to_owned(), KeySource::File(path)));
+
+    room = room.set("MICROCMS_API_KEY", "");
+    assert_eq!(
+        found(&room).0,
+        "0123456",
+        "an empty variable counts as not set"
+    );
+    room = room.set("MICROCMS_API_KEY", "from-variable");
+    assert_eq!(
+        found(&room),
+        ("from-variable".to_owned(), KeySource::Variable)
+    );
+}
+
+#[test]
+fn every_way_a_key_can_be_bad_has_its_words() {
+    let file = |name: &str| {
+        let mut room = Room::empty().set("MICROCMS_SERVICE_ID", "a");
+        let path = room.folder.path().join(name).display().to_string();
+        room = room.set("MICROCMS_BACKUP__SERVICE__API_KEY_FILE", &path);
+        room
+    };
+    let at = "[environment variable MICROCMS_BACKUP__SERVICE__API_KEY_FILE]";
+    assert_eq!(
+        file("k").problems_with_key(),
+        [format!(
+            "service.api_key_file: file `k` cannot be read: there is no such file {at}"
+        )]
+    );
+    for (text, words) in [
+        ("", "is empty; it must hold the API key"),
+        (
+            "a b",
+            "has white space inside; it must hold the key and nothing else",
+        ),
+        (
+            "ｋｅｙ",
+            "has characters that no API key has; copy it again from the microCMS admin screen",
+        ),
+        (
+            &"k".repeat(4097),
+            "is longer than 4096 bytes; it must hold the key and nothing else",
+        ),
+    ] {
+        let room = file("k");
+        room.write("k", text);
+        let expected = format!("service.api_key_file: file `k` {words} {at}");
+        assert_eq!(room.problems_with_key(), [expected]);
+    }
+
+    let pasted = Room::empty().set("MICROCMS_SERVICE_ID", "a").set(
+        "MICROCMS_BACKUP__SERVICE__API_KEY_FILE",
+        &"0123456789ab".repeat(3),
+    );
+    assert_eq!(
+        pasted.problems_with_key(),
+        [format!(
+            "service.api_key_file: holds what looks like the key itself; write it to a file and name \
+         that {at}"
+        )]
+    );
+
+    let none = Room::empty().set("MICROCMS_API_KEY", " ");
+    assert_eq!(
+        none.problems_with_key()[1..],
+        ["API key: is missing (MICROCMS_API_KEY is set but \
+        empty); set MICROCMS_API_KEY or `service.api_key_file`, or pass the systemd credential \
+        `api-key`"]
+    );
+    let bad = Room::empty()
+        .set("MICROCMS_SERVICE_ID", "a")
+        .set("MICROCMS_API_KEY", "a b");
+    assert_eq!(
+        bad.problems_with_key(),
+        ["API key: environment variable MICROCMS_API_KEY has white \
+        space inside; it must hold the key and nothing else"]
+    );
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_a_warning() {
+    let room = Room::empty().set("MICROCMS_SERVICE_ID", "a");
+    let path = room.write("k", "key\n");
+    let room = room.set(
+        "MICROCMS_BACKUP__SERVICE__API_KEY_FILE",
+        &path.display().to_string(),
+    );
+    let warnings = |mode| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+        load_with_key(&room.sources).expect("a key").0.warnings
+    };
+    assert!(warnings(0o600).is_empty());
+    let found = warnings(0o644);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].ends_with("can be read by others (mode 0644); `chmod 600` it"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn one_underscore_too_few_is_a_warning_and_kubernetes_names_are_none() {
+    let config = Room::empty()
+        .set("MICROCMS_SERVICE_ID", "a")
+        .set("MICROCMS_BACKUP_LIMITS_DOWNLOADS", "4")
+        .set("MICROCMS_BACKUP_SERVICE_HOST", "10.0.0.1")
+        .set("MICROCMS_BACKUP_PORT", "tcp://10.0.0.1:80")
+        .config();
+    assert_eq!(config.limits.downloads, 16);
+    assert_eq!(
+        config.warnings,
+        [
+            "environment variable MICROCMS_BACKUP_LIMITS_DOWNLOADS is not \
+        read; write MICROCMS_BACKUP__LIMITS__DOWNLOADS"
+        ]
+    );
+}

@@ -1,0 +1,247 @@
+//! Where log lines go, how they look, and how much of them there is.
+//!
+//! Lines go to stderr, so that stdout holds results only. They are text for people or JSON for
+//! machines; colours only on a terminal and only if nobody objects. Where bars stand on the same
+//! terminal a line lifts them for a moment instead of tearing them.
+//!
+//! Field names, the same everywhere (identifiers also stand in the sentence):
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `run` | row in `runs` |
+//! | `scope` | a walk: `media`, `contents/blog` |
+//! | `endpoint`, `content.id`, `media.id`, `asset.path` | what the line is about |
+//! | `api` | `management`, `content` or `asset` |
+//! | `http.status`, `attempt`, `wait_ms` | one answer, and what follows from it |
+//! | `host` | host of a request, with the port where it is not the scheme's own |
+//! | `pages`, `bodies`, `files`, `bytes` | progress so far; `….expected` what is known to come |
+//! | `contents.seen`, `contents.changed`, `media.seen`, … | counts of one listing |
+//! | `elapsed_ms`, `size_bytes` | how long, how much |
+//! | `err` | the error with its chain |
+//! | `outcome`, `exit_code` | how a run ended |
+//!
+//! Never logged: keys, draft keys, bodies, query strings.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::MultiProgress;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, fmt};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people: time, level, sentence, fields.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line, fields at its top level.
+    Json,
+}
+
+/// What to log, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How a line looks.
+    pub format: Format,
+    /// How much is said.
+    pub level: LevelFilter,
+    /// Whether text may be coloured; see [`may_colour`].
+    pub colour: bool,
+    /// The bars that share the terminal with the lines, if there are any.
+    pub bars: Option<MultiProgress>,
+}
+
+/// Returns how much is said: `-q` warnings, nothing landmarks, `-v` each item, `-vv` each request.
+pub fn level(verbose: u8, quiet: bool) -> LevelFilter {
+    match (quiet, verbose) {
+        (true, _) => LevelFilter::WARN,
+        (false, 0) => LevelFilter::INFO,
+        (false, 1) => LevelFilter::DEBUG,
+        (false, 2..) => LevelFilter::TRACE,
+    }
+}
+
+/// Whether lines on stderr may be coloured: it is a terminal and nobody set `NO_COLOR`.
+pub fn may_colour(no_color: bool) -> bool {
+    !no_color && io::stderr().is_terminal()
+}
+
+/// Installs the logger for the rest of the process, for `tracing` and for `log`.
+///
+/// # Errors
+/// If one is installed already.
+pub fn install(options: &Options) -> Result<(), TryInitError> {
+    let writer = Stderr {
+        bars: options.bars.clone(),
+    };
+    subscriber(options, writer).try_init()
+}
+
+fn subscriber<W>(options: &Options, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer()
+        .with_writer(writer)
+        // The module helps whoever debugs, and nobody else.
+        .with_target(options.level >= LevelFilter::DEBUG)
+        // A line that cannot be written is lost. Saying so goes to the same closed stderr, with
+        // `eprintln!`, which panics: a daemon must outlive its log.
+        .log_internal_errors(false);
+    let lines = match options.format {
+        Format::Text => lines.with_ansi(options.colour).boxed(),
+        Format::Json => lines
+            .with_ansi(false)
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+    };
+    registry().with(lines.with_filter(filter(options.level)))
+}
+
+/// Our own lines at the wanted level. Dependencies warn only, however much is asked for: the
+/// traces of HTTP libraries hold headers, and those hold the key.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+/// Stderr that lifts the bars while a line is written.
+#[derive(Debug, Clone)]
+struct Stderr {
+    bars: Option<MultiProgress>,
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self.clone()
+    }
+}
+
+impl Write for Stderr {
+    // The layer hands over a whole line at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let write = || io::stderr().lock().write_all(line).map(|()| line.len());
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use tracing::{debug, info, trace, warn};
+
+    use super::*;
+
+    /// A place for lines that can be read afterwards.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What stands on paper after `say` was logged with these options.
+    fn logged(format: Format, level: LevelFilter, colour: bool, say: impl FnOnce()) -> String {
+        let paper = Paper::default();
+        let options = Options {
+            format,
+            level,
+            colour,
+            bars: None,
+        };
+        let writer = {
+            let paper = paper.clone();
+            move || paper.clone()
+        };
+        tracing::subscriber::with_default(subscriber(&options, writer), say);
+        let bytes = paper
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    fn say_all() {
+        warn!("w1");
+        info!("i1");
+        debug!("d1");
+        trace!("t1");
+        warn!(target: "hyper", "w2");
+        info!(target: "hyper", "i2");
+        trace!(target: "h2", "t2");
+    }
+
+    #[test]
+    fn each_level_shows_ours_and_only_the_warnings_of_others() {
+        for (verbose, quiet, shown) in [
+            (0, true, vec!["w1", "w2"]),
+            (0, false, vec!["w1", "i1", "w2"]),
+            (1, false, vec!["w1", "i1", "d1", "w2"]),
+            (2, false, vec!["w1", "i1", "d1", "t1", "w2"]),
+            (9, false, vec!["w1", "i1", "d1", "t1", "w2"]),
+        ] {
+            let text = logged(Format::Text, level(verbose, quiet), false, say_all);
+            let said = ["w1", "i1", "d1", "t1", "w2", "i2", "t2"];
+            let found: Vec<&str> = said
+                .into_iter()
+                .filter(|word| text.contains(word))
+                .collect();
+            assert_eq!(found, shown, "{verbose} {quiet}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_the_fields_on_top() {
+        let say = || info!(endpoint = "blog", contents.seen = 3, "walked `blog`");
+        let text = logged(Format::Json, LevelFilter::INFO, true, say);
+        let line: serde_json::Value = serde_json::from_str(&text).expect("one JSON object");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "walked `blog`");
+        assert_eq!(line["endpoint"], "blog");
+        assert_eq!(line["contents.seen"], 3);
+        assert!(
+            line["timestamp"]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z')),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn colours_come_only_when_they_may() {
+        let say = || warn!("w");
+        assert!(logged(Format::Text, LevelFilter::INFO, true, say).contains('\u{1b}'));
+        assert!(!logged(Format::Text, LevelFilter::INFO, false, say).contains('\u{1b}'));
+        assert!(!may_colour(true));
+    }
+}

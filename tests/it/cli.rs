@@ -1,0 +1,305 @@
+//! What the binary says and with which number it ends.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+/// The binary with nothing of ours in its environment, in a folder without a configuration.
+fn program(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_microcms-backup"));
+    command
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
+    for name in [
+        "MICROCMS_API_KEY",
+        "MICROCMS_SERVICE_ID",
+        "MICROCMS_SERVICE_DOMAIN",
+        "NO_COLOR",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    program(&folder, arguments)
+        .output()
+        .expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn help_goes_to_stdout_and_says_what_every_exit_code_means() {
+    for arguments in [vec!["--help"], vec!["sync", "--help"]] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        let help = text(&output.stdout);
+        assert!(help.contains("Examples:"), "{help}");
+        let codes = [
+            "  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  ", "  6  ", " 11  ", "130  ",
+            "143  ",
+        ];
+        for code in codes {
+            assert!(
+                help.lines()
+                    .any(|line| line.starts_with(&format!("  {code}"))),
+                "{code}\n{help}"
+            );
+        }
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn the_short_help_names_the_commands_that_exist() {
+    let help = text(&run(&["-h"]).stdout);
+    for command in ["sync", "completions", "man"] {
+        assert!(
+            help.lines()
+                .any(|line| line.trim_start().starts_with(command)),
+            "{help}"
+        );
+    }
+    assert!(!help.contains("daemon"), "{help}");
+}
+
+#[test]
+fn every_flag_of_sync_is_explained() {
+    let help = text(&run(&["sync", "--help"]).stdout);
+    for flag in [
+        "--only <PART>",
+        "--endpoint <ENDPOINT>",
+        "--dry-run",
+        "--full",
+        "--allow-deletes <N>",
+        "--json",
+        "--report <FILE>",
+        "--wait-lock <DURATION>",
+        "--config <FILE>",
+        "--log-format <FORMAT>",
+        "--verbose",
+        "--quiet",
+    ] {
+        assert!(help.contains(flag), "{flag}\n{help}");
+    }
+}
+
+#[test]
+fn a_wrong_usage_is_two_and_says_what_was_wrong_on_stderr() {
+    for (arguments, words) in [
+        (vec![], "Usage: microcms-backup"),
+        (vec!["backup"], "unrecognized subcommand 'backup'"),
+        (
+            vec!["sync", "--dryrun"],
+            "a similar argument exists: '--dry-run'",
+        ),
+        (
+            vec!["sync", "--only", "bodies"],
+            "[possible values: media, contents, assets]",
+        ),
+        (
+            vec!["sync", "--endpoint", "a/b"],
+            "only letters, digits, `-` and `_`",
+        ),
+        (vec!["sync", "--allow-deletes", "all"], "--allow-deletes"),
+        (vec!["sync", "--wait-lock", "30"], "--wait-lock"),
+        (vec!["-q", "-v", "sync"], "cannot be used with"),
+        (
+            vec!["--api-key", "x", "sync"],
+            "unexpected argument '--api-key'",
+        ),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn flags_that_together_mean_nothing_are_refused_with_a_hint() {
+    let output = run(&["sync", "--only", "media", "--endpoint", "blog"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "error: `--endpoint` has no meaning here: `--only` leaves out `contents`\n\
+         hint: add `--only contents`\n"
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_saved_stops_the_run_before_it_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = program(&folder, &["sync", "--report", "missing/report.json"])
+        .envs([
+            ("MICROCMS_SERVICE_ID", "my-service"),
+            ("MICROCMS_API_KEY", "key"),
+        ])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("error: cannot save a report as `missing/report.json`: "),
+        "{said}"
+    );
+    assert!(said.ends_with("hint: its folder must exist\n"), "{said}");
+}
+
+#[test]
+fn version_is_the_package_s() {
+    let output = run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stdout),
+        format!("microcms-backup {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn completions_and_the_manual_come_out_of_the_flags() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(text(&output.stdout).contains("allow-deletes"), "{shell}");
+    }
+    for (arguments, words) in [
+        (
+            vec!["man"],
+            [".TH microcms-backup 1", "microcms\\-backup\\-sync(1)"],
+        ),
+        (
+            vec!["man", "sync"],
+            [".TH microcms-backup-sync 1", "\\-\\-allow\\-deletes"],
+        ),
+    ] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let page = text(&output.stdout);
+        for words in words.into_iter().chain(["another run holds the lock"]) {
+            assert!(page.contains(words), "{words}\n{page}");
+        }
+    }
+    assert_eq!(run(&["man", "nope"]).status.code(), Some(2));
+}
+
+/// `microcms-backup man | head -c 10`: the reader is gone before the writer is done.
+#[test]
+fn a_reader_that_leaves_early_causes_no_panic() {
+    for arguments in [vec!["man"], vec!["--help"], vec!["completions", "bash"]] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = program(&folder, &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // Closed before the first byte, so that every write meets a closed pipe.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_stdout_that_is_full_is_an_error_and_not_a_success() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let output = program(&folder, &["man"])
+        .stdout(full)
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: stdout could not be written: "));
+}
+
+#[test]
+fn nobody_on_stderr_is_no_reason_to_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = program(&folder, &["sync"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stderr.take());
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .expect("piped")
+        .read_to_string(&mut said)
+        .expect("text");
+    // Without a configuration; a panic would be 101.
+    assert_eq!(child.wait().expect("it ends").code(), Some(2));
+    assert_eq!(said, "");
+}
+
+/// Holds the lock of the backup in `folder`, as a run would.
+fn hold_lock(folder: &tempfile::TempDir) -> File {
+    let path = folder.path().join("backup/backup.sqlite3.lock");
+    std::fs::create_dir(folder.path().join("backup")).expect("a folder");
+    let file = File::create(path).expect("a file");
+    file.try_lock().expect("it is free");
+    file
+}
+
+fn sync_in(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+    let mut command = program(folder, &[&["sync"], arguments].concat());
+    command.envs([
+        ("MICROCMS_SERVICE_ID", "my-service"),
+        ("MICROCMS_API_KEY", "key"),
+    ]);
+    command
+}
+
+#[test]
+fn a_run_beside_another_one_is_eleven() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _lock = hold_lock(&folder);
+    let output = sync_in(&folder, &[]).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(11));
+    assert_eq!(
+        text(&output.stderr),
+        "error: another run holds the lock `backup/backup.sqlite3.lock`\n\
+         hint: `--wait-lock 30s` waits for its end\n"
+    );
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock_and_names_itself() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _lock = hold_lock(&folder);
+        let mut child = sync_in(&folder, &["--wait-lock", "1h", "-v"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // By then it listens for signals.
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        while !said.contains("waiting for the lock") {
+            assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{said}");
+        }
+        let sent = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill starts").success());
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(code), "{said}");
+        let last = "error: stopped while waiting for another run to end; nothing was done\n";
+        assert!(said.ends_with(last), "{said}");
+    }
+}

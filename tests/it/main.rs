@@ -1,0 +1,4 @@
+//! Promises of the program as a whole.
+
+mod cli;
+mod config;
