@@ -2,9 +2,6 @@
 //!
 //! Data walks one way: service → walk → plan → store and mirror → report. The rooms:
 //!
-//! - [`cli`]: flags in, results and exit codes out
-//! - [`config`]: file, environment and credentials to one checked `Config`
-//! - [`logging`]: where log lines go, and the list of field names
 //! - [`model`]: the words, as values with invariants
 //! - [`plan`]: the decisions, pure functions from facts to steps
 //! - [`remote`]: microCMS over HTTP: paging, budgets, retries, asset hosts
@@ -15,14 +12,12 @@
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
 
-<<<<<<< HEAD
-pub mod mirror;
-=======
 pub mod cli;
 pub mod config;
 pub mod logging;
->>>>>>> config
+pub mod mirror;
 pub mod model;
 pub mod plan;
 pub mod remote;
 pub mod store;
+pub mod sync;

@@ -27,7 +27,7 @@ pub use apis::{ApiInfo, Schema};
 pub use assets::{AssetAnswer, AssetBody, AssetClient, Conditions};
 pub use bodies::{Batch, BatchAnswer, FoundBody};
 pub use contents::{ContentsPage, ContentsWalkEnd, Lookup};
-pub use error::{Remedy, RemoteError};
+pub use error::{Refusal, Remedy, RemoteError};
 pub use gate::LineGate;
 pub use idset::IdSet;
 pub use media::{MediaPage, MediaWalkEnd};

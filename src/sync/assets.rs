@@ -49,7 +49,9 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let mut after: Option<MediaId> = None;
     while !run.is_stopping() {
         let from = after.clone();
-        let saved = run.store(move |store| store.saved_assets(from.as_ref(), 4 * ROWS)).await?;
+        let saved = run
+            .store(move |store| store.saved_assets(from.as_ref(), 4 * ROWS))
+            .await?;
         let Some(last) = saved.last() else { break };
         after = Some(last.media_id.clone());
         let looked = Arc::clone(mirror);
@@ -76,7 +78,8 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
         if !steps.is_empty() {
             let now = run.now();
             run.tally.files_expected.add(steps.len() as u64);
-            run.store(move |store| store.record_media(&steps, now)).await?;
+            run.store(move |store| store.record_media(&steps, now))
+                .await?;
         }
     }
     Ok(())
@@ -120,12 +123,17 @@ impl<'a> Feed<'a> {
             let is_over = self.run.listings().media;
             let from = after.clone();
             let now = self.run.now();
-            let rows = self.run.store(move |store| store.owed_assets(from.as_ref(), ROWS, now)).await?;
+            let rows = self
+                .run
+                .store(move |store| store.owed_assets(from.as_ref(), ROWS, now))
+                .await?;
             after = rows.last().map(|row| row.media_id.clone());
             let is_end = after.is_none();
             let mut started = false;
             for owed in rows {
-                if self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str()) {
+                if self.in_flight.contains(&owed.media_id)
+                    || self.tried.contains(owed.media_id.as_str())
+                {
                     continue;
                 }
                 if !self.has_slot().await? {
@@ -187,10 +195,17 @@ impl<'a> Feed<'a> {
     }
 
     /// Takes in what a download brought; it is written with the next batch.
-    fn take(&mut self, joined: Result<(tokio::task::Id, Done), tokio::task::JoinError>) -> Result<(), RunError> {
+    fn take(
+        &mut self,
+        joined: Result<(tokio::task::Id, Done), tokio::task::JoinError>,
+    ) -> Result<(), RunError> {
         let (task, done) = joined?;
         self.tasks.remove(&task);
-        let Done { outcome, url, trouble } = done;
+        let Done {
+            outcome,
+            url,
+            trouble,
+        } = done;
         match &outcome {
             AssetOutcome::Saved { .. } => {
                 self.run.sheet().assets.saved += 1;
@@ -200,11 +215,17 @@ impl<'a> Feed<'a> {
                 self.run.sheet().assets.unchanged += 1;
                 self.run.tally.files.add(1);
             }
-            AssetOutcome::Failed { media_id, error, .. } => {
+            AssetOutcome::Failed {
+                media_id, error, ..
+            } => {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
                 self.tried.insert(media_id.as_str());
                 self.run.tally.files_failed.add(1);
-                self.run.failed_asset(FailedAsset { media_id: media_id.to_string(), url, error: error.clone() });
+                self.run.failed_asset(FailedAsset {
+                    media_id: media_id.to_string(),
+                    url,
+                    error: error.clone(),
+                });
             }
         }
         if let Some(trouble) = trouble
@@ -212,7 +233,12 @@ impl<'a> Feed<'a> {
         {
             self.is_blocked = true;
             let hint = trouble.hint().map(str::to_owned);
-            self.run.problem(ProblemKind::Owed, "assets", crate::sync::error::chain(&trouble), hint);
+            self.run.problem(
+                ProblemKind::Owed,
+                "assets",
+                crate::sync::error::chain(&trouble),
+                hint,
+            );
         }
         self.done.push(outcome);
         Ok(())
@@ -226,14 +252,17 @@ impl<'a> Feed<'a> {
         let settled: Vec<(MediaId, Option<String>)> = outcomes
             .iter()
             .map(|outcome| match outcome {
-                AssetOutcome::Saved { media_id, path, .. } => (media_id.clone(), Some(path.clone())),
-                AssetOutcome::Unchanged { media_id, .. } | AssetOutcome::Failed { media_id, .. } => {
-                    (media_id.clone(), None)
+                AssetOutcome::Saved { media_id, path, .. } => {
+                    (media_id.clone(), Some(path.clone()))
                 }
+                AssetOutcome::Unchanged { media_id, .. }
+                | AssetOutcome::Failed { media_id, .. } => (media_id.clone(), None),
             })
             .collect();
         let now = self.run.now();
-        self.run.store(move |store| store.record_assets(&outcomes, now)).await?;
+        self.run
+            .store(move |store| store.record_assets(&outcomes, now))
+            .await?;
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, path) in settled {
             self.in_flight.remove(&id);

@@ -51,7 +51,8 @@ async fn read_all(run: &Run) -> Result<(), RunError> {
         for row in endpoints(run).await? {
             if run.options.is_full && is_over && is_asked_anew.insert(row.endpoint.as_str()) {
                 let (endpoint, now) = (row.endpoint.clone(), run.now());
-                run.store(move |store| store.refetch_all_bodies(&endpoint, now)).await?;
+                run.store(move |store| store.refetch_all_bodies(&endpoint, now))
+                    .await?;
             }
             if !standing.is_stopped {
                 has_progress |= endpoint_pass(run, &row, &mut standing).await?;
@@ -78,8 +79,16 @@ fn key(endpoint: &Endpoint, id: &ContentId, side: BodySide) -> String {
 }
 
 /// Asks once for every body that one API owes. Returns whether anything was asked for.
-async fn endpoint_pass(run: &Run, row: &EndpointRow, standing: &mut Standing) -> Result<bool, RunError> {
-    let api = Api { run, endpoint: &row.endpoint, kind: row.kind };
+async fn endpoint_pass(
+    run: &Run,
+    row: &EndpointRow,
+    standing: &mut Standing,
+) -> Result<bool, RunError> {
+    let api = Api {
+        run,
+        endpoint: &row.endpoint,
+        kind: row.kind,
+    };
     let mut has_progress = false;
     let mut after: Option<(ContentId, BodySide)> = None;
     // Sides of this API that were refused in this pass: the rest of it is marked, not asked for.
@@ -93,10 +102,18 @@ async fn endpoint_pass(run: &Run, row: &EndpointRow, standing: &mut Standing) ->
                 store.owed_bodies(&endpoint, from, ROWS, true)
             })
             .await?;
-        let Some(last) = rows.last() else { return Ok(has_progress) };
+        let Some(last) = rows.last() else {
+            return Ok(has_progress);
+        };
         after = Some((last.id.clone(), last.side));
-        let fresh: Vec<OwedBody> =
-            rows.into_iter().filter(|owed| standing.tried.insert(&key(&row.endpoint, &owed.id, owed.side))).collect();
+        let fresh: Vec<OwedBody> = rows
+            .into_iter()
+            .filter(|owed| {
+                standing
+                    .tried
+                    .insert(&key(&row.endpoint, &owed.id, owed.side))
+            })
+            .collect();
         if fresh.is_empty() {
             continue;
         }
@@ -109,7 +126,11 @@ async fn endpoint_pass(run: &Run, row: &EndpointRow, standing: &mut Standing) ->
         let (again, first): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|owed| owed.is_refused);
         for side in [BodySide::Published, BodySide::Draft] {
             let slot = usize::from(side == BodySide::Draft);
-            let again: Vec<_> = again.iter().filter(|owed| owed.side == side).cloned().collect();
+            let again: Vec<_> = again
+                .iter()
+                .filter(|owed| owed.side == side)
+                .cloned()
+                .collect();
             let is_refused_again = refused_again.get(slot).copied().unwrap_or(false);
             if again.is_empty() || is_refused_again {
                 continue;
@@ -133,8 +154,18 @@ async fn probe(
     standing: &mut Standing,
     refused: &mut Option<String>,
 ) -> Result<bool, RunError> {
-    let (_, taken) = Batch::take(&again.iter().map(|owed| owed.id.clone()).collect::<Vec<_>>(), usize::MAX);
-    let taken = if again.first().is_some_and(|owed| owed.side == BodySide::Draft) { 1 } else { taken };
+    let (_, taken) = Batch::take(
+        &again.iter().map(|owed| owed.id.clone()).collect::<Vec<_>>(),
+        usize::MAX,
+    );
+    let taken = if again
+        .first()
+        .is_some_and(|owed| owed.side == BodySide::Draft)
+    {
+        1
+    } else {
+        taken
+    };
     let mut first = again;
     let rest = first.split_off(taken.min(first.len()));
     let saved = ask_all(api, first, standing, refused).await?;
@@ -153,7 +184,9 @@ async fn ask_all(
     refused: &mut Option<String>,
 ) -> Result<u64, RunError> {
     let mut saved = 0;
-    let mut answers = stream::iter(Wanted::sort(owed)).map(|wanted| wanted.ask(api)).buffer_unordered(AT_A_TIME);
+    let mut answers = stream::iter(Wanted::sort(owed))
+        .map(|wanted| wanted.ask(api))
+        .buffer_unordered(AT_A_TIME);
     while let Some(answer) = answers.next().await {
         saved += save(api.run, answer.outcomes).await?;
         let Some(err) = answer.trouble else { continue };
@@ -178,7 +211,9 @@ async fn save(run: &Run, outcomes: Vec<BodyOutcome>) -> Result<u64, RunError> {
         return Ok(0);
     }
     let now = run.now();
-    let saved = run.store(move |store| store.record_bodies(&outcomes, now)).await?;
+    let saved = run
+        .store(move |store| store.record_bodies(&outcomes, now))
+        .await?;
     run.tally.bodies.add(saved);
     run.sheet().bodies.saved += saved;
     Ok(saved)
@@ -186,22 +221,42 @@ async fn save(run: &Run, outcomes: Vec<BodyOutcome>) -> Result<u64, RunError> {
 
 /// Adds up what is owed, and says per API what is in the way.
 async fn account(run: &Run) -> Result<(), RunError> {
-    let (totals, problems, endpoints) =
-        run.store(|store| Ok((store.body_counts()?, store.body_problems()?, store.load_endpoints()?))).await?;
+    let (totals, problems, endpoints) = run
+        .store(|store| {
+            Ok((
+                store.body_counts()?,
+                store.body_problems()?,
+                store.load_endpoints()?,
+            ))
+        })
+        .await?;
     {
         let mut sheet = run.sheet();
         sheet.bodies.owed = totals.owed;
         sheet.bodies.refused = totals.refused;
     }
     let live = endpoints.iter().filter(|row| !row.is_deleted).count();
-    let refused = problems.iter().filter(|problem| problem.refused > 0 && problem.refused == problem.owed).count();
+    let refused = problems
+        .iter()
+        .filter(|problem| problem.refused > 0 && problem.refused == problem.owed)
+        .count();
     for problem in problems {
         let scope = format!("bodies/{}", problem.endpoint);
-        let example = problem.example_error.map(|error| format!(", for example: {error}")).unwrap_or_default();
-        let message = format!("{} bodies are owed, {} of them refused to the key{example}", problem.owed, problem.refused);
+        let example = problem
+            .example_error
+            .map(|error| format!(", for example: {error}"))
+            .unwrap_or_default();
+        let message = format!(
+            "{} bodies are owed, {} of them refused to the key{example}",
+            problem.owed, problem.refused
+        );
         // A key that may read no body at all is a permission problem; one API of several is not.
         let is_key = live > 0 && refused == live;
-        let kind = if is_key { ProblemKind::Refused } else { ProblemKind::Owed };
+        let kind = if is_key {
+            ProblemKind::Refused
+        } else {
+            ProblemKind::Owed
+        };
         let hint = (problem.refused > 0).then(|| {
             "give the key the GET right for this API, and `公開終了コンテンツの全取得` (all closed contents) if it has closed ones"
                 .to_owned()

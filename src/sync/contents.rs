@@ -4,8 +4,8 @@ use super::RunError;
 use super::run::Run;
 use crate::model::content::BodyStep;
 use crate::model::{
-    ContentId, ContentStep, Endpoint, EndpointKind, ListedContent, ProblemKind, Scope, Timestamp, WalkRecord,
-    WalkVerdict,
+    ContentId, ContentStep, Endpoint, EndpointKind, ListedContent, ProblemKind, Scope, Timestamp,
+    WalkRecord, WalkVerdict,
 };
 use crate::plan::{Finding, content_step, examine};
 use crate::remote::{ApiInfo, ContentsWalkEnd, IdSet, Lookup, Refusal, Schema, read_content};
@@ -77,13 +77,20 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
                 .map(|row| row.endpoint.clone())
                 .filter(|endpoint| apis.iter().all(|api| api.endpoint != *endpoint))
                 .collect();
-            for endpoint in wanted.iter().filter(|wanted| apis.iter().all(|api| api.endpoint != **wanted)) {
+            for endpoint in wanted
+                .iter()
+                .filter(|wanted| apis.iter().all(|api| api.endpoint != **wanted))
+            {
                 unknown(run, endpoint, &apis);
             }
             let targets = apis
                 .into_iter()
                 .filter(|api| is_wanted(&api.endpoint, wanted))
-                .map(|api| Target { endpoint: api.endpoint, kind: Some(api.kind), name: api.name })
+                .map(|api| Target {
+                    endpoint: api.endpoint,
+                    kind: Some(api.kind),
+                    name: api.name,
+                })
                 .collect();
             Ok((targets, vanished, true))
         }
@@ -104,11 +111,19 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
             } else {
                 err.hint()
             };
-            let kind = if err.needs_operator() { ProblemKind::Refused } else { ProblemKind::Fault };
+            let kind = if err.needs_operator() {
+                ProblemKind::Refused
+            } else {
+                ProblemKind::Fault
+            };
             run.problem(kind, "apis", err.chain(), hint);
             // What was once found is still backed up.
             let targets = if wanted.is_empty() {
-                known.iter().filter(|row| !row.is_deleted).map(|row| unlisted(&row.endpoint)).collect()
+                known
+                    .iter()
+                    .filter(|row| !row.is_deleted)
+                    .map(|row| unlisted(&row.endpoint))
+                    .collect()
             } else {
                 wanted.iter().map(unlisted).collect()
             };
@@ -127,12 +142,21 @@ fn unknown(run: &Run, endpoint: &Endpoint, apis: &[ApiInfo]) {
     let hint = match names.split_first() {
         None => "the service has no API".to_owned(),
         Some((nearest, rest)) => {
-            let more = if rest.is_empty() { String::new() } else { format!("; it also has {}", rest.join(", ")) };
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!("; it also has {}", rest.join(", "))
+            };
             format!("did you mean `{nearest}`?{more}")
         }
     };
     let scope = format!("contents/{endpoint}");
-    run.problem(ProblemKind::Configuration, &scope, format!("the service has no API `{endpoint}`"), Some(hint));
+    run.problem(
+        ProblemKind::Configuration,
+        &scope,
+        format!("the service has no API `{endpoint}`"),
+        Some(hint),
+    );
 }
 
 async fn record_apis(run: &Run, apis: &[ApiInfo], wanted: &[Endpoint]) -> Result<(), RunError> {
@@ -152,7 +176,8 @@ async fn record_apis(run: &Run, apis: &[ApiInfo], wanted: &[Endpoint]) -> Result
 async fn record_endpoints(run: &Run, facts: Vec<EndpointFacts>) -> Result<(), RunError> {
     if run.id.is_some() {
         let now = run.now();
-        run.store(move |store| store.record_endpoints(&facts, now)).await?;
+        run.store(move |store| store.record_endpoints(&facts, now))
+            .await?;
     }
     Ok(())
 }
@@ -171,7 +196,12 @@ async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
         // It was listed a moment ago: the next run will see which is true.
         Ok(Schema::Absent) => {
             let scope = format!("schema/{}", target.endpoint);
-            run.problem(ProblemKind::Owed, &scope, "the API is listed, but has no schema to read".to_owned(), None);
+            run.problem(
+                ProblemKind::Owed,
+                &scope,
+                "the API is listed, but has no schema to read".to_owned(),
+                None,
+            );
             Ok(())
         }
         Err(err) => {
@@ -187,19 +217,27 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
     let (remote, tally) = (Arc::clone(&run.rooms.remote), Arc::clone(&run.tally));
     let asked = target.clone();
     let mut walker = AbortOnDropHandle::new(tokio::spawn(async move {
-        remote.walk_contents(&asked.endpoint, asked.kind, &tally, out).await
+        remote
+            .walk_contents(&asked.endpoint, asked.kind, &tally, out)
+            .await
     }));
     while let Some(page) = pages.recv().await {
         record(run, &target.endpoint, page.contents).await?;
     }
     let end = (&mut walker).await?;
     let scope = Scope::Contents(target.endpoint.clone());
-    run.record_walk(record_of(&end, scope.clone(), started_at, run.now())).await?;
+    run.record_walk(record_of(&end, scope.clone(), started_at, run.now()))
+        .await?;
     run.sheet().contents.seen += end.seen.len();
     if let Some(err) = &end.error {
         if err.refusal() == Some(Refusal::NotFound) {
             let message = format!("the service has no API `{}`", target.endpoint);
-            run.problem(ProblemKind::Configuration, &scope.to_string(), message, None);
+            run.problem(
+                ProblemKind::Configuration,
+                &scope.to_string(),
+                message,
+                None,
+            );
         } else {
             run.remote_problem(&scope.to_string(), err);
         }
@@ -207,12 +245,24 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
     if target.kind.is_none()
         && let Some(kind) = end.kind
     {
-        let facts =
-            EndpointFacts { endpoint: target.endpoint.clone(), name: target.name.clone(), kind, schema: None };
+        let facts = EndpointFacts {
+            endpoint: target.endpoint.clone(),
+            name: target.name.clone(),
+            kind,
+            schema: None,
+        };
         record_endpoints(run, vec![facts]).await?;
     }
     match end.verdict {
-        WalkVerdict::Proven => absences(run, &target.endpoint, end.seen, end.total_count.unwrap_or(0)).await,
+        WalkVerdict::Proven => {
+            absences(
+                run,
+                &target.endpoint,
+                end.seen,
+                end.total_count.unwrap_or(0),
+            )
+            .await
+        }
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();
             let message = format!("the listing could not be proven: {detail}");
@@ -223,7 +273,12 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
     }
 }
 
-fn record_of(end: &ContentsWalkEnd, scope: Scope, started_at: Timestamp, finished_at: Timestamp) -> WalkRecord {
+fn record_of(
+    end: &ContentsWalkEnd,
+    scope: Scope,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+) -> WalkRecord {
     WalkRecord {
         scope,
         pages: end.pages,
@@ -233,17 +288,27 @@ fn record_of(end: &ContentsWalkEnd, scope: Scope, started_at: Timestamp, finishe
         restarts: end.restarts,
         max_token_age_ms: None,
         verdict: end.verdict,
-        detail: end.error.as_ref().map(|err| err.chain()).or_else(|| end.detail.clone()),
+        detail: end
+            .error
+            .as_ref()
+            .map(|err| err.chain())
+            .or_else(|| end.detail.clone()),
         started_at,
         finished_at,
     }
 }
 
 /// Records one page: facts, decision, rows.
-async fn record(run: &Run, endpoint: &Endpoint, contents: Vec<ListedContent>) -> Result<(), RunError> {
+async fn record(
+    run: &Run,
+    endpoint: &Endpoint,
+    contents: Vec<ListedContent>,
+) -> Result<(), RunError> {
     let ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
     let asked = endpoint.clone();
-    let known = run.store(move |store| store.load_contents(&asked, &ids)).await?;
+    let known = run
+        .store(move |store| store.load_contents(&asked, &ids))
+        .await?;
     let steps: Vec<ContentStep> = contents
         .into_iter()
         .map(|listed| {
@@ -270,7 +335,9 @@ async fn record(run: &Run, endpoint: &Endpoint, contents: Vec<ListedContent>) ->
         return Ok(());
     }
     let (asked, now) = (endpoint.clone(), run.now());
-    let recorded = run.store(move |store| store.record_contents(&asked, &steps, now)).await?;
+    let recorded = run
+        .store(move |store| store.record_contents(&asked, &steps, now))
+        .await?;
     {
         let mut sheet = run.sheet();
         sheet.contents.new += recorded.new;
@@ -287,17 +354,26 @@ async fn record(run: &Run, endpoint: &Endpoint, contents: Vec<ListedContent>) ->
 fn owes(step: &ContentStep) -> u64 {
     match step {
         ContentStep::Keep => 0,
-        ContentStep::Record { published, draft, .. } => {
-            u64::from(*published == BodyStep::Fetch) + u64::from(*draft == BodyStep::Fetch)
-        }
-        ContentStep::Bodies { published, draft, .. } => u64::from(*published) + u64::from(*draft),
+        ContentStep::Record {
+            published, draft, ..
+        } => u64::from(*published == BodyStep::Fetch) + u64::from(*draft == BodyStep::Fetch),
+        ContentStep::Bodies {
+            published, draft, ..
+        } => u64::from(*published) + u64::from(*draft),
     }
 }
 
 /// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence.
-async fn absences(run: &Run, endpoint: &Endpoint, seen: IdSet, listed: u64) -> Result<(), RunError> {
+async fn absences(
+    run: &Run,
+    endpoint: &Endpoint,
+    seen: IdSet,
+    listed: u64,
+) -> Result<(), RunError> {
     let asked = endpoint.clone();
-    let absent = run.store(move |store| store.absent_contents(&asked, &|id| seen.contains(id))).await?;
+    let absent = run
+        .store(move |store| store.absent_contents(&asked, &|id| seen.contains(id)))
+        .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().contents.missing += missing;
     if run.id.is_none() || !may_delete(run, endpoint, absent.live, missing, listed) {
@@ -309,13 +385,23 @@ async fn absences(run: &Run, endpoint: &Endpoint, seen: IdSet, listed: u64) -> R
             Ok(Lookup::Absent) => gone.push(id),
             Ok(Lookup::Found(content)) => record(run, endpoint, vec![*content]).await?,
             Err(err) => {
-                let message = format!("`{id}` is missing from the listing and could not be asked for: {}", err.chain());
-                run.problem(ProblemKind::Owed, &format!("contents/{endpoint}"), message, err.hint());
+                let message = format!(
+                    "`{id}` is missing from the listing and could not be asked for: {}",
+                    err.chain()
+                );
+                run.problem(
+                    ProblemKind::Owed,
+                    &format!("contents/{endpoint}"),
+                    message,
+                    err.hint(),
+                );
             }
         }
     }
     let (asked, now) = (endpoint.clone(), run.now());
-    let deleted = run.store(move |store| store.retire_contents(&asked, &gone, now)).await?;
+    let deleted = run
+        .store(move |store| store.retire_contents(&asked, &gone, now))
+        .await?;
     run.sheet().contents.deleted += deleted;
     Ok(())
 }
@@ -335,7 +421,12 @@ fn may_delete(run: &Run, endpoint: &Endpoint, live: u64, missing: u64, listed: u
                 "nothing was marked as deleted; if these {missing} contents really were deleted, confirm once with \
                  --allow-deletes {missing}"
             );
-            run.problem(ProblemKind::Guard, &format!("contents/{endpoint}"), why, Some(hint));
+            run.problem(
+                ProblemKind::Guard,
+                &format!("contents/{endpoint}"),
+                why,
+                Some(hint),
+            );
             false
         }
     }
@@ -348,7 +439,12 @@ async fn follow_up_endpoint(run: &Run, endpoint: Endpoint) -> Result<(), RunErro
         Ok(Schema::Absent) => {}
         Ok(Schema::Text(_)) => {
             let message = "the API is missing from the list of APIs, but exists".to_owned();
-            run.problem(ProblemKind::Owed, &format!("contents/{endpoint}"), message, None);
+            run.problem(
+                ProblemKind::Owed,
+                &format!("contents/{endpoint}"),
+                message,
+                None,
+            );
             return Ok(());
         }
         Err(err) => {
@@ -357,7 +453,10 @@ async fn follow_up_endpoint(run: &Run, endpoint: Endpoint) -> Result<(), RunErro
         }
     }
     let asked = endpoint.clone();
-    let live = run.store(move |store| store.absent_contents(&asked, &|_| false)).await?.live;
+    let live = run
+        .store(move |store| store.absent_contents(&asked, &|_| false))
+        .await?
+        .live;
     run.sheet().contents.missing += live;
     // The API's own 404 speaks for its contents: only a large number of them calls for a person.
     let listed = 1;
@@ -365,7 +464,8 @@ async fn follow_up_endpoint(run: &Run, endpoint: Endpoint) -> Result<(), RunErro
         return Ok(());
     }
     let now = run.now();
-    run.store(move |store| store.retire_endpoint(&endpoint, now)).await?;
+    run.store(move |store| store.retire_endpoint(&endpoint, now))
+        .await?;
     run.sheet().contents.deleted += live;
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! One file: asked for, checked, put in its place.
 
 use super::assets::Claims;
-use crate::mirror::{Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded};
+use crate::mirror::{
+    Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded,
+};
 use crate::model::sniff::{self, Answer};
-use crate::model::{AssetOutcome, AssetUrl, OwedAsset, RelPath, Tally, Timestamp, Why};
+use crate::model::{AssetOutcome, AssetUrl, OnDisk, OwedAsset, RelPath, Tally, Timestamp, Why};
 use crate::plan::{Recheck, recheck};
 use crate::remote::{AssetAnswer, AssetBody, Conditions, Remedy, Remote, RemoteError};
 use crate::store::StoreHandle;
@@ -95,16 +97,33 @@ impl Download {
         let url = AssetUrl::parse(&self.owed.listed_url)
             .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
         match self.fetch(why).await {
-            Ok(outcome) => Done { outcome, url, trouble: None },
+            Ok(outcome) => Done {
+                outcome,
+                url,
+                trouble: None,
+            },
             Err(err) => {
                 let error = super::error::chain(&err);
                 let trouble = match err {
-                    Unsaved::Mirror(err) if err.is_out_of_space() || err.is_read_only() || err.is_device_failure() => {
+                    Unsaved::Mirror(err)
+                        if err.is_out_of_space()
+                            || err.is_read_only()
+                            || err.is_device_failure() =>
+                    {
                         Some(err)
                     }
                     _ => None,
                 };
-                Done { outcome: AssetOutcome::Failed { media_id, owed_at, why, error }, url, trouble }
+                Done {
+                    outcome: AssetOutcome::Failed {
+                        media_id,
+                        owed_at,
+                        why,
+                        error,
+                    },
+                    url,
+                    trouble,
+                }
             }
         }
     }
@@ -119,9 +138,12 @@ impl Download {
                 Ok(None) => return Ok(self.unchanged(why)),
                 Err(err) => err,
             };
-            let Some(after) = err.is_worth_another_try().filter(|_| attempt < ATTEMPTS) else { return Err(err) };
+            let Some(after) = err.is_worth_another_try().filter(|_| attempt < ATTEMPTS) else {
+                return Err(err);
+            };
             self.tally.retries.add(1);
-            let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1)).mul_f64(0.75 + 0.5 * fastrand::f64());
+            let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
+                .mul_f64(0.75 + 0.5 * fastrand::f64());
             tokio::time::sleep(after.unwrap_or(wait).min(Duration::from_secs(30))).await;
             attempt += 1;
         }
@@ -131,20 +153,30 @@ impl Download {
     fn conditions(&self, why: Why) -> Conditions {
         let row = &self.owed.row;
         if why.may_be_conditional() && row.sha256.is_some() && row.url == self.owed.listed_url {
-            Conditions { etag: row.etag.clone(), last_modified: row.last_modified.clone() }
+            Conditions {
+                etag: row.etag.clone(),
+                last_modified: row.last_modified.clone(),
+            }
         } else {
             Conditions::default()
         }
     }
 
     /// Asks once. `None`: the saved bytes still hold.
-    async fn attempt(&self, url: &AssetUrl, conditions: &Conditions) -> Result<Option<Arrived>, Unsaved> {
+    async fn attempt(
+        &self,
+        url: &AssetUrl,
+        conditions: &Conditions,
+    ) -> Result<Option<Arrived>, Unsaved> {
         let body = match self.remote.assets().get(url, conditions).await? {
             AssetAnswer::NotModified => return Ok(None),
             AssetAnswer::Body(body) => body,
         };
-        let (content_type, etag, last_modified) =
-            (body.content_type.clone(), body.etag.clone(), body.last_modified.clone());
+        let (content_type, etag, last_modified) = (
+            body.content_type.clone(),
+            body.etag.clone(),
+            body.last_modified.clone(),
+        );
         let finished = self.receive(*body).await?;
         sniff::check(&Answer {
             file_name: &self.owed.file_name,
@@ -153,7 +185,12 @@ impl Download {
             head: finished.head(),
             total_bytes: finished.bytes(),
         })?;
-        Ok(Some(Arrived { finished, content_type, etag, last_modified }))
+        Ok(Some(Arrived {
+            finished,
+            content_type,
+            etag,
+            last_modified,
+        }))
     }
 
     /// Receives a body into an invisible file, flushed when this returns.
@@ -180,17 +217,30 @@ impl Download {
     }
 
     /// Puts the file in its place; what was there goes to the archive first.
-    async fn publish(&self, url: &AssetUrl, why: Why, arrived: Arrived) -> Result<AssetOutcome, Unsaved> {
+    async fn publish(
+        &self,
+        url: &AssetUrl,
+        why: Why,
+        arrived: Arrived,
+    ) -> Result<AssetOutcome, Unsaved> {
         let old = self.superseded();
         let path = self.choose_path(url).await?;
-        let Arrived { mut finished, content_type, etag, last_modified } = arrived;
+        let Arrived {
+            mut finished,
+            content_type,
+            etag,
+            last_modified,
+        } = arrived;
         let mirror_path = path.clone();
         let fallback = self.fallback()?;
         let claims = Arc::clone(&self.claims);
         let published: Published = tokio::task::spawn_blocking(move || {
             match finished.publish(&mirror_path, old.as_ref()) {
                 Err(err) if err.is_blocked() => {
-                    claims.lock().unwrap_or_else(PoisonError::into_inner).insert(fallback.as_str().to_owned());
+                    claims
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(fallback.as_str().to_owned());
                     finished.publish(&fallback, old.as_ref())
                 }
                 published => published,
@@ -203,7 +253,11 @@ impl Download {
         }
         let sha256 = published.sha256.to_string();
         let is_same = self.owed.row.sha256.as_deref() == Some(sha256.as_str());
-        let again = if is_same { recheck(why, &self.owed.row, (self.now)()) } else { Recheck::default() };
+        let again = if is_same {
+            recheck(why, &self.owed.row, (self.now)())
+        } else {
+            Recheck::default()
+        };
         Ok(AssetOutcome::Saved {
             media_id: self.owed.media_id.clone(),
             owed_at: self.owed.owed_at,
@@ -232,7 +286,10 @@ impl Download {
     async fn choose_path(&self, url: &AssetUrl) -> Result<RelPath, Unsaved> {
         let row = &self.owed.row;
         if row.url == self.owed.listed_url
-            && let Some(path) = row.path.as_deref().and_then(|path| RelPath::parse(path).ok())
+            && let Some(path) = row
+                .path
+                .as_deref()
+                .and_then(|path| RelPath::parse(path).ok())
             && self.claim(&path)
         {
             return Ok(path);
@@ -240,12 +297,18 @@ impl Download {
         let path = url.rel_path()?;
         if self.claim(&path) {
             let looked = (Arc::clone(&self.mirror), path.clone());
-            let is_taken = tokio::task::spawn_blocking(move || looked.0.hash_exists(&looked.1)).await??;
-            if !is_taken {
+            let on_disk =
+                tokio::task::spawn_blocking(move || looked.0.check(&looked.1, 0)).await??;
+            if on_disk == OnDisk::Missing {
                 return Ok(path);
             }
             let (text, id) = (path.as_str().to_owned(), self.owed.media_id.clone());
-            if self.store.call(move |store| store.path_owner(&text, &id)).await?.is_none() {
+            if self
+                .store
+                .call(move |store| store.path_owner(&text, &id))
+                .await?
+                .is_none()
+            {
                 return Ok(path);
             }
             self.release(&path);
@@ -262,11 +325,17 @@ impl Download {
     }
 
     fn claim(&self, path: &RelPath) -> bool {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(path.as_str().to_owned())
+        self.claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.as_str().to_owned())
     }
 
     fn release(&self, path: &RelPath) {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(path.as_str());
+        self.claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(path.as_str());
     }
 
     fn unchanged(&self, why: Why) -> AssetOutcome {
@@ -296,5 +365,8 @@ async fn on_disk(mut partial: Partial, bytes: Vec<u8>) -> Result<(Partial, Vec<u
 }
 
 fn printable(text: &str) -> String {
-    text.chars().take(300).flat_map(char::escape_debug).collect()
+    text.chars()
+        .take(300)
+        .flat_map(char::escape_debug)
+        .collect()
 }

@@ -28,7 +28,8 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
             requests: report.transfer.iter().map(|host| host.requests).sum(),
         };
         let now = report.finished_at;
-        run.store(move |store| store.finish_run(id, &end, now)).await?;
+        run.store(move |store| store.finish_run(id, &end, now))
+            .await?;
     }
     info!(
         service = report.service, outcome = %report.outcome, exit_code = report.exit_code,
@@ -52,11 +53,24 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
         contents: sheet.contents,
         bodies: sheet.bodies,
         assets: sheet.assets,
-        requests: run.rooms.remote.meter().read().iter().map(|host| host.requests).sum(),
+        requests: run
+            .rooms
+            .remote
+            .meter()
+            .read()
+            .iter()
+            .map(|host| host.requests)
+            .sum(),
     };
     let now = run.now();
-    if let Err(also) = run.store(move |store| store.finish_run(id, &end, now)).await {
-        error!(err = super::error::chain(&also), "the failed run could not be recorded either");
+    if let Err(also) = run
+        .store(move |store| store.finish_run(id, &end, now))
+        .await
+    {
+        error!(
+            err = super::error::chain(&also),
+            "the failed run could not be recorded either"
+        );
     }
 }
 
@@ -65,7 +79,8 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
     let transfer = run.rooms.remote.meter().read();
     sheet.assets.bytes = run.tally.bytes.get();
     let is_dry = run.id.is_none();
-    let has_progress = sheet.media.seen + sheet.contents.seen + sheet.bodies.saved + sheet.assets.saved > 0;
+    let has_progress =
+        sheet.media.seen + sheet.contents.seen + sheet.bodies.saved + sheet.assets.saved > 0;
     let account = Account {
         problems: &sheet.problems,
         walks: &sheet.walks,

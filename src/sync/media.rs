@@ -3,7 +3,8 @@
 use super::RunError;
 use super::run::Run;
 use crate::model::{
-    AssetStep, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, Timestamp, WalkRecord, WalkVerdict,
+    AssetStep, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, Timestamp, WalkRecord,
+    WalkVerdict,
 };
 use crate::plan::{Finding, examine, medium_step};
 use crate::remote::{IdSet, MediaPage, MediaWalkEnd, read_medium};
@@ -33,7 +34,10 @@ async fn walk(run: &Run) -> Result<(), RunError> {
     let (out, mut pages) = mpsc::channel(PAGES_WAITING);
     let (remote, tally) = (Arc::clone(&run.rooms.remote), Arc::clone(&run.tally));
     // A task of its own: whatever the other parts do, the token chain is polled at once.
-    let mut walker = AbortOnDropHandle::new(tokio::spawn(async move { remote.walk_media(&tally, out).await }));
+    let mut walker =
+        AbortOnDropHandle::new(tokio::spawn(
+            async move { remote.walk_media(&tally, out).await },
+        ));
     loop {
         tokio::select! {
             biased;
@@ -45,7 +49,8 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         }
     }
     let end = (&mut walker).await?;
-    run.record_walk(record_of(&end, started_at, run.now())).await?;
+    run.record_walk(record_of(&end, started_at, run.now()))
+        .await?;
     run.sheet().media.seen = end.seen.len();
     if let Some(err) = &end.error {
         run.remote_problem("media", err);
@@ -54,7 +59,12 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         WalkVerdict::Proven => absences(run, end.seen, end.total_count.unwrap_or(0)).await,
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();
-            run.problem(ProblemKind::Owed, "media", format!("the listing could not be proven: {detail}"), None);
+            run.problem(
+                ProblemKind::Owed,
+                "media",
+                format!("the listing could not be proven: {detail}"),
+                None,
+            );
             Ok(())
         }
         WalkVerdict::Failed => Ok(()),
@@ -86,9 +96,15 @@ fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) 
         unique_ids: end.seen.len(),
         duplicates: end.duplicates,
         restarts: end.restarts,
-        max_token_age_ms: end.max_token_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        max_token_age_ms: end
+            .max_token_age
+            .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         verdict: end.verdict,
-        detail: end.error.as_ref().map(|err| err.chain()).or_else(|| end.detail.clone()),
+        detail: end
+            .error
+            .as_ref()
+            .map(|err| err.chain())
+            .or_else(|| end.detail.clone()),
         started_at,
         finished_at,
     }
@@ -115,7 +131,9 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         return count_dry(run, &steps, |listed| known.contains_key(&listed.id));
     }
     let now = run.now();
-    let recorded = run.store(move |store| store.record_media(&steps, now)).await?;
+    let recorded = run
+        .store(move |store| store.record_media(&steps, now))
+        .await?;
     {
         let mut sheet = run.sheet();
         sheet.media.new += recorded.new;
@@ -131,13 +149,19 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
 
 fn owes(step: &MediumStep) -> bool {
     match step {
-        MediumStep::Record { asset, .. } | MediumStep::Asset { asset, .. } => *asset != AssetStep::Keep,
+        MediumStep::Record { asset, .. } | MediumStep::Asset { asset, .. } => {
+            *asset != AssetStep::Keep
+        }
         MediumStep::Keep => false,
     }
 }
 
 /// Counts what a real run would do with a page.
-fn count_dry(run: &Run, steps: &[MediumStep], is_known: impl Fn(&ListedMedium) -> bool) -> Result<(), RunError> {
+fn count_dry(
+    run: &Run,
+    steps: &[MediumStep],
+    is_known: impl Fn(&ListedMedium) -> bool,
+) -> Result<(), RunError> {
     let mut sheet = run.sheet();
     for step in steps {
         if let MediumStep::Record { medium, .. } = step {
@@ -155,15 +179,24 @@ fn count_dry(run: &Run, steps: &[MediumStep], is_known: impl Fn(&ListedMedium) -
 /// Follows up what a proven walk lacked. A medium cannot be asked for by id, so it must be missing
 /// from two proven walks in a row.
 async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
-    let absent = run.store(move |store| store.absent_media(&|id| seen.contains(id))).await?;
+    let absent = run
+        .store(move |store| store.absent_media(&|id| seen.contains(id)))
+        .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().media.missing = missing;
     let Some(id) = run.id else { return Ok(()) };
     let sightings = sight(run, id, absent.missing.clone(), false).await?;
     // What a person confirmed in an earlier run is no reason to stop again.
-    let open = sightings.iter().filter(|sighting| !sighting.is_confirmed).count() as u64;
+    let open = sightings
+        .iter()
+        .filter(|sighting| !sighting.is_confirmed)
+        .count() as u64;
     let allowed = run.sheet().deletes_left;
-    let listed_or_confirmed = if open < missing { listed.max(1) } else { listed };
+    let listed_or_confirmed = if open < missing {
+        listed.max(1)
+    } else {
+        listed
+    };
     let sightings = match examine(absent.live, open, listed_or_confirmed, allowed) {
         Finding::Whole | Finding::FollowUp => sightings,
         Finding::Confirmed => {
@@ -185,7 +218,9 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
         .filter_map(|sighting| MediaId::parse(&sighting.id).ok())
         .collect();
     let now = run.now();
-    let deleted = run.store(move |store| store.retire_media(&due, now)).await?;
+    let deleted = run
+        .store(move |store| store.retire_media(&due, now))
+        .await?;
     run.sheet().media.deleted = deleted;
     Ok(())
 }

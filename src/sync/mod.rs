@@ -28,7 +28,12 @@ use std::sync::Arc;
 /// # Errors
 /// When the run itself could not be done or recorded: the database or the mirror failed. What was
 /// recorded until then stays; the run's row says `failed` where it could still be written.
-pub async fn run(options: Options, rooms: Rooms, tally: Arc<Tally>, stop: Stop) -> Result<RunReport, RunError> {
+pub async fn run(
+    options: Options,
+    rooms: Rooms,
+    tally: Arc<Tally>,
+    stop: Stop,
+) -> Result<RunReport, RunError> {
     let run = Run::begin(options, rooms, tally, stop).await?;
     let done = {
         let work = async {

@@ -21,7 +21,11 @@ pub struct Only {
 
 impl Only {
     /// Everything.
-    pub const ALL: Self = Self { media: true, contents: true, assets: true };
+    pub const ALL: Self = Self {
+        media: true,
+        contents: true,
+        assets: true,
+    };
 }
 
 /// What a run is asked to do.

@@ -1,7 +1,9 @@
 //! What the parts of a run share.
 
 use super::{Options, Rooms, RunError, Stop};
-use crate::model::report::{AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts};
+use crate::model::report::{
+    AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts,
+};
 use crate::model::{Problem, ProblemKind, Tally, Timestamp, WalkRecord};
 use crate::remote::RemoteError;
 use crate::store::{RunId, Store, StoreError};
@@ -76,16 +78,29 @@ impl Run {
             None
         } else {
             let trigger = options.trigger.clone();
-            Some(rooms.store.call(move |store| store.begin_run(&trigger, super::finish::PROGRAM, started_at)).await?)
+            Some(
+                rooms
+                    .store
+                    .call(move |store| {
+                        store.begin_run(&trigger, super::finish::PROGRAM, started_at)
+                    })
+                    .await?,
+            )
         };
         if options.only.media {
             rooms.remote.expect_media_walk();
         }
         info!(
-            service = options.service, run = id.map(RunId::get), is_dry_run = options.is_dry_run,
-            "began a run for `{}`", options.service
+            service = options.service,
+            run = id.map(RunId::get),
+            is_dry_run = options.is_dry_run,
+            "began a run for `{}`",
+            options.service
         );
-        let sheet = Sheet { deletes_left: options.allow_deletes, ..Sheet::default() };
+        let sheet = Sheet {
+            deletes_left: options.allow_deletes,
+            ..Sheet::default()
+        };
         Ok(Self {
             options,
             rooms,
@@ -135,14 +150,29 @@ impl Run {
     }
 
     /// Notes a problem for the report and says it once.
-    pub(super) fn problem(&self, kind: ProblemKind, scope: &str, message: String, hint: Option<String>) {
+    pub(super) fn problem(
+        &self,
+        kind: ProblemKind,
+        scope: &str,
+        message: String,
+        hint: Option<String>,
+    ) {
         warn!(scope, "{scope}: {message}");
-        self.sheet().problems.push(Problem { kind, scope: scope.to_owned(), message, hint });
+        self.sheet().problems.push(Problem {
+            kind,
+            scope: scope.to_owned(),
+            message,
+            hint,
+        });
     }
 
     /// Notes that the service could not be asked about something.
     pub(super) fn remote_problem(&self, scope: &str, err: &RemoteError) {
-        let kind = if err.needs_operator() { ProblemKind::Refused } else { ProblemKind::Fault };
+        let kind = if err.needs_operator() {
+            ProblemKind::Refused
+        } else {
+            ProblemKind::Fault
+        };
         self.problem(kind, scope, err.chain(), err.hint());
     }
 
@@ -164,7 +194,8 @@ impl Run {
         );
         if let Some(id) = self.id {
             let record = walk.clone();
-            self.store(move |store| store.record_walk(id, &record)).await?;
+            self.store(move |store| store.record_walk(id, &record))
+                .await?;
         }
         self.sheet().walks.push(walk);
         Ok(())
@@ -174,7 +205,9 @@ impl Run {
     pub(super) async fn keep_books(&self) -> Result<(), RunError> {
         let mut listings = self.listings.subscribe();
         loop {
-            let is_over = tokio::time::timeout(BOOKS, listings.wait_for(|ended| ended.is_over())).await.is_ok();
+            let is_over = tokio::time::timeout(BOOKS, listings.wait_for(|ended| ended.is_over()))
+                .await
+                .is_ok();
             if is_over {
                 return Ok(());
             }
@@ -189,14 +222,18 @@ impl Run {
         }
         let now = self.rooms.remote.meter().read();
         let fresh = {
-            let mut recorded = self.transfer_recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut recorded = self
+                .transfer_recorded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let fresh = difference(&now, &recorded);
             *recorded = now;
             fresh
         };
         if !fresh.is_empty() {
             let month = self.now().month();
-            self.store(move |store| store.record_transfer(&month, &fresh)).await?;
+            self.store(move |store| store.record_transfer(&month, &fresh))
+                .await?;
         }
         Ok(())
     }
@@ -223,9 +260,16 @@ mod tests {
 
     #[test]
     fn the_books_hold_what_is_new_since_the_last_entry() {
-        let entry = |host: &str, requests, bytes| HostTransfer { host: host.to_owned(), requests, bytes };
+        let entry = |host: &str, requests, bytes| HostTransfer {
+            host: host.to_owned(),
+            requests,
+            bytes,
+        };
         let before = [entry("a", 2, 10), entry("b", 1, 1)];
         let now = [entry("a", 5, 10), entry("b", 1, 1), entry("c", 1, 0)];
-        assert_eq!(difference(&now, &before), [entry("a", 3, 0), entry("c", 1, 0)]);
+        assert_eq!(
+            difference(&now, &before),
+            [entry("a", 3, 0), entry("c", 1, 0)]
+        );
     }
 }

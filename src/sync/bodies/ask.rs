@@ -1,8 +1,10 @@
 //! One request for bodies: what it asks, and what its answer means.
 
 use super::super::run::Run;
-use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp};
-use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
+use crate::model::{
+    BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp,
+};
+use crate::remote::{Batch, BatchAnswer, FoundBody, Refusal, RemoteError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -55,9 +57,14 @@ impl Wanted {
                 BodySide::Draft => sides.draft = Some(body),
             }
         }
-        let (with, without): (Vec<_>, Vec<_>) = contents.into_values().partition(|sides| sides.published.is_some());
-        let ids: Vec<ContentId> =
-            with.iter().filter_map(|sides| sides.published.as_ref()).map(|owed| owed.id.clone()).collect();
+        let (with, without): (Vec<_>, Vec<_>) = contents
+            .into_values()
+            .partition(|sides| sides.published.is_some());
+        let ids: Vec<ContentId> = with
+            .iter()
+            .filter_map(|sides| sides.published.as_ref())
+            .map(|owed| owed.id.clone())
+            .collect();
         let mut wanted = Vec::new();
         let (mut left_ids, mut left) = (ids.as_slice(), with.as_slice());
         while !left.is_empty() {
@@ -67,7 +74,12 @@ impl Wanted {
             left_ids = left_ids.get(now.len()..).unwrap_or_default();
             left = later;
         }
-        wanted.extend(without.into_iter().filter_map(|sides| sides.draft).map(Self::Draft));
+        wanted.extend(
+            without
+                .into_iter()
+                .filter_map(|sides| sides.draft)
+                .map(Self::Draft),
+        );
         wanted
     }
 
@@ -75,10 +87,16 @@ impl Wanted {
     pub(super) async fn ask(self, api: &Api<'_>) -> Answer {
         match self {
             Self::Draft(owed) => match api.draft_text(&owed).await {
-                Ok(found) => Answer { outcomes: vec![api.draft(&owed, found.as_ref())], trouble: None },
+                Ok(found) => Answer {
+                    outcomes: vec![api.draft(&owed, found.as_ref())],
+                    trouble: None,
+                },
                 Err(err) => {
                     let outcome = api.failed(&owed, err.chain());
-                    Answer { outcomes: vec![outcome], trouble: Some(err) }
+                    Answer {
+                        outcomes: vec![outcome],
+                        trouble: Some(err),
+                    }
                 }
             },
             Self::Published(contents) => api.published(contents).await,
@@ -95,7 +113,11 @@ impl Api<'_> {
             .collect();
         let answer = match self.kind {
             EndpointKind::List => {
-                self.run.rooms.remote.published_bodies(self.endpoint, &Batch { ids: ids.clone() }).await
+                self.run
+                    .rooms
+                    .remote
+                    .published_bodies(self.endpoint, &Batch { ids: ids.clone() })
+                    .await
             }
             EndpointKind::Object => self.object(ids).await,
         };
@@ -103,17 +125,26 @@ impl Api<'_> {
             Ok(answer) => answer,
             Err(err) => return self.none_of(&contents, err),
         };
-        let mut found: BTreeMap<ContentId, FoundBody> = std::mem::take(&mut answer.found).into_iter().collect();
+        let mut found: BTreeMap<ContentId, FoundBody> =
+            std::mem::take(&mut answer.found).into_iter().collect();
         let mut result = Answer::default();
         for (id, err) in answer.failed {
-            let owed = contents.iter().filter_map(|sides| sides.published.as_ref()).find(|owed| owed.id == id);
-            result.outcomes.extend(owed.map(|owed| self.failed(owed, err.chain())));
+            let owed = contents
+                .iter()
+                .filter_map(|sides| sides.published.as_ref())
+                .find(|owed| owed.id == id);
+            result
+                .outcomes
+                .extend(owed.map(|owed| self.failed(owed, err.chain())));
         }
         for sides in &contents {
-            let Some(owed) = &sides.published else { continue };
+            let Some(owed) = &sides.published else {
+                continue;
+            };
             let body = found.remove(&owed.id);
             let is_left_out = answer.left_out.contains(&owed.id);
-            self.settle(owed, sides.draft.as_ref(), body, is_left_out, &mut result).await;
+            self.settle(owed, sides.draft.as_ref(), body, is_left_out, &mut result)
+                .await;
         }
         result
     }
@@ -132,14 +163,23 @@ impl Api<'_> {
     }
 
     fn none_of(&self, contents: &[Sides], err: RemoteError) -> Answer {
-        let is_refusal = err.refusal() == Some(crate::remote::Refusal::EndpointForbidden);
+        let is_refusal = err.refusal() == Some(Refusal::EndpointForbidden);
         let reason = err.chain();
         let outcomes = contents
             .iter()
             .flat_map(|sides| sides.published.iter().chain(sides.draft.iter()))
-            .map(|owed| if is_refusal { self.refused(owed, &reason) } else { self.failed(owed, reason.clone()) })
+            .map(|owed| {
+                if is_refusal {
+                    self.refused(owed, &reason)
+                } else {
+                    self.failed(owed, reason.clone())
+                }
+            })
             .collect();
-        Answer { outcomes, trouble: Some(err) }
+        Answer {
+            outcomes,
+            trouble: Some(err),
+        }
     }
 
     /// Settles the bodies of one content after the batch that held its published one.
@@ -152,7 +192,11 @@ impl Api<'_> {
         result: &mut Answer,
     ) {
         let has_both = owed.status == Status::PublishAndDraft || owed_draft.is_some();
-        let draft = if has_both { Some(self.draft_text(owed).await) } else { None };
+        let draft = if has_both {
+            Some(self.draft_text(owed).await)
+        } else {
+            None
+        };
         if let Some(owed_draft) = owed_draft {
             result.outcomes.push(match &draft {
                 Some(Ok(found)) => self.draft(owed_draft, found.as_ref()),
@@ -160,11 +204,16 @@ impl Api<'_> {
                 None => self.failed(owed_draft, "it was not asked for".to_owned()),
             });
         }
-        let draft_text = draft.as_ref().and_then(|draft| draft.as_ref().ok()?.as_ref()).map(|found| &found.text);
+        let draft_text = draft
+            .as_ref()
+            .and_then(|draft| draft.as_ref().ok()?.as_ref())
+            .map(|found| &found.text);
         match body {
             // With the all-drafts right the service shows the draft in place of the published body
             // (microcms-facts 2.2), and recording that would be a false claim.
-            Some(body) if owed.status == Status::PublishAndDraft && draft_text == Some(&body.text) => {
+            Some(body)
+                if owed.status == Status::PublishAndDraft && draft_text == Some(&body.text) =>
+            {
                 let reason = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is \
                               published; use a key without it";
                 result.outcomes.push(self.refused(owed, reason));
@@ -199,7 +248,13 @@ impl Api<'_> {
 
     async fn draft_text(&self, owed: &OwedBody) -> Result<Option<FoundBody>, RemoteError> {
         match &owed.draft_key {
-            Some(key) => self.run.rooms.remote.draft(self.endpoint, self.kind, &owed.id, key).await,
+            Some(key) => {
+                self.run
+                    .rooms
+                    .remote
+                    .draft(self.endpoint, self.kind, &owed.id, key)
+                    .await
+            }
             None => Ok(None),
         }
     }
@@ -210,7 +265,10 @@ impl Api<'_> {
             None if owed.draft_key.is_none() => {
                 self.failed(owed, "the service lists no draft key for it".to_owned())
             }
-            None => self.failed(owed, "the Content API shows no draft for its draft key".to_owned()),
+            None => self.failed(
+                owed,
+                "the Content API shows no draft for its draft key".to_owned(),
+            ),
         }
     }
 
@@ -250,8 +308,14 @@ impl Api<'_> {
 /// metadata's stamp and leaves the published body's alone.
 fn is_stale(owed: &OwedBody, body: &FoundBody) -> bool {
     let stamp = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
-    match (owed.status == Status::Publish, stamp(&owed.updated_at), stamp(&body.updated_at)) {
-        (true, Some(listed), Some(served)) => served.plus(STALE) < listed && owed.attempts < STALE_ATTEMPTS,
+    match (
+        owed.status == Status::Publish,
+        stamp(&owed.updated_at),
+        stamp(&body.updated_at),
+    ) {
+        (true, Some(listed), Some(served)) => {
+            served.plus(STALE) < listed && owed.attempts < STALE_ATTEMPTS
+        }
         _ => false,
     }
 }
