@@ -8,6 +8,7 @@ mod lock;
 mod media;
 mod runs;
 mod thread;
+mod timeline;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};
