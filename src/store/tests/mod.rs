@@ -6,7 +6,9 @@ mod contents;
 mod endpoints;
 mod lock;
 mod media;
+mod opening;
 mod runs;
+mod scale;
 mod thread;
 mod timeline;
 
