@@ -2,5 +2,8 @@
 
 mod cli;
 mod config;
+mod contents_walk;
+mod media_walk;
+mod migrations;
 mod support;
 mod sync;

@@ -6,8 +6,11 @@ mod contents;
 mod endpoints;
 mod lock;
 mod media;
+mod opening;
 mod runs;
+mod scale;
 mod thread;
+mod timeline;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};
