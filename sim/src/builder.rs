@@ -12,6 +12,7 @@ use crate::server::{Listeners, Sim};
 use crate::state::contents::{ApiKind, ApiPlan};
 use crate::state::rights::{ContentRights, Key, ManagementRights};
 use crate::state::schema::SchemaFormat;
+use crate::tls::Security;
 use crate::tokens::{TokenMode, TotalCount};
 
 /// Everything that the builder decides.
@@ -300,10 +301,42 @@ impl SimBuilder {
     }
 
     /// One listener for all hosts, told apart by the `Host` header; listings show
-    /// the real hosts' URLs (`https://images.microcms-assets.io/…`). With the
-    /// feature `tls` and [`SimBuilder::tls`] it speaks TLS.
+    /// the real hosts' URLs (`https://images.microcms-assets.io/…`), and [`Sim::address`]
+    /// tells where these names must lead. With the feature `tls` it can speak TLS.
     pub fn host_mode(mut self, address: SocketAddr) -> Self {
-        self.listeners = Listeners::ByHost { address };
+        self.listeners = Listeners::ByHost {
+            address,
+            security: Security::Plain,
+        };
+        self
+    }
+
+    /// Speaks TLS in host mode, with a new authority each time. Its certificate is
+    /// written to `ca.pem` in this folder. Call it after [`SimBuilder::host_mode`].
+    #[cfg(feature = "tls")]
+    pub fn tls(self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.secured(Security::Generated(folder.into()))
+    }
+
+    /// Speaks TLS in host mode with PEM files of a certificate chain and its key.
+    /// Call it after [`SimBuilder::host_mode`].
+    #[cfg(feature = "tls")]
+    pub fn tls_files(
+        self,
+        chain: impl Into<std::path::PathBuf>,
+        key: impl Into<std::path::PathBuf>,
+    ) -> Self {
+        self.secured(Security::Given {
+            chain: chain.into(),
+            key: key.into(),
+        })
+    }
+
+    #[cfg(feature = "tls")]
+    fn secured(mut self, wanted: Security) -> Self {
+        if let Listeners::ByHost { security, .. } = &mut self.listeners {
+            *security = wanted;
+        }
         self
     }
 

@@ -35,6 +35,7 @@ mod server;
 mod sim;
 mod state;
 mod times;
+mod tls;
 mod tokens;
 mod truth;
 

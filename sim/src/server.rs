@@ -24,6 +24,7 @@ use crate::query::Query;
 use crate::routes::{Answer, Ask, Length, Route, Site};
 use crate::state::World;
 use crate::state::media::Bases;
+use crate::tls::{Security, Stream, Wire};
 
 /// Where the simulator listens.
 #[derive(Debug, Clone)]
@@ -31,7 +32,10 @@ pub(crate) enum Listeners {
     /// One listener per host; port 0 means any.
     Separate { ip: IpAddr, port_base: u16 },
     /// One listener for all hosts, and one for administration.
-    ByHost { address: SocketAddr },
+    ByHost {
+        address: SocketAddr,
+        security: Security,
+    },
 }
 
 /// What all connections share.
@@ -72,7 +76,8 @@ pub struct Sim {
     pub(crate) shared: Arc<Shared>,
     pub(crate) addresses: Addresses,
     pub(crate) options: Options,
-    pub(crate) is_host_mode: bool,
+    /// The URL scheme of host mode; `None` outside of it.
+    pub(crate) host_mode: Option<&'static str>,
     runtime: Option<Runtime>,
 }
 
@@ -85,7 +90,16 @@ impl Sim {
             Ok((listener, bound))
         };
         let mut bound: Vec<(StdListener, Site)> = Vec::new();
-        let is_host_mode = matches!(listeners, Listeners::ByHost { .. });
+        let (host_mode, wire) = match listeners {
+            Listeners::Separate { .. } => (None, Wire::Plain),
+            Listeners::ByHost { security, .. } => {
+                let scheme = if security.is_tls() { "https" } else { "http" };
+                (
+                    Some(scheme),
+                    security.wire(host_names(&options.service_id))?,
+                )
+            }
+        };
         let addresses = match listeners {
             Listeners::Separate { ip, port_base } => {
                 let mut next = |site: Site, place: u16| -> io::Result<SocketAddr> {
@@ -107,7 +121,7 @@ impl Sim {
                     admin: next(Site::Admin, 5)?,
                 }
             }
-            Listeners::ByHost { address } => {
+            Listeners::ByHost { address, .. } => {
                 let (listener, all) = bind(*address)?;
                 bound.push((listener, Site::ByHost));
                 let (listener, admin) = bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0))?;
@@ -122,7 +136,7 @@ impl Sim {
                 }
             }
         };
-        let bases = if is_host_mode {
+        let bases = if host_mode.is_some() {
             Bases {
                 images: "https://images.microcms-assets.io".into(),
                 files: "https://files.microcms-assets.io".into(),
@@ -149,13 +163,18 @@ impl Sim {
             let listener = TcpListener::from_std(listener)?;
             let shared = Arc::clone(&shared);
             // The runtime owns the task: it ends when the simulator is stopped or dropped.
-            drop(runtime.spawn(accept(listener, site, shared)));
+            let wire = if site == Site::ByHost {
+                wire.clone()
+            } else {
+                Wire::Plain
+            };
+            drop(runtime.spawn(accept(listener, site, shared, wire)));
         }
         Ok(Self {
             shared,
             addresses,
             options: options.clone(),
-            is_host_mode,
+            host_mode,
             runtime: Some(runtime),
         })
     }
@@ -175,8 +194,19 @@ impl Drop for Sim {
     }
 }
 
+/// The names that host mode answers to.
+fn host_names(service_id: &str) -> Vec<String> {
+    vec![
+        format!("{service_id}.microcms-management.io"),
+        format!("{service_id}.microcms.io"),
+        "images.microcms-assets.io".into(),
+        "files.microcms-assets.io".into(),
+        "localhost".into(),
+    ]
+}
+
 /// Accepts until the runtime goes; owns the tasks of its connections.
-async fn accept(listener: TcpListener, site: Site, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, site: Site, shared: Arc<Shared>, wire: Wire) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -187,7 +217,15 @@ async fn accept(listener: TcpListener, site: Site, shared: Arc<Shared>) {
         };
         // Small answers must not wait for the client's acknowledgement.
         let _best_effort = stream.set_nodelay(true);
-        connections.spawn(connection(stream, peer, site, Arc::clone(&shared)));
+        let (wire, shared) = (wire.clone(), Arc::clone(&shared));
+        connections.spawn(async move {
+            match wire.open(stream).await {
+                Some(Stream::Plain(stream)) => connection(stream, peer, site, shared).await,
+                #[cfg(feature = "tls")]
+                Some(Stream::Tls(stream)) => connection(stream, peer, site, shared).await,
+                None => {}
+            }
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a test can do with a running simulator.
 
+use std::net::SocketAddr;
+
 use crate::counters::{Counters, RequestRecord};
 use crate::faults::{EditRule, Fault, FaultRule, Occasion, Target, When};
 use crate::server::Sim;
@@ -29,22 +31,34 @@ impl Sim {
             .unwrap_or_default()
     }
 
+    /// Where the Management API listens; in host mode, where everything does.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.addresses.management
+    }
+
     /// The Management API's base URL, without a slash at the end.
     #[must_use]
     pub fn management_url(&self) -> String {
-        format!("http://{}", self.addresses.management)
+        match self.host_mode {
+            Some(scheme) => format!("{scheme}://{}.microcms-management.io", self.service_id()),
+            None => format!("http://{}", self.addresses.management),
+        }
     }
 
     /// The Content API's base URL, without a slash at the end.
     #[must_use]
     pub fn content_url(&self) -> String {
-        format!("http://{}", self.addresses.content)
+        match self.host_mode {
+            Some(scheme) => format!("{scheme}://{}.microcms.io", self.service_id()),
+            None => format!("http://{}", self.addresses.content),
+        }
     }
 
     /// The image host as it stands in URLs: host and port.
     #[must_use]
     pub fn image_host(&self) -> String {
-        if self.is_host_mode {
+        if self.host_mode.is_some() {
             "images.microcms-assets.io".into()
         } else {
             self.addresses.images.to_string()
@@ -54,7 +68,7 @@ impl Sim {
     /// The file host as it stands in URLs: host and port.
     #[must_use]
     pub fn file_host(&self) -> String {
-        if self.is_host_mode {
+        if self.host_mode.is_some() {
             "files.microcms-assets.io".into()
         } else {
             self.addresses.files.to_string()

@@ -91,10 +91,10 @@ pub(super) async fn published(
                 match ids {
                     [] => {}
                     [id] if matches!(refusal, Some(Refusal::TooLarge)) => {
-                        answer.failed.push((id.clone(), err))
+                        answer.failed.push((id.clone(), err));
                     }
                     [id] if matches!(refusal, Some(Refusal::NotFound)) => {
-                        answer.left_out.push(id.clone())
+                        answer.left_out.push(id.clone());
                     }
                     [id] if refusal == Some(Refusal::Other) && strange < SINGLE_REFUSALS => {
                         strange += 1;

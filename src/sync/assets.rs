@@ -36,10 +36,6 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
         sweep(run, mirror).await?;
         Feed::new(run, Arc::clone(mirror)).fetch_all().await?;
     }
-    if run.id.is_some() {
-        let totals = run.store(|store| store.asset_counts()).await?;
-        run.sheet().assets.owed = totals.owed + totals.failed;
-    }
     run.ended(|listings| listings.assets = true);
     Ok(())
 }
@@ -129,18 +125,18 @@ impl<'a> Feed<'a> {
                 .await?;
             after = rows.last().map(|row| row.media_id.clone());
             let is_end = after.is_none();
-            let mut started = false;
-            for owed in rows {
-                if self.in_flight.contains(&owed.media_id)
-                    || self.tried.contains(owed.media_id.as_str())
-                {
-                    continue;
-                }
+            // Here and not later: what is recorded while these rows wait for a slot leaves
+            // `in_flight`, but these rows do not know it.
+            let fresh: Vec<OwedAsset> = rows
+                .into_iter()
+                .filter(|owed| !self.is_known(owed))
+                .collect();
+            let started = !fresh.is_empty();
+            for owed in fresh {
                 if !self.has_slot().await? {
                     return self.wind_up().await;
                 }
                 self.start(owed);
-                started = true;
             }
             if started || !is_end {
                 continue;
@@ -161,6 +157,11 @@ impl<'a> Feed<'a> {
                 () = self.run.assets_wake.notified() => {}
             }
         }
+    }
+
+    /// Returns whether a file was already asked for in this run.
+    fn is_known(&self, owed: &OwedAsset) -> bool {
+        self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str())
     }
 
     /// Waits until another download may start. `false`: none may any more.

@@ -27,7 +27,6 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
             () = run.stop.wait() => {}
             done = read_all(run) => done?,
         }
-        account(run).await?;
     }
     run.ended(|listings| listings.bodies = true);
     Ok(())
@@ -220,7 +219,7 @@ async fn save(run: &Run, outcomes: Vec<BodyOutcome>) -> Result<u64, RunError> {
 }
 
 /// Adds up what is owed, and says per API what is in the way.
-async fn account(run: &Run) -> Result<(), RunError> {
+pub(super) async fn account(run: &Run) -> Result<(), RunError> {
     let (totals, problems, endpoints) = run
         .store(|store| {
             Ok((

@@ -112,7 +112,13 @@ impl Download {
                     {
                         Some(err)
                     }
-                    _ => None,
+                    Unsaved::Url(_)
+                    | Unsaved::Path(_)
+                    | Unsaved::Remote(_)
+                    | Unsaved::NotTheFile(_)
+                    | Unsaved::Mirror(_)
+                    | Unsaved::Store(_)
+                    | Unsaved::Task(_) => None,
                 };
                 Done {
                     outcome: AssetOutcome::Failed {

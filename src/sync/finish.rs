@@ -14,6 +14,12 @@ pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VER
 /// Closes the run and returns its account.
 pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     run.record_transfer().await?;
+    if run.id.is_some() {
+        super::bodies::account(run).await?;
+        // Whatever part was asked for: what is owed is owed.
+        let totals = run.store(|store| store.asset_counts()).await?;
+        run.sheet().assets.owed = totals.owed + totals.failed;
+    }
     let holdings = run.store(|store| store.holdings()).await?;
     let report = report(run, holdings);
     if let Some(id) = run.id {

@@ -2,3 +2,5 @@
 
 mod cli;
 mod config;
+mod support;
+mod sync;

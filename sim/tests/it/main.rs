@@ -6,8 +6,20 @@ mod client;
 #[cfg(test)]
 mod assets;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod content;
+#[cfg(test)]
+mod counters;
+#[cfg(test)]
+mod edits;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod hosts;
 #[cfg(test)]
 mod management;
 #[cfg(test)]
 mod media;
+#[cfg(test)]
+mod scale;

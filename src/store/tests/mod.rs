@@ -98,6 +98,7 @@ pub(super) fn medium(id: &str, url: &str, more: &str) -> ListedMedium {
         width: None,
         height: None,
         updated_at: None,
+        description: String::new(),
         metadata: format!(r#"{{"id":"{id}","url":"{url}"{more}}}"#),
     }
 }

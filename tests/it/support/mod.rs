@@ -1,0 +1,53 @@
+//! A home for a backup, runs in it, and the comparison with what the service really holds.
+
+mod compare;
+mod sandbox;
+
+pub(crate) use compare::assert_holds;
+pub(crate) use sandbox::{Sandbox, Setup};
+
+use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
+
+/// What tests ask of a report.
+pub(crate) trait Expect {
+    /// The run is complete: proven, nothing owed, exit code 0.
+    fn expect_complete(self) -> Self;
+    /// The run ended with this exit code.
+    fn expect_code(self, code: ExitCode) -> Self;
+    /// The verdict of one walk.
+    fn verdict_of(&self, scope: &str) -> WalkVerdict;
+}
+
+impl Expect for RunReport {
+    #[track_caller]
+    fn expect_complete(self) -> Self {
+        assert!(
+            self.verdict.safe,
+            "{}\n{:#?}",
+            self.verdict.line, self.problems
+        );
+        self.expect_code(ExitCode::Complete)
+    }
+
+    #[track_caller]
+    fn expect_code(self, code: ExitCode) -> Self {
+        assert_eq!(
+            self.exit_code,
+            code.code(),
+            "{}\n{:#?}",
+            self.verdict.line,
+            self.problems
+        );
+        self
+    }
+
+    #[track_caller]
+    fn verdict_of(&self, scope: &str) -> WalkVerdict {
+        let walk = self
+            .walks
+            .iter()
+            .find(|walk| walk.scope.to_string() == scope);
+        walk.unwrap_or_else(|| panic!("no walk of {scope} in {:?}", self.walks))
+            .verdict
+    }
+}

@@ -1,0 +1,220 @@
+//! A whole run against the simulator: what it brings home, and what it costs.
+
+use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
+use microcms_backup::model::ExitCode;
+use microcms_backup::sync::Only;
+use microcms_sim::{Route, SchemaFormat, Sim, TokenMode};
+
+fn service() -> microcms_sim::SimBuilder {
+    Sim::builder()
+        .media(250)
+        .list_api("blog", 230)
+        .list_api("news", 7)
+        .object_api("settings")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_run_brings_everything_home_field_by_field_and_byte_by_byte() {
+    let sim = service().start().await;
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_eq!(report.media.new, 250);
+    assert_eq!(report.assets.saved, 250);
+    assert_eq!(
+        home.count("SELECT count(*) FROM walks WHERE verdict = 'proven'"),
+        4
+    );
+    assert_eq!(home.texts("SELECT outcome FROM runs"), ["complete"]);
+    let counters = sim.counters();
+    assert_eq!(
+        (counters.keys_at_asset_hosts, counters.keys_at_wrong_hosts),
+        (0, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_service_costs_no_asset_no_body_and_no_row() {
+    let sim = service().start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let before = data_version(&home);
+    sim.forget_requests();
+
+    let report = home.sync(&sim).await.expect_complete();
+
+    let counters = sim.counters();
+    assert_eq!(counters.assets(), 0);
+    assert_eq!(
+        counters.of(Route::ContentList) + counters.of(Route::Content),
+        0
+    );
+    assert_eq!(
+        (
+            report.media.new,
+            report.media.changed,
+            report.contents.changed
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(data_version(&home), before, "rows were written");
+    assert_eq!(home.count("SELECT count(*) FROM runs"), 2);
+}
+
+/// A digest of everything that an unchanged service must leave alone.
+fn data_version(home: &Sandbox) -> Vec<String> {
+    [
+        "endpoints",
+        "contents",
+        "media",
+        "assets",
+        "owed_bodies",
+        "absences",
+    ]
+    .iter()
+    .flat_map(|table| {
+        let history = format!("{table}_history");
+        let all = if ["owed_bodies", "absences"].contains(table) {
+            vec![(*table).to_owned()]
+        } else {
+            vec![(*table).to_owned(), history]
+        };
+        all.into_iter().map(|table| {
+            let columns = home
+                .texts(&format!("SELECT name FROM pragma_table_info('{table}')"))
+                .join(", ");
+            let rows = home
+                .texts(&format!(
+                    "SELECT json_array({columns}) FROM {table} ORDER BY 1"
+                ))
+                .join("\n");
+            format!("{table}: {rows}")
+        })
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_token_mode_and_both_generations_of_the_service_are_walked() {
+    for mode in [TokenMode::Same, TokenMode::Rotating, TokenMode::FirstOnly] {
+        for is_old in [false, true] {
+            let mut builder = Sim::builder()
+                .media(230)
+                .token_mode(mode)
+                .object_api("about");
+            if is_old {
+                builder = builder
+                    .old_media_form()
+                    .schema_format(SchemaFormat::A)
+                    .gzip(false);
+            }
+            let sim = builder.start().await;
+            let home = Sandbox::new();
+            home.sync(&sim).await.expect_complete();
+            assert_holds(&home, &sim.truth());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_service_is_backed_up_in_both_ways_of_saying_so() {
+    for builder in [Sim::builder(), Sim::builder().empty_media_is_404()] {
+        let sim = builder.start().await;
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_does_what_it_says_and_the_parts_add_up() {
+    let sim = Sim::builder().media(30).list_api("blog", 20).start().await;
+    let home = Sandbox::new();
+    let none = Only {
+        media: false,
+        contents: false,
+        assets: false,
+    };
+    let media = Setup {
+        only: Only {
+            media: true,
+            ..none
+        },
+        ..Setup::default()
+    };
+    home.sync_with(&sim, media)
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(
+        (
+            sim.counters().assets(),
+            sim.counters().of(Route::MetadataList)
+        ),
+        (0, 0)
+    );
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets WHERE state = 'owed'"),
+        30
+    );
+
+    let assets = Setup {
+        only: Only {
+            assets: true,
+            ..none
+        },
+        ..Setup::default()
+    };
+    sim.forget_requests();
+    home.sync_with(&sim, assets).await.expect_complete();
+    assert_eq!(
+        (sim.counters().assets(), sim.counters().of(Route::Media)),
+        (30, 0)
+    );
+
+    let contents = Setup {
+        only: Only {
+            contents: true,
+            ..none
+        },
+        ..Setup::default()
+    };
+    home.sync_with(&sim, contents).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_plans_the_same_and_writes_nothing() {
+    let sim = Sim::builder().media(30).list_api("blog", 20).start().await;
+    let home = Sandbox::new();
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let plan = home
+        .sync_with(&sim, dry.clone())
+        .await
+        .expect_code(ExitCode::Complete);
+    assert_eq!(
+        (plan.media.new, plan.contents.new, plan.assets.owed),
+        (30, 20, 30)
+    );
+    assert!(!home.database().exists() && !home.path("mirror").exists());
+    assert_eq!(sim.counters().assets(), 0);
+
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!(
+        (report.media.new, report.contents.new),
+        (plan.media.new, plan.contents.new)
+    );
+    let plan = home.sync_with(&sim, dry).await;
+    assert_eq!(
+        (
+            plan.media.new,
+            plan.media.changed,
+            plan.assets.owed,
+            plan.bodies.owed
+        ),
+        (0, 0, 0, 0)
+    );
+    assert_eq!(home.count("SELECT count(*) FROM runs"), 1);
+}
