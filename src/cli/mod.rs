@@ -10,7 +10,6 @@ mod completions;
 mod drive;
 mod exit;
 mod failure;
-mod lock;
 mod man;
 mod output;
 mod progress;

@@ -214,7 +214,7 @@ impl Bars {
     fn new(target: ProgressDrawTarget) -> Self {
         let all = MultiProgress::with_draw_target(target);
         let bar = |name: &'static str| {
-            let template = "{prefix:>7} [{bar:24}] {pos}/{len} {msg}";
+            let template = "{prefix:>7} [{bar:24}] {msg}";
             let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_invalid| ProgressStyle::default_bar());
             all.add(
@@ -235,15 +235,16 @@ impl Bars {
 
     fn refresh(&mut self, state: &State, elapsed: Duration) {
         let rate = self.pace.at(elapsed, state.bytes);
-        for (bar, part) in [
-            (&self.pages, state.pages),
-            (&self.bodies, state.bodies),
-            (&self.files, state.files),
+        for (bar, part, more) in [
+            (&self.pages, state.pages, String::new()),
+            (&self.bodies, state.bodies, String::new()),
+            (&self.files, state.files, tail(state, rate, elapsed)),
         ] {
-            bar.set_length(part.expected);
+            // A bar without a length is drawn full, which nothing of nothing is not.
+            bar.set_length(part.expected.max(1));
             bar.set_position(part.done);
+            bar.set_message(format!("{}/{} {more}", part.done, part.expected));
         }
-        self.files.set_message(tail(state, rate, elapsed));
     }
 
     fn finish(&self) {
@@ -382,6 +383,9 @@ mod tests {
         let screen = Screen::default();
         let mut bars = Bars::new(ProgressDrawTarget::term_like(Box::new(screen.clone())));
         bars.refresh(&State::of(&Tally::default()), Duration::ZERO);
+        bars.files.force_draw();
+        let empty = format!("files [{}] 0/0 0 B (0 B/s)", " ".repeat(24));
+        assert!(screen.with(|shown| shown.contains(&empty)), "{screen:?}");
         bars.refresh(&State::of(&tally()), TEN);
         bars.files.force_draw();
         let shown = screen.with(|shown| shown.clone());

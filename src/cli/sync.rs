@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::runtime;
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::drive::{self, Ended};
@@ -16,10 +15,11 @@ use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
-use super::signals::Signals;
+use super::signals::{Signal, Signals};
 use super::{assemble, exit, summary};
 use crate::config::{self, ApiKey, Config, Sources};
 use crate::model::{Endpoint, ExitCode, RunReport, Tally};
+use crate::sync::Stop;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,21 +123,19 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         .build()
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let tally = Arc::new(Tally::default());
-    let stop = watch::Sender::new(None);
+    let stop = Stop::default();
     let ended = runtime.block_on(async {
         let mut signals = Signals::open()?;
-        let (tally, stopping) = (Arc::clone(&tally), stop.subscribe());
+        let (tally, stopping) = (Arc::clone(&tally), stop.clone());
         let run = assemble::sync(args, config, key, edge.clock, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
-        let ask_to_stop = |signal| {
-            stop.send_replace(Some(signal));
-        };
+        let ask_to_stop = |signal: Signal| stop.request(signal.exit());
         io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
     let ended = ended.map_err(|err| Failure::new(ExitCode::Failed, err))?;
-    conclude(ended, args, report_file.as_ref())
+    conclude(ended, args, report_file.as_ref(), output::result)
 }
 
 /// Refuses flags that together mean nothing.
@@ -173,7 +171,12 @@ fn announce(config: &Config, key: &ApiKey) {
 }
 
 /// Prints and saves what came of it.
-fn conclude(ended: Ended, args: &Args, file: Option<&ReportFile>) -> Result<u8, Failure> {
+fn conclude(
+    ended: Ended,
+    args: &Args,
+    file: Option<&ReportFile>,
+    print: impl FnOnce(&str) -> io::Result<()>,
+) -> Result<u8, Failure> {
     let mut report = match ended {
         Ended::AtOnce(signal) => {
             let text = format!("stopped at once by a second signal ({})", signal.name());
@@ -188,7 +191,7 @@ fn conclude(ended: Ended, args: &Args, file: Option<&ReportFile>) -> Result<u8, 
     } else {
         summary::of(&report)
     };
-    let printed = output::result(&text);
+    let printed = print(&text);
     // The run's own trouble is worse news than that of its report, and has the exit code.
     let exit = match report.exit_code {
         0 => ExitCode::Failed.code(),
@@ -216,7 +219,6 @@ mod tests {
     use clap::Parser;
 
     use super::super::args::{Cli, Command};
-    use super::super::signals::Signal;
     use super::super::summary::tests::report;
     use super::*;
 
@@ -267,48 +269,61 @@ mod tests {
         assert_eq!(failure.exit, ExitCode::Usage);
     }
 
-    /// The end of a run with this exit code, its report saved to a place that lets it or not.
-    fn concluded(exit_code: u8, can_save: bool) -> (u8, Option<serde_json::Value>) {
+    /// What came of a run with this exit code: the number, what was printed, and the report's file
+    /// if it could be saved.
+    fn concluded(exit_code: u8, can_save: bool, can_print: bool) -> (u8, String, Option<String>) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("report.json");
         let file = ReportFile::at(&path).expect("a usable path");
         if !can_save {
             std::fs::create_dir(&path).expect("a folder in the way");
         }
-        let report = Box::new(RunReport {
+        let ended = Ended::ByItself(Ok(Box::new(RunReport {
             exit_code,
             ..report()
-        });
-        let ended = Ended::ByItself(Ok(report));
-        let code = conclude(ended, &args("--json"), Some(&file)).expect("a report");
-        let saved = std::fs::read_to_string(&path).ok();
-        (
-            code,
-            saved.map(|text| serde_json::from_str(&text).expect("JSON")),
-        )
+        })));
+        let mut printed = String::new();
+        let print = |text: &str| {
+            printed += text;
+            if can_print {
+                Ok(())
+            } else {
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            }
+        };
+        let code = conclude(ended, &args("--json"), Some(&file), print).expect("a report");
+        (code, printed, std::fs::read_to_string(&path).ok())
     }
 
     #[test]
-    fn the_exit_code_is_the_report_s_and_the_file_says_the_same() {
+    fn the_exit_code_is_the_report_s_and_stdout_and_file_say_the_same() {
         for exit_code in [0, 3, 5, 130] {
-            let (code, saved) = concluded(exit_code, true);
+            let (code, printed, saved) = concluded(exit_code, true, true);
             assert_eq!(code, exit_code);
-            let saved = saved.expect("a file");
-            assert_eq!(saved["exit_code"], exit_code);
-            assert_eq!(saved["version"], 1);
+            assert_eq!(saved.as_deref(), Some(printed.as_str()));
+            let report: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+            assert_eq!(report["exit_code"], exit_code);
+            assert_eq!(report["version"], 1);
         }
     }
 
     #[test]
-    fn a_report_that_was_not_saved_is_no_success_and_hides_no_worse_news() {
+    fn a_report_that_was_not_told_is_no_success_and_hides_no_worse_news() {
         for (run, shell) in [(0, 1), (1, 1), (3, 3), (5, 5)] {
-            assert_eq!(concluded(run, false), (shell, None));
+            for (can_save, can_print) in [(false, true), (true, false), (false, false)] {
+                assert_eq!(concluded(run, can_save, can_print).0, shell);
+            }
         }
     }
 
     #[test]
     fn a_second_signal_says_that_what_was_saved_is_safe() {
-        let failure = conclude(Ended::AtOnce(Signal::Terminate), &args(""), None);
+        let failure = conclude(
+            Ended::AtOnce(Signal::Terminate),
+            &args(""),
+            None,
+            |_| Ok(()),
+        );
         let failure = failure.expect_err("it did not end by itself");
         assert_eq!(failure.exit, ExitCode::Terminated);
         assert_eq!(
