@@ -21,8 +21,9 @@ impl Store {
     /// Records what a proven walk of `run` over `scope` lacked, and returns the standing of each in
     /// the order of their ids: all of it, or nothing.
     ///
-    /// The count of an id grows once per run, however often this is called. Ids that are in
-    /// `missing` no more are forgotten: their count begins anew. `confirmed` says that a person
+    /// To be called after every proven walk, also where nothing is missing: ids that were seen again
+    /// are forgotten only here. The count of an id grows once per run, however often this is called;
+    /// that of an id which is not in `missing` begins anew. `confirmed` says that a person
     /// allowed these deletions; it holds until the id is forgotten.
     pub fn sight_absences(
         &mut self,

@@ -27,7 +27,7 @@ impl Store {
                  FROM owed_bodies AS o
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
                  WHERE o.endpoint = :endpoint AND (o.id, o.side) > (:after_id, :after_side)
-                     AND (:include_refused OR o.state = 'owed') AND c.deleted_at IS NULL
+                     AND (:include_refused OR o.state = 'owed')
                  ORDER BY o.id, o.side LIMIT :limit",
             )?
             .query_map(

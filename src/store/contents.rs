@@ -4,7 +4,8 @@ use super::absences::deny;
 use super::values::{json_array, later};
 use super::{Absent, Recorded, Store, StoreError};
 use crate::model::{
-    BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Timestamp,
+    BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Scope,
+    Timestamp,
 };
 use rusqlite::{OptionalExtension, Transaction, named_params};
 use std::collections::HashMap;
@@ -135,6 +136,9 @@ impl Store {
             let mut forget = tx.prepare_cached(
                 "DELETE FROM owed_bodies WHERE endpoint = :endpoint AND id = :id",
             )?;
+            let mut unsight =
+                tx.prepare_cached("DELETE FROM absences WHERE scope = :scope AND id = :id")?;
+            let scope = Scope::Contents(endpoint.clone()).to_string();
             let mut marked = 0;
             for id in ids {
                 if mark.execute(named_params! { ":endpoint": endpoint, ":id": id, ":now": now })?
@@ -142,6 +146,7 @@ impl Store {
                 {
                     marked += 1;
                     forget.execute(named_params! { ":endpoint": endpoint, ":id": id })?;
+                    unsight.execute(named_params! { ":scope": scope, ":id": id })?;
                 }
             }
             Ok(marked)

@@ -351,3 +351,47 @@ fn unchanged_bytes_cannot_settle_a_file_that_was_never_saved() {
         .unwrap();
     assert_eq!(home.ask("SELECT state FROM assets"), "owed");
 }
+
+#[test]
+fn the_same_bytes_elsewhere_are_a_version() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    for (seconds, what) in [(3, "url"), (4, "path")] {
+        list(
+            &mut home,
+            "a",
+            seconds,
+            AssetStep::Fetch(Why::Changed),
+            seconds.into(),
+        );
+        let mut outcome = saved(&owed(&home, seconds.into())[0], "aa", None);
+        if let AssetOutcome::Saved { url, path, .. } = &mut outcome {
+            *(if what == "url" { url } else { path }) = format!("new {what}");
+        }
+        home.store
+            .record_assets(&[outcome], at(seconds.into()))
+            .unwrap();
+        let count = home.ask("SELECT count(*) FROM assets_history");
+        // With the path the URL goes back to the listed one, too: one replacement, one version.
+        assert_eq!(count, (seconds - 2).to_string(), "{what}");
+    }
+}
+
+#[test]
+fn a_second_look_at_a_deleted_medium_counts_for_nothing_if_it_fails() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", Some(at(3)))], at(2))
+        .unwrap();
+    let late = owed(&home, 3);
+    home.store.retire_media(&[media_id("a")], at(4)).unwrap();
+    home.store
+        .record_assets(&[failed(&late[0])], at(5))
+        .unwrap();
+    assert_eq!(home.ask("SELECT state FROM assets"), "saved");
+    assert!(owed(&home, 99).is_empty());
+}

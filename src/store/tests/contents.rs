@@ -318,3 +318,61 @@ fn an_answered_side_is_the_one_that_was_asked_for() {
         r#"{"side":"published"}{"side":"draft"}"#
     );
 }
+
+#[test]
+fn a_draft_may_vanish_while_the_metadata_stays() {
+    let mut home = Sandbox::new();
+    let blog = endpoint("blog");
+    home.store
+        .record_contents(
+            &blog,
+            &[step(content("a", "PUBLISH_AND_DRAFT", "1"), Fetch, Fetch)],
+            at(1),
+        )
+        .unwrap();
+    answer_all(&mut home, "{}", 2);
+    let page = [step(content("a", "PUBLISH_AND_DRAFT", "1"), Keep, Clear)];
+    let recorded = home.store.record_contents(&blog, &page, at(3)).unwrap();
+    assert_eq!(
+        recorded,
+        Recorded {
+            new: 0,
+            changed: 1,
+            returned: 0
+        }
+    );
+    assert_eq!(
+        home.ask("SELECT published_body || ifnull(draft_body, '-') FROM contents"),
+        "{}-"
+    );
+    let page = [step(content("a", "PUBLISH_AND_DRAFT", "1"), Fetch, Clear)];
+    home.store.record_contents(&blog, &page, at(4)).unwrap();
+    assert_eq!(
+        home.ask("SELECT ifnull(published_body, '-') FROM contents"),
+        "-"
+    );
+    assert_eq!(home.ask("SELECT count(*) FROM contents_history"), "2");
+}
+
+#[test]
+fn a_tombstone_ends_the_sightings_of_an_absence() {
+    let mut home = Sandbox::new();
+    let blog = endpoint("blog");
+    let page = [
+        step(content("a", "PUBLISH", "1"), Fetch, Clear),
+        step(content("b", "PUBLISH", "1"), Fetch, Clear),
+    ];
+    home.store.record_contents(&blog, &page, at(1)).unwrap();
+    let run = home.store.begin_run("test", "test", at(2)).unwrap();
+    let scope = crate::model::Scope::Contents(blog.clone());
+    home.store
+        .sight_absences(&scope, run, &["a", "b"], false, at(2))
+        .unwrap();
+    home.store
+        .retire_contents(&blog, &[content_id("a")], at(3))
+        .unwrap();
+    assert_eq!(
+        home.ask("SELECT group_concat(scope || ' ' || id) FROM absences"),
+        "contents/blog b"
+    );
+}

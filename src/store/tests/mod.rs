@@ -6,6 +6,7 @@ mod contents;
 mod endpoints;
 mod lock;
 mod media;
+mod migrating;
 mod opening;
 mod runs;
 mod scale;
