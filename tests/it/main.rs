@@ -1,9 +1,18 @@
 //! Promises of the program as a whole.
+//!
+//! `cfg(test)` is always set here; it tells clippy that helpers beside the tests are tests as well.
 
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
 mod contents_walk;
+#[cfg(test)]
 mod media_walk;
+#[cfg(test)]
 mod migrations;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod sync;

@@ -51,6 +51,7 @@ fn filled() -> (TempDir, Options) {
         width: Some(12),
         height: Some(8),
         updated_at: None,
+        description: String::new(),
         metadata:
             r#"{"id":"m-1","url":"https://host/logo.png","width":12,"height":8,"tags":["a"]}"#
                 .to_owned(),

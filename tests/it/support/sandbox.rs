@@ -2,10 +2,10 @@
 
 use microcms_backup::mirror::{self, Mirror};
 use microcms_backup::model::{Endpoint, RunReport, Tally, Timestamp};
+use microcms_backup::remote;
 use microcms_backup::remote::{Key, Remote};
 use microcms_backup::store::{self, Store, StoreThread};
 use microcms_backup::sync::{self, Only, Options, Rooms, RunError, Stop};
-use microcms_backup::{model::AssetUrl, remote};
 use microcms_sim::Sim;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -200,14 +200,4 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix_millis(
         i64::try_from(since.as_millis()).expect("before the year 292278994"),
     )
-}
-
-/// The mirror path of a URL, as the design promises it.
-#[allow(dead_code, reason = "used by some of the modules only")]
-pub(crate) fn mirror_path(url: &str) -> String {
-    AssetUrl::parse(url)
-        .expect("a URL")
-        .rel_path()
-        .expect("a path")
-        .to_string()
 }
