@@ -16,8 +16,8 @@ use hyper::{Response, StatusCode};
 use tokio::time::{Sleep, sleep};
 
 use crate::counters::Entry;
+use crate::request::Closing;
 use crate::routes::{Answer, Length};
-use crate::server::Closing;
 
 /// Why a connection ends without an answer: a fault asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::routes::{Route, Site};
+use crate::state::edits::EditError;
 
 /// More requests than this are counted, but not listed.
 const LISTED: usize = 200_000;
@@ -72,6 +73,9 @@ pub struct Counters {
     pub keys_at_asset_hosts: u64,
     /// Requests with an API key at any host that is neither of the two APIs: must stay 0.
     pub keys_at_wrong_hosts: u64,
+    /// Edits that waited for a request and then did not fit the service. A test
+    /// that relies on such an edit should see this empty.
+    pub failed_edits: Vec<String>,
 }
 
 impl Counters {
@@ -236,6 +240,10 @@ impl Ledger {
                 record.token_age_ms = Some(ms(age));
             }
         }
+    }
+
+    pub(crate) fn edit_failed(&mut self, error: &EditError) {
+        self.sums.failed_edits.push(error.to_string());
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -350,5 +350,19 @@ mod tests {
         let text = r#"{"route":"media","nth":2,"when":"after","edit":"delete_all_media"}"#;
         let rule: EditRule = serde_json::from_str(text).unwrap();
         assert_eq!(rule.edit, Edit::DeleteAllMedia);
+        let readme = include_str!("../README.md");
+        let example = |name: &str| {
+            let line = readme.lines().find(|line| line.contains(name)).unwrap();
+            line.split('`').nth(3).unwrap().to_owned()
+        };
+        let rule: FaultRule = serde_json::from_str(&example("POST /faults")).unwrap();
+        assert_eq!(
+            (rule.occasion, rule.fault),
+            (Occasion::Nth(2), Fault::DropAfter)
+        );
+        let rule: EditRule = serde_json::from_str(&example("POST /triggers")).unwrap();
+        assert!(matches!(rule.edit, Edit::DeleteContent { .. }));
+        let edit: Edit = serde_json::from_str(&example("POST /edits")).unwrap();
+        assert!(matches!(edit, Edit::AddMedium { .. }));
     }
 }

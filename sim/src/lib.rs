@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The rooms: `builder` describes · `state` holds the service and edits it ·
-//! `routes` answers · `server` and `body` speak HTTP · `tokens`, `budget`,
+//! `routes` answers · `server`, `request` and `body` speak HTTP · `tokens`, `budget`,
 //! `faults` make it as strict and as nasty as asked · `counters` and `truth`
 //! are what tests compare with.
 
@@ -30,6 +30,7 @@ mod faults;
 mod mix;
 mod names;
 mod query;
+mod request;
 mod routes;
 mod server;
 mod sim;

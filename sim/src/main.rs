@@ -138,7 +138,7 @@ impl Serve {
 fn greeting(sim: &Sim) -> String {
     let (management, content) = (sim.management_url(), sim.content_url());
     let (images, files, admin) = (sim.image_host(), sim.file_host(), sim.admin_url());
-    let (id, key, address) = (sim.service_id(), sim.api_key(), sim.address());
+    let (id, key) = (sim.service_id(), sim.api_key());
     format!(
         "microCMS stand-in for service `{id}`\n\
          \x20 management API  {management}\n\
@@ -146,7 +146,6 @@ fn greeting(sim: &Sim) -> String {
          \x20 images          {images}\n\
          \x20 files           {files}\n\
          \x20 admin           {admin}\n\
-         \x20 listens on      {address}\n\
          \x20 API key         {key}\n\n\
          # for microcms-backup:\n\
          export MICROCMS_SERVICE_ID={id}\n\
@@ -171,6 +170,9 @@ async fn main() -> ExitCode {
         }
     };
     say(&greeting(&sim));
+    if serve.host_mode.is_some() {
+        say(&format!("# all names must lead to {}\n", sim.address()));
+    }
     let stopped = tokio::signal::ctrl_c().await;
     sim.stop();
     match stopped {

@@ -1,13 +1,11 @@
-//! The listeners, and one request from arrival to the last byte.
+//! The listeners and what their connections share.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder as Http;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,13 +14,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::body::{Dropped, Flow, SimBody, respond};
 use crate::builder::Options;
-use crate::counters::{Arrival, Entry, Ledger};
-use crate::faults::Fault;
-use crate::query::Query;
-use crate::routes::{Answer, Ask, Length, Route, Site};
+use crate::counters::Ledger;
+use crate::request::serve;
+use crate::routes::Site;
 use crate::state::World;
+use crate::state::edits::Edit;
 use crate::state::media::Bases;
 use crate::tls::{Security, Stream, Wire};
 
@@ -46,12 +43,22 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     /// Guards the account of requests.
     ledger: Mutex<Ledger>,
-    service_id: String,
+    pub(crate) service_id: String,
 }
 
 impl Shared {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies edits that waited for a request, and tells of those that no longer fit.
+    pub(crate) fn apply_all(&self, edits: Vec<Edit>) {
+        for edit in edits {
+            let applied = self.world().apply(edit);
+            if let Err(error) = applied {
+                self.ledger().edit_failed(&error);
+            }
+        }
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -246,230 +253,4 @@ where
     let _ended = Http::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
-}
-
-/// Books the end of a request, however it ends.
-#[derive(Debug)]
-pub(crate) struct Closing {
-    shared: Arc<Shared>,
-    entry: Entry,
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.shared.ledger().closed(&self.entry);
-    }
-}
-
-/// One request: counted, met by its faults and edits, answered.
-async fn serve(
-    shared: Arc<Shared>,
-    site: Site,
-    client: IpAddr,
-    request: Request<Incoming>,
-) -> Result<Response<SimBody>, Dropped> {
-    {
-        let header = |name: &str| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .map(str::to_owned)
-        };
-        let host = header("host")
-            .or_else(|| request.uri().authority().map(ToString::to_string))
-            .unwrap_or_default();
-        let site = if site == Site::ByHost {
-            Site::of_host(&host, &shared.service_id)
-        } else {
-            site
-        };
-        let path = request.uri().path().to_owned();
-        let full = request
-            .uri()
-            .path_and_query()
-            .map_or_else(|| path.clone(), ToString::to_string);
-        let route = Route::of(site, &path);
-        let key = header("x-microcms-api-key");
-        let range = header("range");
-        let entry = shared.ledger().arrived(Arrival {
-            site,
-            route,
-            method: request.method().to_string(),
-            path: full.clone(),
-            host,
-            has_key: key.is_some(),
-            range: range.clone(),
-        });
-        let closing = Closing {
-            shared: Arc::clone(&shared),
-            entry: entry.clone(),
-        };
-        let ask = Ask {
-            route,
-            method: request.method().to_string(),
-            path,
-            query: Query::parse(request.uri().query().unwrap_or("")),
-            key,
-            client,
-            range,
-            if_range: header("if-range"),
-            if_none_match: header("if-none-match"),
-            if_modified_since: header("if-modified-since"),
-        };
-        let verdict = {
-            let mut world = shared.world();
-            let verdict = world.faults.arrived(route, &full);
-            for edit in verdict.before {
-                // An edit that no longer fits (its content is gone) is no edit.
-                let _applied = world.apply(edit);
-            }
-            (verdict.faults, verdict.after)
-        };
-        let (faults, after) = verdict;
-        let instead = before(&faults, &full).await?;
-        let answer = match instead {
-            Some(answer) => answer,
-            None => {
-                let (answer, age) = answer(&shared, site, &ask, full.len());
-                if let Some(age) = age {
-                    shared.ledger().token_used(&entry, age);
-                }
-                answer
-            }
-        };
-        {
-            let mut world = shared.world();
-            for edit in after {
-                let _applied = world.apply(edit);
-            }
-        }
-        let (answer, flow) = spoil(answer, &faults).await?;
-        shared.ledger().answered(&entry, answer.status);
-        let accepts_gzip =
-            header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
-        let compress = accepts_gzip && shared.world().gzip;
-        Ok(respond(answer, flow, compress, entry, closing))
-    }
-}
-
-/// The real answer, and the age of the page token that was used.
-fn answer(shared: &Shared, site: Site, ask: &Ask, url_len: usize) -> (Answer, Option<Duration>) {
-    // 8 KB is the documented limit of a URL.
-    if url_len > 8192 && matches!(site, Site::Management | Site::Content) {
-        return (Answer::error(414, "URI Too Long"), None);
-    }
-    let mut world = shared.world();
-    match site {
-        Site::Management => world.management(ask),
-        Site::Content => (world.content(ask), None),
-        Site::Images | Site::Files | Site::Foreign => (world.asset(ask), None),
-        Site::ByHost | Site::Admin => (Answer::silent(404), None),
-    }
-}
-
-/// Faults that act before the request is looked at. `Some` replaces the answer.
-async fn before(faults: &[Fault], full: &str) -> Result<Option<Answer>, Dropped> {
-    let mut instead = None;
-    for fault in faults {
-        match fault {
-            Fault::Delay { ms } => sleep(Duration::from_millis(*ms)).await,
-            Fault::DropBefore => return Err(Dropped),
-            Fault::Status {
-                consumed: false, ..
-            } => instead = replaced(fault),
-            Fault::Redirect { status, location } => {
-                let mut answer =
-                    Answer::silent(*status).header("location", location.replace("{path}", full));
-                answer.body = bytes::Bytes::new();
-                instead = Some(answer);
-            }
-            Fault::Status { .. }
-            | Fault::DropAfter
-            | Fault::Cut { .. }
-            | Fault::Garbage
-            | Fault::Html
-            | Fault::Corrupt
-            | Fault::DelayAfter { .. }
-            | Fault::Stall { .. }
-            | Fault::Drip { .. } => {}
-        }
-    }
-    Ok(instead)
-}
-
-fn replaced(fault: &Fault) -> Option<Answer> {
-    let Fault::Status {
-        status,
-        headers,
-        body,
-        ..
-    } = fault
-    else {
-        return None;
-    };
-    let mut answer = Answer::silent(*status);
-    answer.is_json = false;
-    answer.body = bytes::Bytes::from(body.clone());
-    for (name, value) in headers {
-        answer.extra.push((name.clone(), value.clone()));
-    }
-    Some(answer)
-}
-
-/// Faults that act on the finished answer.
-async fn spoil(mut answer: Answer, faults: &[Fault]) -> Result<(Answer, Flow), Dropped> {
-    let mut flow = Flow::Plain;
-    for fault in faults {
-        match fault {
-            Fault::DelayAfter { ms } => {
-                sleep(Duration::from_millis(*ms)).await;
-            }
-            Fault::DropAfter => return Err(Dropped),
-            Fault::Status { consumed: true, .. } => answer = replaced(fault).unwrap_or(answer),
-            Fault::Garbage => answer = text("application/json", "\u{0}\u{1}{{{ this is no JSON ]]"),
-            Fault::Html => {
-                answer = text(
-                    "text/html",
-                    "<!doctype html><html><body><h1>Sign in to the network</h1></body></html>",
-                );
-            }
-            Fault::Corrupt => {
-                let mut body = answer.body.to_vec();
-                body.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x20);
-                answer.body = bytes::Bytes::from(body);
-            }
-            Fault::Cut { after, chunked } => {
-                flow = Flow::Cut {
-                    after: *after,
-                    chunked: *chunked,
-                }
-            }
-            Fault::Stall { after: None } => {
-                std::future::pending::<()>().await;
-            }
-            Fault::Stall { after: Some(after) } => flow = Flow::Stall { after: *after },
-            Fault::Drip { bytes_per_second } => {
-                flow = Flow::Drip {
-                    bytes_per_second: *bytes_per_second,
-                }
-            }
-            Fault::Status { .. }
-            | Fault::DropBefore
-            | Fault::Delay { .. }
-            | Fault::Redirect { .. } => {}
-        }
-    }
-    Ok((answer, flow))
-}
-
-fn text(content_type: &str, body: &'static str) -> Answer {
-    Answer {
-        status: 200,
-        headers: vec![("content-type", content_type.into())],
-        extra: Vec::new(),
-        body: bytes::Bytes::from_static(body.as_bytes()),
-        length: Length::Exact,
-        is_json: false,
-    }
 }

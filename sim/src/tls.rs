@@ -143,3 +143,35 @@ mod secured {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_files_are_read_and_wrong_ones_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, key) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
+        let made = rcgen::generate_simple_self_signed(vec!["demo.microcms.io".into()]).unwrap();
+        std::fs::write(&chain, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let good = Security::Given {
+            chain: chain.clone(),
+            key: key.clone(),
+        };
+        assert!(matches!(good.wire(Vec::new()), Ok(Wire::Tls(_))));
+        let swapped = Security::Given {
+            chain: key,
+            key: chain,
+        };
+        assert!(swapped.wire(Vec::new()).is_err());
+        let missing = Security::Given {
+            chain: folder.path().join("no"),
+            key: folder.path().join("no"),
+        };
+        assert!(missing.wire(Vec::new()).is_err());
+    }
+}

@@ -1,5 +1,7 @@
 //! A plain HTTP client that knows the key.
 
+use std::sync::OnceLock;
+
 use microcms_sim::Sim;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -39,12 +41,17 @@ impl Got {
     }
 }
 
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .build()
-        .unwrap()
+/// One client for all tests: reading the system's certificates takes longer than
+/// most tests. It keeps no connections, for each test has a runtime of its own.
+pub(crate) fn client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        let builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0);
+        builder.build().unwrap()
+    })
 }
 
 /// A GET with these headers; an error when the answer is not whole.

@@ -418,7 +418,21 @@ async fn an_edit_can_wait_for_a_request() {
             totals.push(page["totalCount"].as_u64().unwrap());
         }
         assert_eq!(totals, [60, total, 59], "{when:?}");
+        assert_eq!(sim.counters().failed_edits, Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn an_edit_that_waited_in_vain_is_told() {
+    let sim = sim().await;
+    sim.on(
+        Route::Service,
+        1,
+        When::Before,
+        Edit::DeleteMedium { id: "none".into() },
+    );
+    management(&sim, "/api/v1/service").await;
+    assert_eq!(sim.counters().failed_edits, ["there is no medium `none`"]);
 }
 
 #[tokio::test]
