@@ -11,9 +11,13 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod deletions;
+#[cfg(test)]
 mod media_walk;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod permissions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
