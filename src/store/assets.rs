@@ -75,8 +75,8 @@ impl Store {
         })
     }
 
-    /// Returns another medium than `media_id` whose saved file has this path. Reads every row: ask
-    /// only where a path is suspicious.
+    /// Returns another medium than `media_id` whose file has this path, also while that file is lost
+    /// or to be fetched again: it comes back to its path.
     pub fn path_owner(
         &self,
         path: &str,
@@ -84,7 +84,8 @@ impl Store {
     ) -> Result<Option<MediaId>, StoreError> {
         self.read("look for the owner of a path", |conn| {
             conn.prepare_cached(
-                "SELECT media_id FROM assets WHERE path = :path AND media_id <> :media_id LIMIT 1",
+                "SELECT media_id FROM assets INDEXED BY assets_by_path
+                 WHERE path = :path AND path IS NOT NULL AND media_id <> :media_id LIMIT 1",
             )?
             .query_row(
                 named_params! { ":path": path, ":media_id": media_id },

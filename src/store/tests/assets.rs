@@ -340,6 +340,20 @@ fn a_path_has_an_owner() {
         home.store.path_owner("elsewhere", &media_id("b")).unwrap(),
         None
     );
+    // The mirror lost the file: the path is still a's, to whom it comes back.
+    home.store
+        .record_media(
+            &[MediumStep::Asset {
+                id: media_id("a"),
+                asset: AssetStep::Fetch(Why::Missing),
+            }],
+            at(3),
+        )
+        .unwrap();
+    assert_eq!(
+        home.store.path_owner(path, &media_id("b")).unwrap(),
+        Some(media_id("a"))
+    );
 }
 
 #[test]
