@@ -243,6 +243,7 @@ impl<'a> Feed<'a> {
             mirror: Arc::clone(&self.mirror),
             claims: Arc::clone(&self.claims),
             tally: Arc::clone(&self.run.tally),
+            stop: self.run.stop.clone(),
             now: self.run.options.now,
             owed,
         };

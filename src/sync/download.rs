@@ -1,5 +1,6 @@
 //! One file: asked for, checked, put in its place.
 
+use super::Stop;
 use super::assets::Claims;
 use crate::mirror::{
     Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded,
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Tries per file and run.
 const ATTEMPTS: u32 = 4;
+/// A host that asks for more is asked again by the next run.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes gathered before they go to the disk, on a thread where that may block. Up to this size a
 /// partial file lives in memory and writing to it does not touch the disk.
 const GATHER: usize = 256 * 1024;
@@ -26,6 +29,7 @@ pub(super) struct Download {
     pub(super) mirror: Arc<Mirror>,
     pub(super) claims: Claims,
     pub(super) tally: Arc<Tally>,
+    pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
     pub(super) owed: OwedAsset,
 }
@@ -150,8 +154,12 @@ impl Download {
             self.tally.retries.add(1);
             let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
                 .mul_f64(0.75 + 0.5 * fastrand::f64());
-            tokio::time::sleep(after.unwrap_or(wait).min(Duration::from_secs(30))).await;
-            attempt += 1;
+            tokio::select! {
+                biased;
+                // The grace period is for what is arriving, not for what waits.
+                () = self.stop.wait() => return Err(err),
+                () = tokio::time::sleep(after.unwrap_or(wait).min(LONGEST_WAIT)) => attempt += 1,
+            }
         }
     }
 

@@ -15,6 +15,8 @@ mod damage;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod interruption;
+#[cfg(test)]
 mod media_walk;
 #[cfg(test)]
 mod migrations;
