@@ -24,3 +24,5 @@ mod migrations;
 mod support;
 #[cfg(test)]
 mod sync;
+#[cfg(test)]
+mod throughput;

@@ -83,11 +83,21 @@ impl Running {
         assert!(sent.success(), "kill -{name}");
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("our child")
+    }
+
     /// Waits for the end, but not for ever.
     pub(crate) fn wait(&mut self, at_most: Duration) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.0.try_wait().expect("our child") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(begun.elapsed() < at_most, "still running after {at_most:?}");
