@@ -329,7 +329,8 @@ CREATE TABLE runs (
     assets_owed      INTEGER NOT NULL DEFAULT 0,
     assets_failed    INTEGER NOT NULL DEFAULT 0,
     asset_bytes      INTEGER NOT NULL DEFAULT 0,
-    requests         INTEGER NOT NULL DEFAULT 0
+    requests         INTEGER NOT NULL DEFAULT 0,
+    recent_requests  TEXT               -- JSON: when the Management API was asked in the run's last 10 s
 ) STRICT;
 
 CREATE TABLE walks (

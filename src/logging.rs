@@ -112,6 +112,8 @@ where
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
+        // Says the same as the error that follows, as an error of its own, once per try.
+        .with_target("rustls_platform_verifier", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 

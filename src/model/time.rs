@@ -38,6 +38,19 @@ impl Timestamp {
         Self::from_unix_millis(self.unix_millis().saturating_add(millis))
     }
 
+    /// Returns this instant moved back.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_millis(self.unix_millis().saturating_sub(millis))
+    }
+
+    /// Returns the time since `earlier`; `None` if that lies ahead.
+    pub fn since(self, earlier: Self) -> Option<Duration> {
+        let millis = self.unix_millis().checked_sub(earlier.unix_millis())?;
+        u64::try_from(millis).ok().map(Duration::from_millis)
+    }
+
     /// Returns the instant a new version may begin at: `self`, or one millisecond after `previous`
     /// where a clock that stood still or went back would make the versions overlap.
     #[must_use]

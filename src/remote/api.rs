@@ -134,11 +134,16 @@ impl Api {
 
     fn say_retry(&self, err: &RemoteError, attempt: u32, wait: Duration) {
         let wait_ms = wait.as_millis();
+        let when = if wait.is_zero() {
+            "when the budget allows".to_owned()
+        } else {
+            format!("in {wait_ms} ms")
+        };
         warn!(
             api = self.which.name(),
             attempt,
             wait_ms,
-            "{}; asking again in {wait_ms} ms (attempt {attempt} of {})",
+            "{}; asking again {when} (attempt {attempt} of {})",
             err.chain(),
             retry::ATTEMPTS
         );
@@ -256,11 +261,7 @@ impl Api {
         let source = err.without_url();
         let what = ask.what.clone();
         if source.is_connect() {
-            RemoteError::Unreachable {
-                host: self.host.clone(),
-                what,
-                source,
-            }
+            RemoteError::from_connect(&self.host, &what, source)
         } else {
             RemoteError::Lost { what, source }
         }

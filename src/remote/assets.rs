@@ -184,11 +184,7 @@ impl AssetClient {
             Ok(sent) => sent.map_err(|err| {
                 let source = err.without_url();
                 if source.is_connect() {
-                    RemoteError::Unreachable {
-                        host: host.to_owned(),
-                        what: what.to_owned(),
-                        source,
-                    }
+                    RemoteError::from_connect(host, what, source)
                 } else {
                     RemoteError::Lost {
                         what: what.to_owned(),

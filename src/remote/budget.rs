@@ -139,6 +139,30 @@ impl Budget {
         state.others_paused_until = state.others_paused_until.max(Some(now + others));
     }
 
+    /// Returns how long ago each request of the last window was sent.
+    pub(crate) fn recent(&self) -> Vec<Duration> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        self.prune(&mut state, now);
+        state
+            .grants
+            .iter()
+            .map(|at| now.saturating_duration_since(*at))
+            .collect()
+    }
+
+    /// Counts requests that were sent before this budget existed, by how long ago that was.
+    pub(crate) fn remember(&self, ages: impl IntoIterator<Item = Duration>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let old = ages
+            .into_iter()
+            .filter(|age| *age < self.window)
+            .filter_map(|age| now.checked_sub(age));
+        state.grants.extend(old);
+        state.grants.make_contiguous().sort_unstable();
+    }
+
     /// Returns the time spent waiting for grants so far, added up over all askers.
     pub(crate) fn waited(&self) -> Duration {
         self.lock().waited
@@ -418,6 +442,21 @@ mod tests {
         assert_eq!(chain, Duration::from_secs(4));
         assert_eq!(other, Duration::from_secs(9));
         assert_eq!(budget.waited(), Duration::from_secs(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_run_asked_just_now_counts() {
+        let before = Budget::new(8, WINDOW);
+        for _ in 0..8 {
+            before.acquire(Lane::Other).await.answered();
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let budget = Budget::new(8, WINDOW);
+        budget.remember(before.recent());
+        budget.remember([Duration::from_secs(11)]);
+        let start = Instant::now();
+        budget.acquire(Lane::Other).await.answered();
+        assert_eq!(start.elapsed(), Duration::from_secs(7));
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,15 @@ pub enum RemoteError {
         #[source]
         source: reqwest::Error,
     },
+    /// The host showed a certificate that this machine does not trust.
+    #[error("`{host}` showed a certificate that is not trusted here")]
+    Untrusted {
+        /// Whom.
+        host: String,
+        /// What lay beneath.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The answer did not arrive whole: the request may have been served.
     #[error("the answer about {what} was lost on the way")]
     Lost {
@@ -152,7 +161,9 @@ impl RemoteError {
             | Self::TimedOut { .. }
             | Self::Broken { .. }
             | Self::Unreadable { .. } => Remedy::RetryIfIdempotent,
-            Self::Setup(_) | Self::Redirected { .. } => Remedy::AskOperator,
+            Self::Setup(_) | Self::Untrusted { .. } | Self::Redirected { .. } => {
+                Remedy::AskOperator
+            }
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::Forbidden
                 | Refusal::EndpointForbidden
@@ -169,6 +180,7 @@ impl RemoteError {
         match self {
             Self::Refused { refusal, .. } => Some(*refusal),
             Self::Setup(_)
+            | Self::Untrusted { .. }
             | Self::Unreachable { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
@@ -189,7 +201,7 @@ impl RemoteError {
     /// Says what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Setup(_) => {
+            Self::Setup(_) | Self::Untrusted { .. } => {
                 "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle"
             }
             Self::Unreachable { .. } => {
@@ -235,15 +247,32 @@ impl RemoteError {
         Some(text.to_owned())
     }
 
+    /// Sorts a failure to open a connection: one that no retry can mend from the others.
+    pub(crate) fn from_connect(host: &str, what: &str, source: reqwest::Error) -> Self {
+        // The TLS library's error is not among this crate's dependencies; its text is its own
+        // documented wording, and a change of it would only cost the better hint.
+        let is_untrusted =
+            causes(&source).any(|cause| cause.to_string().contains("invalid peer certificate"));
+        let (host, what) = (host.to_owned(), what.to_owned());
+        if is_untrusted {
+            Self::Untrusted { host, source }
+        } else {
+            Self::Unreachable { host, what, source }
+        }
+    }
+
     /// Returns the whole chain of causes as one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(err) = source {
-            text.push_str(": ");
-            text.push_str(&err.to_string());
-            source = err.source();
-        }
-        text
+        causes(self)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
     }
+}
+
+/// Walks from an error to what lay beneath, the error itself first.
+fn causes<'a>(
+    err: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(err), |err| err.source())
 }

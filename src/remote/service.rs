@@ -191,6 +191,16 @@ impl Remote {
         bodies::draft(&self.content, endpoint, kind, id, draft_key, SLOWEST_ANSWER).await
     }
 
+    /// Returns how long ago the Management API was asked, for each request of the last 10 s.
+    pub fn recent_requests(&self) -> Vec<Duration> {
+        self.management.budget.recent()
+    }
+
+    /// Counts requests of an earlier run against the Management API's budget, which knows no runs.
+    pub fn remember_requests(&self, ages: impl IntoIterator<Item = Duration>) {
+        self.management.budget.remember(ages);
+    }
+
     /// Returns the client for assets.
     pub fn assets(&self) -> &AssetClient {
         &self.assets

@@ -1,6 +1,6 @@
 //! Runs, their walks, and what they transferred.
 
-use super::values::int;
+use super::values::{int, json_array};
 use super::{Store, StoreError};
 use crate::model::report::{AssetCounts, BodyCounts, HostTransfer, ListedCounts};
 use crate::model::{Outcome, Timestamp, WalkRecord};
@@ -36,6 +36,8 @@ pub struct RunEnd {
     pub assets: AssetCounts,
     /// Requests to all hosts.
     pub requests: u64,
+    /// When the Management API was asked last: its budget counts on across runs.
+    pub recent_requests: Vec<Timestamp>,
 }
 
 impl Store {
@@ -83,7 +85,8 @@ impl Store {
                      bodies_refused = :bodies_refused,
                      assets_saved = :assets_saved, assets_unchanged = :assets_unchanged,
                      assets_owed = :assets_owed, assets_failed = :assets_failed,
-                     asset_bytes = :asset_bytes, requests = :requests
+                     asset_bytes = :asset_bytes, requests = :requests,
+                     recent_requests = :recent_requests
                  WHERE id = :id",
                 named_params! {
                     ":id": run.0, ":now": now, ":outcome": end.outcome.as_str(),
@@ -104,9 +107,22 @@ impl Store {
                     ":assets_unchanged": int(end.assets.unchanged),
                     ":assets_owed": int(end.assets.owed), ":assets_failed": int(end.assets.failed),
                     ":asset_bytes": int(end.assets.bytes), ":requests": int(end.requests),
+                    ":recent_requests": json_array(end.recent_requests.iter().map(Timestamp::to_string)),
                 },
             )?;
             Ok(())
+        })
+    }
+
+    /// Returns when the last run that ended asked the Management API last.
+    pub fn recent_requests(&self) -> Result<Vec<Timestamp>, StoreError> {
+        self.read("read when the service was asked last", |conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT value FROM json_each((
+                     SELECT recent_requests FROM runs
+                     WHERE recent_requests IS NOT NULL ORDER BY id DESC LIMIT 1))",
+            )?;
+            query.query_map([], |row| row.get(0))?.collect()
         })
     }
 

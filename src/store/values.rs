@@ -85,8 +85,8 @@ pub(super) fn optional_count(row: &Row<'_>, index: usize) -> rusqlite::Result<Op
 
 /// Returns ids as the JSON array that `json_each` takes, so that one prepared statement serves any
 /// number of them.
-pub(super) fn json_array<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
-    serde_json::Value::from(ids.into_iter().collect::<Vec<_>>()).to_string()
+pub(super) fn json_array(ids: impl IntoIterator<Item = impl Into<String>>) -> String {
+    serde_json::Value::from(ids.into_iter().map(Into::into).collect::<Vec<String>>()).to_string()
 }
 
 /// When a row's new version begins: `:now`, or one millisecond after its present version where the

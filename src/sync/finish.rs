@@ -3,7 +3,7 @@
 use super::RunError;
 use super::run::Run;
 use crate::model::report::{Holdings, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, RunReport};
+use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
 use tracing::{error, info};
@@ -32,6 +32,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
             bodies: report.bodies,
             assets: report.assets,
             requests: report.transfer.iter().map(|host| host.requests).sum(),
+            recent_requests: recent_requests(run),
         };
         let now = report.finished_at;
         run.store(move |store| store.finish_run(id, &end, now))
@@ -45,6 +46,16 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         "ended the run for `{}`: {} after {} ms", report.service, report.outcome, report.elapsed_ms
     );
     Ok(report)
+}
+
+fn recent_requests(run: &Run) -> Vec<Timestamp> {
+    let now = run.now();
+    run.rooms
+        .remote
+        .recent_requests()
+        .into_iter()
+        .map(|age| now.minus(age))
+        .collect()
 }
 
 /// Marks the run as failed, if the database still takes it.
@@ -67,6 +78,7 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
             .iter()
             .map(|host| host.requests)
             .sum(),
+        recent_requests: recent_requests(run),
     };
     let now = run.now();
     if let Err(also) = run

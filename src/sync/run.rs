@@ -74,6 +74,10 @@ impl Run {
         stop: Stop,
     ) -> Result<Self, RunError> {
         let started_at = (options.now)();
+        let recent = rooms.store.call(|store| store.recent_requests()).await?;
+        rooms
+            .remote
+            .remember_requests(recent.into_iter().filter_map(|at| started_at.since(at)));
         let id = if options.is_dry_run {
             None
         } else {

@@ -215,3 +215,27 @@ async fn the_media_chain_keeps_its_pace_under_the_real_budget() {
         0
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_right_after_another_one_draws_no_429_either() {
+    let sim = Sim::builder()
+        .media(350)
+        .list_api("blog", 3)
+        .with_budgets()
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let setup = Setup {
+        management_per_10s: 8,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, setup.clone()).await.expect_complete();
+    home.sync_with(&sim, setup).await.expect_complete();
+    let counters = sim.counters();
+    assert_eq!(counters.statuses.get(&429), None);
+    assert!(
+        counters.management_max_in_10s <= 8,
+        "{}",
+        counters.management_max_in_10s
+    );
+}

@@ -31,6 +31,7 @@ fn end(outcome: Outcome) -> RunEnd {
             bytes: u64::MAX,
         },
         requests: 50,
+        recent_requests: vec![at(3), at(4)],
     }
 }
 
