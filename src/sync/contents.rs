@@ -102,21 +102,18 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
             Ok((wanted.iter().map(unlisted).collect(), Vec::new(), false))
         }
         Err(err) => {
-            let hint = if err.needs_operator() {
-                Some(
-                    "give the key the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs in \
-                     service.endpoints"
-                        .to_owned(),
-                )
+            if err.refusal() == Some(Refusal::Forbidden) {
+                let hint = "give the key the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs \
+                            in service.endpoints";
+                run.problem(
+                    ProblemKind::Refused,
+                    "apis",
+                    err.chain(),
+                    Some(hint.to_owned()),
+                );
             } else {
-                err.hint()
-            };
-            let kind = if err.needs_operator() {
-                ProblemKind::Refused
-            } else {
-                ProblemKind::Fault
-            };
-            run.problem(kind, "apis", err.chain(), hint);
+                run.remote_problem("apis", &err);
+            }
             // What was once found is still backed up.
             let targets = if wanted.is_empty() {
                 known
