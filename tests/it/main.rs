@@ -3,6 +3,8 @@
 //! `cfg(test)` is always set here; it tells clippy that helpers beside the tests are tests as well.
 
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
 mod assets;
 #[cfg(test)]
 mod cli;
