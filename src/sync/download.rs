@@ -40,6 +40,10 @@ pub(super) struct Done {
     pub(super) outcome: AssetOutcome,
     /// Where it was asked for, fit for a report.
     pub(super) url: String,
+    /// The host that the medium is listed at, if its URL has one.
+    pub(super) host: Option<String>,
+    /// Whether that host could not be reached, or did not answer in time.
+    pub(super) is_unreachable: bool,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<MirrorError>,
 }
@@ -84,6 +88,20 @@ impl Unsaved {
     }
 }
 
+impl Unsaved {
+    /// Returns whether the host could not be reached or did not answer in time.
+    fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Remote(
+                RemoteError::Unreachable { .. }
+                    | RemoteError::Untrusted { .. }
+                    | RemoteError::TimedOut { .. }
+            )
+        )
+    }
+}
+
 /// Bytes that arrived whole, with what the host said about them.
 struct Arrived {
     finished: Finished,
@@ -98,16 +116,20 @@ impl Download {
         let media_id = self.owed.media_id.clone();
         let owed_at = self.owed.owed_at;
         let why = self.owed.row.why.unwrap_or(Why::New);
-        let url = AssetUrl::parse(&self.owed.listed_url)
-            .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
+        let parsed = AssetUrl::parse(&self.owed.listed_url).ok();
+        let host = parsed.as_ref().map(AssetUrl::host_key);
+        let url = parsed.map_or_else(|| printable(&self.owed.listed_url), |url| url.to_string());
         match self.fetch(why).await {
             Ok(outcome) => Done {
                 outcome,
                 url,
+                host,
+                is_unreachable: false,
                 trouble: None,
             },
             Err(err) => {
                 let error = super::error::chain(&err);
+                let is_unreachable = err.is_unreachable();
                 let trouble = match err {
                     Unsaved::Mirror(err)
                         if err.is_out_of_space()
@@ -132,6 +154,8 @@ impl Download {
                         error,
                     },
                     url,
+                    host,
+                    is_unreachable,
                     trouble,
                 }
             }
