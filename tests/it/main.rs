@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod assets;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
