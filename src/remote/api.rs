@@ -256,7 +256,10 @@ impl Api {
             .header(ACCEPT_ENCODING, "gzip")
             .send()
             .await;
-        permit.answered();
+        match &sent {
+            Err(err) if err.is_connect() => permit.unused(),
+            Ok(_) | Err(_) => permit.answered(),
+        }
         let mut answer = sent.map_err(|err| self.transport(err, ask))?;
         let status = answer.status().as_u16();
         let headers = std::mem::take(answer.headers_mut());

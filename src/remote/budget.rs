@@ -83,6 +83,18 @@ impl Permit<'_> {
     }
 }
 
+impl Permit<'_> {
+    /// Gives the grant back: no connection was opened, so the service has seen nothing.
+    pub(crate) fn unused(self) {
+        let mut state = self.budget.lock();
+        if let Some(slot) = state.grants.iter().position(|at| *at == self.granted) {
+            state.grants.remove(slot);
+        }
+        drop(state);
+        self.budget.changed.notify_waiters();
+    }
+}
+
 impl Budget {
     /// Creates an allowance of `limit` requests in any `window`.
     pub(crate) fn new(limit: usize, window: Duration) -> Self {

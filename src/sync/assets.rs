@@ -5,19 +5,23 @@ use super::download::{Done, Download};
 use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::report::FailedAsset;
-use crate::model::{
-    AssetOutcome, AssetStep, MediaId, MediumStep, OnDisk, OwedAsset, ProblemKind, RelPath, Why,
-};
+use crate::model::{AssetOutcome, AssetUrl, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
 use crate::remote::IdSet;
+use crate::store::SavedAsset;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
+use tracing::{debug, info, warn};
 
 /// Rows looked at together.
 const ROWS: usize = 256;
 /// Outcomes written in one transaction.
 const OUTCOMES: usize = 64;
+/// How long outcomes may wait for others to be written with: what a kill would have fetched again.
+const LINGER: Duration = Duration::from_secs(1);
+/// Files in a row that a host may not be reachable for before it is left alone.
+const UNREACHED: u32 = 16;
 
 /// Paths that downloads under way are about to take, so that two media never write one file.
 pub(super) type Claims = Arc<Mutex<HashSet<String>>>;
@@ -33,6 +37,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
             let now = run.now();
             run.store(move |store| store.revalidate_all(now)).await?;
         }
+        welcome_back(run, mirror).await?;
         sweep(run, mirror).await?;
         Feed::new(run, Arc::clone(mirror)).fetch_all().await?;
     }
@@ -40,9 +45,11 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Makes files owed that the mirror lost or that are not as long as they should be.
+/// Makes files owed that the mirror lost or that are not as long as they should be. Of deleted media
+/// they cannot be had again: that is said once, when it is found.
 async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let mut after: Option<MediaId> = None;
+    let mut gone = 0;
     while !run.is_stopping() {
         let from = after.clone();
         let saved = run
@@ -51,7 +58,7 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
         let Some(last) = saved.last() else { break };
         after = Some(last.media_id.clone());
         let looked = Arc::clone(mirror);
-        let steps = tokio::task::spawn_blocking(move || {
+        let lost = tokio::task::spawn_blocking(move || {
             saved
                 .into_iter()
                 .filter_map(|asset| {
@@ -65,17 +72,71 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
                         OnDisk::Missing => Why::Missing,
                         OnDisk::Damaged => Why::Damaged,
                     };
-                    warn!(asset.path = asset.path, %why, "`{}` is {why} and is fetched again", asset.path);
-                    Some(MediumStep::Asset { id: asset.media_id, asset: AssetStep::Fetch(why) })
+                    warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);
+                    Some((asset.media_id, why))
                 })
                 .collect::<Vec<_>>()
         })
         .await?;
-        if !steps.is_empty() {
+        if !lost.is_empty() {
             let now = run.now();
-            run.tally.files_expected.add(steps.len() as u64);
-            run.store(move |store| store.record_media(&steps, now))
+            let count = lost.len() as u64;
+            let of_deleted = run
+                .store(move |store| store.record_lost(&lost, now))
                 .await?;
+            run.tally
+                .files_expected
+                .add(count.saturating_sub(of_deleted));
+            gone += of_deleted;
+        }
+    }
+    if gone > 0 {
+        run.problem(
+            ProblemKind::Owed,
+            "assets",
+            format!("{gone} files of deleted media are missing or damaged, and the service has them no more"),
+            Some(
+                "put them back from another copy of this backup, and the next run takes them in \
+                 (their paths and digests: table `assets`, state `gone`)"
+                    .to_owned(),
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Takes in files that were gone and lie in the mirror again: put back by a person, or behind a
+/// volume that was not mounted in the meantime.
+async fn welcome_back(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
+    let mut after: Option<MediaId> = None;
+    while !run.is_stopping() {
+        let from = after.clone();
+        let gone = run
+            .store(move |store| store.gone_assets(from.as_ref(), ROWS))
+            .await?;
+        let Some(last) = gone.last() else { break };
+        after = Some(last.media_id.clone());
+        let looked = Arc::clone(mirror);
+        let found = tokio::task::spawn_blocking(move || {
+            let is_back = |asset: &SavedAsset| {
+                let path = RelPath::parse(&asset.path).ok()?;
+                let on_disk = looked.check(&path, asset.bytes).ok()?;
+                // Read, not only measured: this is the one chance to see that it is the same file.
+                let hashed = (on_disk == OnDisk::Intact).then(|| looked.hash(&path))?;
+                Some(hashed.ok()??.sha256.to_string() == asset.sha256)
+            };
+            gone.into_iter()
+                .filter(|asset| is_back(asset) == Some(true))
+                .map(|asset| asset.media_id)
+                .collect::<Vec<_>>()
+        })
+        .await?;
+        if !found.is_empty() {
+            info!(
+                "{} files that were gone are back in the mirror",
+                found.len()
+            );
+            run.store(move |store| store.record_found(&found)).await?;
         }
     }
     Ok(())
@@ -89,13 +150,13 @@ struct Feed<'a> {
     downloads: JoinSet<Done>,
     /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
-    /// Media by task, for one that panicked.
-    tasks: HashMap<tokio::task::Id, MediaId>,
     /// Tried in vain in this run: once is enough.
     tried: IdSet,
     done: Vec<AssetOutcome>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
+    /// Files in a row that a host could not be reached for.
+    unreached: HashMap<String, u32>,
 }
 
 impl<'a> Feed<'a> {
@@ -106,10 +167,10 @@ impl<'a> Feed<'a> {
             claims: Claims::default(),
             downloads: JoinSet::new(),
             in_flight: HashSet::new(),
-            tasks: HashMap::new(),
             tried: IdSet::default(),
             done: Vec::new(),
             is_blocked: false,
+            unreached: HashMap::new(),
         }
     }
 
@@ -148,20 +209,50 @@ impl<'a> Feed<'a> {
             tokio::select! {
                 biased;
                 () = self.run.stop.wait() => return self.wind_up().await,
-                Some(joined) = self.downloads.join_next_with_id() => {
+                Some(joined) = self.downloads.join_next() => {
                     self.take(joined)?;
                     if self.downloads.is_empty() {
                         self.flush().await?;
                     }
                 }
                 () = self.run.assets_wake.notified() => {}
+                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
             }
         }
     }
 
-    /// Returns whether a file was already asked for in this run.
+    /// Returns whether a file was already asked for in this run, or need not be.
     fn is_known(&self, owed: &OwedAsset) -> bool {
-        self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str())
+        self.in_flight.contains(&owed.media_id)
+            || self.tried.contains(owed.media_id.as_str())
+            || (!self.unreached.is_empty() && self.is_host_dead(&owed.listed_url))
+    }
+
+    fn is_host_dead(&self, url: &str) -> bool {
+        AssetUrl::parse(url)
+            .ok()
+            .and_then(|url| self.unreached.get(&url.host_key()).copied())
+            .is_some_and(|in_a_row| in_a_row >= UNREACHED)
+    }
+
+    /// Notes whether a host could be reached. One that could not for many files in a row is left
+    /// alone for the rest of the run: each of its other files would only wait for the same time-out.
+    fn judge_host(&mut self, host: Option<String>, is_unreachable: bool) {
+        let Some(host) = host else { return };
+        if !is_unreachable {
+            self.unreached.remove(&host);
+            return;
+        }
+        let in_a_row = self.unreached.entry(host.clone()).or_default();
+        *in_a_row += 1;
+        if *in_a_row == UNREACHED {
+            let message = format!(
+                "`{host}` could not be reached for {UNREACHED} files in a row; the rest of its files wait for the next run"
+            );
+            let hint = "check the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)".to_owned();
+            self.run
+                .problem(ProblemKind::Owed, "assets", message, Some(hint));
+        }
     }
 
     /// Waits until another download may start. `false`: none may any more.
@@ -170,7 +261,8 @@ impl<'a> Feed<'a> {
             tokio::select! {
                 biased;
                 () = self.run.stop.wait() => return Ok(false),
-                Some(joined) = self.downloads.join_next_with_id() => self.take(joined)?,
+                Some(joined) = self.downloads.join_next() => self.take(joined)?,
+                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
             }
             if self.done.len() >= OUTCOMES {
                 self.flush().await?;
@@ -187,26 +279,24 @@ impl<'a> Feed<'a> {
             mirror: Arc::clone(&self.mirror),
             claims: Arc::clone(&self.claims),
             tally: Arc::clone(&self.run.tally),
+            stop: self.run.stop.clone(),
             now: self.run.options.now,
             owed,
         };
-        let task = self.downloads.spawn(download.run());
-        self.tasks.insert(task.id(), id.clone());
+        self.downloads.spawn(download.run());
         self.in_flight.insert(id);
     }
 
     /// Takes in what a download brought; it is written with the next batch.
-    fn take(
-        &mut self,
-        joined: Result<(tokio::task::Id, Done), tokio::task::JoinError>,
-    ) -> Result<(), RunError> {
-        let (task, done) = joined?;
-        self.tasks.remove(&task);
+    fn take(&mut self, joined: Result<Done, JoinError>) -> Result<(), RunError> {
         let Done {
             outcome,
             url,
+            host,
+            is_unreachable,
             trouble,
-        } = done;
+        } = joined?;
+        self.judge_host(host, is_unreachable);
         match &outcome {
             AssetOutcome::Saved { .. } => {
                 self.run.sheet().assets.saved += 1;
@@ -281,7 +371,7 @@ impl<'a> Feed<'a> {
         loop {
             tokio::select! {
                 biased;
-                joined = self.downloads.join_next_with_id() => match joined {
+                joined = self.downloads.join_next() => match joined {
                     Some(joined) => self.take(joined)?,
                     None => break,
                 },

@@ -138,21 +138,18 @@ async fn plan(run: &Run) -> Result<Plan, RunError> {
             })
         }
         Err(err) => {
-            let hint = if err.refusal() == Some(Refusal::Forbidden) {
-                Some(
-                    "give the key the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs in \
-                     service.endpoints"
-                        .to_owned(),
-                )
+            if err.refusal() == Some(Refusal::Forbidden) {
+                let hint = "check the key; if it is this service's own, give it the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs \
+                            in service.endpoints";
+                run.problem(
+                    ProblemKind::Refused,
+                    "apis",
+                    err.chain(),
+                    Some(hint.to_owned()),
+                );
             } else {
-                err.hint()
-            };
-            let kind = if err.needs_operator() {
-                ProblemKind::Refused
-            } else {
-                ProblemKind::Fault
-            };
-            run.problem(kind, "apis", err.chain(), hint);
+                run.remote_problem("apis", &err);
+            }
             // What was once found is still backed up.
             let targets = if wanted.is_empty() {
                 known

@@ -175,7 +175,8 @@ impl Run {
 
     /// Notes that the service could not be asked about something.
     pub(super) fn remote_problem(&self, scope: &str, err: &RemoteError) {
-        let kind = if err.needs_operator() {
+        // Only what the service itself said concerns the key or the plan.
+        let kind = if err.needs_operator() && err.refusal().is_some() {
             ProblemKind::Refused
         } else {
             ProblemKind::Fault

@@ -3,6 +3,10 @@
 //! `cfg(test)` is always set here; it tells clippy that helpers beside the tests are tests as well.
 
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod assets;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod cli;
@@ -11,7 +15,13 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod deletions;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod interruption;
 #[cfg(test)]
 mod media_walk;
 #[cfg(test)]
@@ -22,3 +32,5 @@ mod permissions;
 mod support;
 #[cfg(test)]
 mod sync;
+#[cfg(test)]
+mod throughput;
