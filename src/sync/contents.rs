@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::plan::{Finding, content_step, examine};
 use crate::remote::{
-    ApiInfo, ContentsWalkEnd, IdSet, Lookup, Refusal, Remedy, Schema, read_content,
+    ApiInfo, ContentsWalkEnd, IdSet, Lookup, Refusal, Remedy, RemoteError, Schema, read_content,
 };
 use crate::store::EndpointFacts;
 use std::sync::Arc;
@@ -430,7 +430,8 @@ async fn absences(
             Ok(Lookup::Absent) => gone.push(id),
             Ok(Lookup::Found(content)) => record(run, endpoint, vec![*content]).await?,
             Err(err) => {
-                let is_its_own = matches!(err.remedy(), Remedy::SkipItem);
+                let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
+                    || matches!(err, RemoteError::Unreadable { .. });
                 let others = match missing.saturating_sub(asked + 1) {
                     left if is_its_own || left == 0 => String::new(),
                     left => format!(" ({left} others were not asked for)"),
@@ -439,7 +440,7 @@ async fn absences(
                     "`{id}` is missing from the listing and could not be asked for{others}: {}",
                     err.chain()
                 );
-                let kind = if err.needs_operator() {
+                let kind = if err.needs_operator() && err.refusal().is_some() {
                     ProblemKind::Refused
                 } else {
                     ProblemKind::Owed

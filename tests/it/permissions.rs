@@ -3,6 +3,7 @@
 
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::{ExitCode, Problem, RunReport, WalkVerdict};
+use microcms_backup::sync::Only;
 use microcms_sim::{ContentRights, Edit, Fault, ManagementRights, Occasion, Route, Sim, When};
 
 const KEY: &str = "the-very-secret-key-0123456789";
@@ -332,7 +333,8 @@ async fn the_key_follows_no_redirect_and_stands_in_no_file() {
             let location = format!("{}{{path}}", sim.foreign_url());
             sim.fault(route, 1, Fault::Redirect { status, location });
             let home = Sandbox::new();
-            let report = home.sync(&sim).await.expect_code(ExitCode::Refused);
+            let report = home.sync(&sim).await;
+            assert!(!report.verdict.safe);
             assert_eq!(sim.counters().of(Route::Foreign), 0, "{route:?} {status}");
             assert_eq!(sim.counters().keys_at_wrong_hosts, 0);
             let redirected = report
@@ -372,4 +374,118 @@ async fn an_asset_host_never_sees_the_key_wherever_it_redirects() {
         "it is not on the list of hosts"
     );
     assert_secret(&home, &report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_404_that_is_not_the_services_own_word_is_no_evidence() {
+    let sim = Sim::builder()
+        .media(20)
+        .published_list_api("blog", 20)
+        .start()
+        .await;
+    let html = Fault::Status {
+        status: 404,
+        headers: [("content-type".to_owned(), "text/html".to_owned())].into(),
+        body: "<html><h1>404 Not Found</h1><hr>nginx</html>".to_owned(),
+        consumed: false,
+    };
+    // A wrong address is no empty service.
+    let only_media = Setup {
+        only: Only {
+            media: true,
+            contents: false,
+            assets: false,
+        },
+        ..Setup::default()
+    };
+    for fault in [html.clone(), Fault::status(404, "Not Found")] {
+        sim.fault(Route::Media, Occasion::Every, fault);
+        let home = Sandbox::new();
+        let report = home.sync_with(&sim, only_media.clone()).await;
+        assert_eq!(report.verdict_of("media"), WalkVerdict::Failed);
+        assert!(!report.verdict.safe);
+        sim.clear_faults();
+    }
+    // Nor is a proxy's page a deletion.
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let id = sim.content_ids("blog")[3].clone();
+    sim.edit(Edit::DeleteContent {
+        endpoint: "blog".into(),
+        id,
+    })
+    .expect("deleted");
+    sim.fault(Route::Metadata, Occasion::Every, html.clone());
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_nothing_lost(&home, &sim);
+    sim.edit(Edit::DeleteApi {
+        endpoint: "blog".into(),
+    })
+    .expect("deleted");
+    sim.fault(Route::Schema, Occasion::Every, html);
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_nothing_lost(&home, &sim);
+}
+
+#[test]
+fn the_key_the_draft_keys_and_the_page_tokens_stand_in_no_log_however_loud() {
+    let sim = Sim::builder()
+        .api_key(KEY)
+        .media(120)
+        .list_api("blog", 40)
+        .start_blocking();
+    sim.fault(Route::Content, 1, Fault::Garbage);
+    sim.fault(Route::Media, 2, Fault::status(503, ""));
+    let location = format!("{}{{path}}", sim.foreign_url());
+    sim.fault(
+        Route::Schema,
+        1,
+        Fault::Redirect {
+            status: 302,
+            location,
+        },
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_microcms-backup"))
+        .args(["-vvvv", "sync", "--json", "--report", "report.json"])
+        .current_dir(folder.path())
+        .env("MICROCMS_API_KEY", KEY)
+        .env("MICROCMS_SERVICE_ID", "demo")
+        .env(
+            "MICROCMS_BACKUP__SERVICE__MANAGEMENT_URL",
+            sim.management_url(),
+        )
+        .env("MICROCMS_BACKUP__SERVICE__CONTENT_URL", sim.content_url())
+        .env(
+            "MICROCMS_BACKUP__ASSETS__HOSTS",
+            format!("{},{}", sim.image_host(), sim.file_host()),
+        )
+        .env("RUST_LOG", "trace")
+        .output()
+        .expect("the binary starts");
+    let told = [
+        output.stdout,
+        output.stderr,
+        std::fs::read(folder.path().join("report.json")).unwrap_or_default(),
+    ]
+    .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    .join("\n");
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("began a run"), "{told}");
+    assert!(told.to_lowercase().contains("trace"), "loud enough: {told}");
+    let draft_keys = sim
+        .truth()
+        .contents
+        .into_iter()
+        .filter_map(|content| content.draft_key);
+    let tokens = sim.requests().into_iter().filter_map(|request| {
+        let (_, token) = request.path.split_once("token=")?;
+        Some(token.to_owned())
+    });
+    let secrets: Vec<String> = draft_keys.chain(tokens).chain([KEY.to_owned()]).collect();
+    assert!(secrets.len() > 3);
+    for secret in secrets {
+        let line = told.lines().find(|line| line.contains(&secret));
+        assert!(line.is_none(), "{secret} in {line:?}");
+    }
 }
