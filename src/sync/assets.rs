@@ -2,6 +2,7 @@
 
 use super::RunError;
 use super::download::{Done, Download};
+use super::hosts::Hosts;
 use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::report::FailedAsset;
@@ -10,13 +11,18 @@ use crate::remote::IdSet;
 use crate::store::SavedAsset;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 /// Rows looked at together.
 const ROWS: usize = 256;
 /// Outcomes written in one transaction.
 const OUTCOMES: usize = 64;
+
+/// Rest between two looks at what is owed, at most.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Paths that downloads under way are about to take, so that two media never write one file.
 pub(super) type Claims = Arc<Mutex<HashSet<String>>>;
@@ -142,6 +148,7 @@ struct Feed<'a> {
     run: &'a Run,
     mirror: Arc<Mirror>,
     claims: Claims,
+    hosts: Arc<Hosts>,
     downloads: JoinSet<Done>,
     /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
@@ -150,6 +157,8 @@ struct Feed<'a> {
     /// Tried in vain in this run: once is enough.
     tried: IdSet,
     done: Vec<AssetOutcome>,
+    /// Hints that the report has already.
+    hints: HashSet<String>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
 }
@@ -160,21 +169,27 @@ impl<'a> Feed<'a> {
             run,
             mirror,
             claims: Claims::default(),
+            hosts: Arc::default(),
             downloads: JoinSet::new(),
             in_flight: HashSet::new(),
             tasks: HashMap::new(),
             tried: IdSet::default(),
             done: Vec::new(),
+            hints: HashSet::new(),
             is_blocked: false,
         }
     }
 
     async fn fetch_all(mut self) -> Result<(), RunError> {
         let mut after: Option<MediaId> = None;
+        let mut scan_begun = Instant::now();
         loop {
             let is_over = self.run.listings().media;
             let from = after.clone();
             let now = self.run.now();
+            if from.is_none() {
+                scan_begun = Instant::now();
+            }
             let rows = self
                 .run
                 .store(move |store| store.owed_assets(from.as_ref(), ROWS, now))
@@ -194,7 +209,11 @@ impl<'a> Feed<'a> {
                 }
                 self.start(owed);
             }
-            if started || !is_end {
+            if started {
+                scan_begun = Instant::now();
+                continue;
+            }
+            if !is_end {
                 continue;
             }
             // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
@@ -210,8 +229,18 @@ impl<'a> Feed<'a> {
                         self.flush().await?;
                     }
                 }
-                () = self.run.assets_wake.notified() => {}
+                // Where very much is known and waits for the next run, looking through it takes long,
+                // and the database has better things to do, such as a page of the walk.
+                () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
             }
+        }
+    }
+
+    /// Waits, unless a stop is asked for.
+    async fn rest(&self, time: Duration) {
+        tokio::select! {
+            () = self.run.stop.wait() => {}
+            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
         }
     }
 
@@ -242,6 +271,7 @@ impl<'a> Feed<'a> {
             store: self.run.rooms.store.clone(),
             mirror: Arc::clone(&self.mirror),
             claims: Arc::clone(&self.claims),
+            hosts: Arc::clone(&self.hosts),
             tally: Arc::clone(&self.run.tally),
             stop: self.run.stop.clone(),
             now: self.run.options.now,
@@ -262,6 +292,7 @@ impl<'a> Feed<'a> {
         let Done {
             outcome,
             url,
+            hint,
             trouble,
         } = done;
         match &outcome {
@@ -279,6 +310,12 @@ impl<'a> Feed<'a> {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
                 self.tried.insert(media_id.as_str());
                 self.run.tally.files_failed.add(1);
+                // Ten thousand files may fail of one cause: what helps is said once.
+                if let Some(hint) = hint.filter(|hint| self.hints.insert(hint.clone())) {
+                    let message = format!("files stay owed: {error}");
+                    self.run
+                        .problem(ProblemKind::Owed, "assets", message, Some(hint));
+                }
                 self.run.failed_asset(FailedAsset {
                     media_id: media_id.to_string(),
                     url,

@@ -2,6 +2,7 @@
 
 use super::Stop;
 use super::assets::Claims;
+use super::hosts::Hosts;
 use crate::mirror::{
     Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded,
 };
@@ -13,8 +14,6 @@ use crate::store::StoreHandle;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Tries per file and run.
-const ATTEMPTS: u32 = 4;
 /// A host that asks for more is asked again by the next run.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes gathered before they go to the disk, on a thread where that may block. Up to this size a
@@ -28,6 +27,7 @@ pub(super) struct Download {
     pub(super) store: StoreHandle,
     pub(super) mirror: Arc<Mirror>,
     pub(super) claims: Claims,
+    pub(super) hosts: Arc<Hosts>,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
@@ -40,6 +40,8 @@ pub(super) struct Done {
     pub(super) outcome: AssetOutcome,
     /// Where it was asked for, fit for a report.
     pub(super) url: String,
+    /// What a person can do about a failure.
+    pub(super) hint: Option<String>,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<MirrorError>,
 }
@@ -59,6 +61,10 @@ enum Unsaved {
     Mirror(#[from] MirrorError),
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    #[error(
+        "`{host}` could not be reached for many files in a row, and was not asked for more in this run"
+    )]
+    HostDown { host: String },
     #[error("a task ended unexpectedly")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -79,6 +85,22 @@ impl Unsaved {
             | Self::NotTheFile(_)
             | Self::Mirror(_)
             | Self::Store(_)
+            | Self::HostDown { .. }
+            | Self::Task(_) => None,
+        }
+    }
+
+    /// Says what a person can do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Remote(err) => err.hint(),
+            // The mirror's troubles have their own way into the report.
+            Self::Url(_)
+            | Self::Path(_)
+            | Self::NotTheFile(_)
+            | Self::Mirror(_)
+            | Self::Store(_)
+            | Self::HostDown { .. }
             | Self::Task(_) => None,
         }
     }
@@ -104,10 +126,12 @@ impl Download {
             Ok(outcome) => Done {
                 outcome,
                 url,
+                hint: None,
                 trouble: None,
             },
             Err(err) => {
                 let error = super::error::chain(&err);
+                let hint = err.hint();
                 let trouble = match err {
                     Unsaved::Mirror(err)
                         if err.is_out_of_space()
@@ -122,6 +146,7 @@ impl Download {
                     | Unsaved::NotTheFile(_)
                     | Unsaved::Mirror(_)
                     | Unsaved::Store(_)
+                    | Unsaved::HostDown { .. }
                     | Unsaved::Task(_) => None,
                 };
                 Done {
@@ -132,6 +157,7 @@ impl Download {
                         error,
                     },
                     url,
+                    hint,
                     trouble,
                 }
             }
@@ -140,15 +166,29 @@ impl Download {
 
     async fn fetch(&self, why: Why) -> Result<AssetOutcome, Unsaved> {
         let url = AssetUrl::parse(&self.owed.listed_url)?;
+        let host = url.host_key();
+        if self.hosts.attempts(&host) == 0 {
+            return Err(Unsaved::HostDown { host });
+        }
         let conditions = self.conditions(why).await?;
         let mut attempt = 1;
         loop {
             let err = match self.attempt(&url, &conditions).await {
-                Ok(Some(arrived)) => return self.publish(&url, why, arrived).await,
-                Ok(None) => return Ok(self.unchanged(why)),
+                Ok(arrived) => {
+                    self.hosts.answered(&host);
+                    return match arrived {
+                        Some(arrived) => self.publish(&url, why, arrived).await,
+                        None => Ok(self.unchanged(why)),
+                    };
+                }
                 Err(err) => err,
             };
-            let Some(after) = err.is_worth_another_try().filter(|_| attempt < ATTEMPTS) else {
+            // Asked anew each time: others may have found out meanwhile how the host is doing.
+            let may_try = |_: &Option<Duration>| attempt < self.hosts.attempts(&host);
+            let Some(after) = err.is_worth_another_try().filter(may_try) else {
+                if let Unsaved::Remote(err) = &err {
+                    self.hosts.failed(&host, err);
+                }
                 return Err(err);
             };
             self.tally.retries.add(1);

@@ -136,7 +136,7 @@ async fn five_thousand_files_are_each_asked_for_once() {
         Occasion::EachNth(200),
         Fault::DropAfter,
     );
-    let home = Sandbox::new();
+    let home = Sandbox::in_memory();
     home.sync_with(
         &sim,
         Setup {
@@ -171,7 +171,7 @@ async fn large_files_pass_through_without_being_held_in_memory() {
     for n in 0..16 {
         add(&sim, &format!("{n}.png"), png(16 << 20));
     }
-    let home = Sandbox::new();
+    let home = Sandbox::in_memory();
     let mut running = Program::sync(&home, &sim)
         .set("LIMITS__DOWNLOADS", "16")
         .start();
