@@ -243,6 +243,8 @@ CREATE TABLE assets (
     CHECK (state <> 'saved' OR (path IS NOT NULL AND bytes IS NOT NULL AND sha256 IS NOT NULL))
 ) STRICT;
 CREATE INDEX assets_due ON assets (media_id) WHERE state IN ('owed', 'failed') OR recheck_at IS NOT NULL;
+-- Whose file is this? Asked before each new file takes its path.
+CREATE INDEX assets_by_path ON assets (path) WHERE path IS NOT NULL;
 
 CREATE TABLE assets_history (
     media_id      TEXT NOT NULL,

@@ -12,7 +12,8 @@ pub enum AssetState {
     Saved,
     /// Tried in vain; tried again by the next run.
     Failed,
-    /// Its medium was deleted upstream before the bytes could be saved.
+    /// Its medium was deleted upstream before the bytes could be saved, or the mirror lost them
+    /// afterwards: nobody has them any more.
     Gone,
 }
 

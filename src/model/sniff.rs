@@ -230,9 +230,10 @@ fn found_page(head: &[u8]) -> Option<Page> {
 fn is_html_doctype(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     words.next();
+    // What is minified goes on right behind it: `<!doctype html><html>`.
     words
         .next()
-        .is_some_and(|root| root.trim_end_matches('>') == "html")
+        .is_some_and(|root| root.split('>').next() == Some("html"))
 }
 
 /// Reads the start as lowercase ASCII text, without byte order mark; UTF-16 loses its zero bytes. What is not

@@ -6,7 +6,7 @@ use super::gate::LineGate;
 use super::meter::Meter;
 use crate::model::path::AssetUrl;
 use bytes::Bytes;
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
@@ -66,7 +66,7 @@ pub struct AssetBody {
     /// As the host said, verbatim.
     pub last_modified: Option<String>,
     answer: reqwest::Response,
-    unpack: Option<GzDecoder<Vec<u8>>>,
+    unpack: Option<MultiGzDecoder<Vec<u8>>>,
     host: String,
     what: String,
     meter: Meter,
@@ -208,9 +208,11 @@ impl AssetClient {
         let headers = answer.headers();
         // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
         // are what comes out.
-        let unpack = match text(headers, &CONTENT_ENCODING).as_deref() {
+        let coding = text(headers, &CONTENT_ENCODING).map(|coding| coding.to_ascii_lowercase());
+        let unpack = match coding.as_deref() {
             None | Some("" | "identity") => None,
-            Some("gzip" | "x-gzip") => Some(GzDecoder::new(Vec::new())),
+            // A gzip file may have several members; all of them are the file.
+            Some("gzip" | "x-gzip") => Some(MultiGzDecoder::new(Vec::new())),
             Some(other) => {
                 let why = format!(
                     "it is encoded as `{}`, which was not asked for",

@@ -6,6 +6,11 @@ use crate::model::report::Holdings;
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
+const SELECT_SAVED: &str = "SELECT media_id, path, bytes, sha256 FROM assets
+     WHERE media_id > :after AND state = 'saved' ORDER BY media_id LIMIT :limit";
+const SELECT_GONE: &str = "SELECT media_id, path, bytes, sha256 FROM assets
+     WHERE media_id > :after AND state = 'gone' AND sha256 IS NOT NULL ORDER BY media_id LIMIT :limit";
+
 impl Store {
     /// Returns up to `limit` files to ask for, in the order of their media's ids, from behind
     /// `after`: those owed, those that failed, and saved ones whose second look is due at `now`.
@@ -75,8 +80,8 @@ impl Store {
         })
     }
 
-    /// Returns another medium than `media_id` whose saved file has this path. Reads every row: ask
-    /// only where a path is suspicious.
+    /// Returns another medium than `media_id` whose file has this path, also while that file is lost
+    /// or to be fetched again: it comes back to its path.
     pub fn path_owner(
         &self,
         path: &str,
@@ -84,7 +89,8 @@ impl Store {
     ) -> Result<Option<MediaId>, StoreError> {
         self.read("look for the owner of a path", |conn| {
             conn.prepare_cached(
-                "SELECT media_id FROM assets WHERE path = :path AND media_id <> :media_id LIMIT 1",
+                "SELECT media_id FROM assets INDEXED BY assets_by_path
+                 WHERE path = :path AND path IS NOT NULL AND media_id <> :media_id LIMIT 1",
             )?
             .query_row(
                 named_params! { ":path": path, ":media_id": media_id },
@@ -129,6 +135,60 @@ impl Store {
         })
     }
 
+    /// Records that the mirror lost or damaged saved files: all of it, or nothing. Those of live media
+    /// are owed again; those of deleted media are gone, for nobody has them any more. Returns how
+    /// many are gone. A file that is not `saved` any more is not touched.
+    pub fn record_lost(
+        &mut self,
+        lost: &[(MediaId, Why)],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        self.write("record which files were lost", |tx| {
+            let mut gone = 0;
+            for (id, why) in lost {
+                gone += tx
+                    .prepare_cached(
+                        "UPDATE assets SET state = 'gone', why = :why, owed_at = NULL, recheck_at = NULL
+                         WHERE media_id = :id AND state = 'saved'
+                             AND EXISTS (SELECT 1 FROM media WHERE id = :id AND deleted_at IS NOT NULL)",
+                    )?
+                    .execute(named_params! { ":id": id, ":why": why })?;
+                owe(tx, id, *why, false, now)?;
+            }
+            Ok(gone as u64)
+        })
+    }
+
+    /// Returns up to `limit` files that were saved and are gone, in the order of their media's ids,
+    /// from behind `after`.
+    pub fn gone_assets(
+        &self,
+        after: Option<&MediaId>,
+        limit: usize,
+    ) -> Result<Vec<SavedAsset>, StoreError> {
+        self.files("read which files are gone", SELECT_GONE, after, limit)
+    }
+
+    /// Records that gone files lie in the mirror again, with the recorded digests.
+    pub fn record_found(&mut self, found: &[MediaId]) -> Result<(), StoreError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.write("record which files were found again", |tx| {
+            for id in found {
+                tx.prepare_cached(
+                    "UPDATE assets SET state = 'saved', why = NULL
+                     WHERE media_id = :id AND state = 'gone' AND sha256 IS NOT NULL",
+                )?
+                .execute(named_params! { ":id": id })?;
+            }
+            Ok(())
+        })
+    }
+
     /// Returns up to `limit` files that the mirror must hold, in the order of their media's ids,
     /// from behind `after`; those of deleted media included.
     pub fn saved_assets(
@@ -136,25 +196,32 @@ impl Store {
         after: Option<&MediaId>,
         limit: usize,
     ) -> Result<Vec<SavedAsset>, StoreError> {
-        self.read("read which files are saved", |conn| {
-            conn.prepare_cached(
-                "SELECT media_id, path, bytes, sha256 FROM assets
-                 WHERE media_id > :after AND state = 'saved' ORDER BY media_id LIMIT :limit",
-            )?
-            .query_map(
-                named_params! {
-                    ":after": after.map_or("", MediaId::as_str), ":limit": int(limit as u64),
-                },
-                |row| {
-                    Ok(SavedAsset {
-                        media_id: row.get(0)?,
-                        path: row.get(1)?,
-                        bytes: count(row, 2)?,
-                        sha256: row.get(3)?,
-                    })
-                },
-            )?
-            .collect()
+        self.files("read which files are saved", SELECT_SAVED, after, limit)
+    }
+
+    fn files(
+        &self,
+        doing: &'static str,
+        select: &str,
+        after: Option<&MediaId>,
+        limit: usize,
+    ) -> Result<Vec<SavedAsset>, StoreError> {
+        self.read(doing, |conn| {
+            conn.prepare_cached(select)?
+                .query_map(
+                    named_params! {
+                        ":after": after.map_or("", MediaId::as_str), ":limit": int(limit as u64),
+                    },
+                    |row| {
+                        Ok(SavedAsset {
+                            media_id: row.get(0)?,
+                            path: row.get(1)?,
+                            bytes: count(row, 2)?,
+                            sha256: row.get(3)?,
+                        })
+                    },
+                )?
+                .collect()
         })
     }
 

@@ -5,14 +5,13 @@ use super::download::{Done, Download};
 use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::report::FailedAsset;
-use crate::model::{
-    AssetOutcome, AssetStep, MediaId, MediumStep, OnDisk, OwedAsset, ProblemKind, RelPath, Why,
-};
+use crate::model::{AssetOutcome, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
 use crate::remote::IdSet;
+use crate::store::SavedAsset;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// Rows looked at together.
 const ROWS: usize = 256;
@@ -33,6 +32,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
             let now = run.now();
             run.store(move |store| store.revalidate_all(now)).await?;
         }
+        welcome_back(run, mirror).await?;
         sweep(run, mirror).await?;
         Feed::new(run, Arc::clone(mirror)).fetch_all().await?;
     }
@@ -40,9 +40,11 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Makes files owed that the mirror lost or that are not as long as they should be.
+/// Makes files owed that the mirror lost or that are not as long as they should be. Of deleted media
+/// they cannot be had again: that is said once, when it is found.
 async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let mut after: Option<MediaId> = None;
+    let mut gone = 0;
     while !run.is_stopping() {
         let from = after.clone();
         let saved = run
@@ -51,7 +53,7 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
         let Some(last) = saved.last() else { break };
         after = Some(last.media_id.clone());
         let looked = Arc::clone(mirror);
-        let steps = tokio::task::spawn_blocking(move || {
+        let lost = tokio::task::spawn_blocking(move || {
             saved
                 .into_iter()
                 .filter_map(|asset| {
@@ -65,17 +67,71 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
                         OnDisk::Missing => Why::Missing,
                         OnDisk::Damaged => Why::Damaged,
                     };
-                    warn!(asset.path = asset.path, %why, "`{}` is {why} and is fetched again", asset.path);
-                    Some(MediumStep::Asset { id: asset.media_id, asset: AssetStep::Fetch(why) })
+                    warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);
+                    Some((asset.media_id, why))
                 })
                 .collect::<Vec<_>>()
         })
         .await?;
-        if !steps.is_empty() {
+        if !lost.is_empty() {
             let now = run.now();
-            run.tally.files_expected.add(steps.len() as u64);
-            run.store(move |store| store.record_media(&steps, now))
+            let count = lost.len() as u64;
+            let of_deleted = run
+                .store(move |store| store.record_lost(&lost, now))
                 .await?;
+            run.tally
+                .files_expected
+                .add(count.saturating_sub(of_deleted));
+            gone += of_deleted;
+        }
+    }
+    if gone > 0 {
+        run.problem(
+            ProblemKind::Owed,
+            "assets",
+            format!("{gone} files of deleted media are missing or damaged, and the service has them no more"),
+            Some(
+                "put them back from another copy of this backup, and the next run takes them in \
+                 (`SELECT path, sha256 FROM assets WHERE state = 'gone'`)"
+                    .to_owned(),
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Takes in files that were gone and lie in the mirror again: put back by a person, or behind a
+/// volume that was not mounted in the meantime.
+async fn welcome_back(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
+    let mut after: Option<MediaId> = None;
+    while !run.is_stopping() {
+        let from = after.clone();
+        let gone = run
+            .store(move |store| store.gone_assets(from.as_ref(), ROWS))
+            .await?;
+        let Some(last) = gone.last() else { break };
+        after = Some(last.media_id.clone());
+        let looked = Arc::clone(mirror);
+        let found = tokio::task::spawn_blocking(move || {
+            let is_back = |asset: &SavedAsset| {
+                let path = RelPath::parse(&asset.path).ok()?;
+                let on_disk = looked.check(&path, asset.bytes).ok()?;
+                // Read, not only measured: this is the one chance to see that it is the same file.
+                let hashed = (on_disk == OnDisk::Intact).then(|| looked.hash(&path))?;
+                Some(hashed.ok()??.sha256.to_string() == asset.sha256)
+            };
+            gone.into_iter()
+                .filter(|asset| is_back(asset) == Some(true))
+                .map(|asset| asset.media_id)
+                .collect::<Vec<_>>()
+        })
+        .await?;
+        if !found.is_empty() {
+            info!(
+                "{} files that were gone are back in the mirror",
+                found.len()
+            );
+            run.store(move |store| store.record_found(&found)).await?;
         }
     }
     Ok(())
@@ -187,6 +243,7 @@ impl<'a> Feed<'a> {
             mirror: Arc::clone(&self.mirror),
             claims: Arc::clone(&self.claims),
             tally: Arc::clone(&self.run.tally),
+            stop: self.run.stop.clone(),
             now: self.run.options.now,
             owed,
         };

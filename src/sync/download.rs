@@ -1,11 +1,12 @@
 //! One file: asked for, checked, put in its place.
 
+use super::Stop;
 use super::assets::Claims;
 use crate::mirror::{
     Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded,
 };
 use crate::model::sniff::{self, Answer};
-use crate::model::{AssetOutcome, AssetUrl, OnDisk, OwedAsset, RelPath, Tally, Timestamp, Why};
+use crate::model::{AssetOutcome, AssetUrl, OwedAsset, RelPath, Tally, Timestamp, Why};
 use crate::plan::{Recheck, recheck};
 use crate::remote::{AssetAnswer, AssetBody, Conditions, Remedy, Remote, RemoteError};
 use crate::store::StoreHandle;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Tries per file and run.
 const ATTEMPTS: u32 = 4;
+/// A host that asks for more is asked again by the next run.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes gathered before they go to the disk, on a thread where that may block. Up to this size a
 /// partial file lives in memory and writing to it does not touch the disk.
 const GATHER: usize = 256 * 1024;
@@ -26,6 +29,7 @@ pub(super) struct Download {
     pub(super) mirror: Arc<Mirror>,
     pub(super) claims: Claims,
     pub(super) tally: Arc<Tally>,
+    pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
     pub(super) owed: OwedAsset,
 }
@@ -136,7 +140,7 @@ impl Download {
 
     async fn fetch(&self, why: Why) -> Result<AssetOutcome, Unsaved> {
         let url = AssetUrl::parse(&self.owed.listed_url)?;
-        let conditions = self.conditions(why);
+        let conditions = self.conditions(why).await?;
         let mut attempt = 1;
         loop {
             let err = match self.attempt(&url, &conditions).await {
@@ -150,22 +154,37 @@ impl Download {
             self.tally.retries.add(1);
             let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
                 .mul_f64(0.75 + 0.5 * fastrand::f64());
-            tokio::time::sleep(after.unwrap_or(wait).min(Duration::from_secs(30))).await;
-            attempt += 1;
+            tokio::select! {
+                biased;
+                // The grace period is for what is arriving, not for what waits.
+                () = self.stop.wait() => return Err(err),
+                () = tokio::time::sleep(after.unwrap_or(wait).min(LONGEST_WAIT)) => attempt += 1,
+            }
         }
     }
 
-    /// What the host is told about the saved bytes: nothing where they are gone or came from elsewhere.
-    fn conditions(&self, why: Why) -> Conditions {
+    /// What the host is told about the saved bytes: nothing where they came from elsewhere, and
+    /// nothing where the file is not what the row says. "Not modified" would then vouch for bytes
+    /// that nobody has; the look at the mirror before a run does not read files, and skips owed ones.
+    async fn conditions(&self, why: Why) -> Result<Conditions, Unsaved> {
         let row = &self.owed.row;
-        if why.may_be_conditional() && row.sha256.is_some() && row.url == self.owed.listed_url {
-            Conditions {
+        let saved = self
+            .superseded()
+            .filter(|_| why.may_be_conditional() && row.url == self.owed.listed_url);
+        let Some(saved) = saved else {
+            return Ok(Conditions::default());
+        };
+        let mirror = Arc::clone(&self.mirror);
+        let expected = saved.sha256;
+        let found = tokio::task::spawn_blocking(move || mirror.hash(&saved.path)).await?;
+        // A file that cannot be read is as good as lost.
+        Ok(match found {
+            Ok(Some(found)) if found.sha256 == expected => Conditions {
                 etag: row.etag.clone(),
                 last_modified: row.last_modified.clone(),
-            }
-        } else {
-            Conditions::default()
-        }
+            },
+            Ok(_) | Err(_) => Conditions::default(),
+        })
     }
 
     /// Asks once. `None`: the saved bytes still hold.
@@ -237,11 +256,12 @@ impl Download {
             etag,
             last_modified,
         } = arrived;
-        let mirror_path = path.clone();
         let fallback = self.fallback()?;
+        let places = (path.clone(), fallback.clone());
         let claims = Arc::clone(&self.claims);
-        let published: Published = tokio::task::spawn_blocking(move || {
-            match finished.publish(&mirror_path, old.as_ref()) {
+        let published = tokio::task::spawn_blocking(move || -> Result<Published, MirrorError> {
+            let (path, fallback) = places;
+            match finished.publish(&path, old.as_ref()) {
                 Err(err) if err.is_blocked() => {
                     claims
                         .lock()
@@ -252,8 +272,13 @@ impl Download {
                 published => published,
             }
         })
-        .await?
-        .inspect_err(|_| self.release(&path))?;
+        .await
+        .map_err(Unsaved::from)
+        .and_then(|published| Ok(published?))
+        .inspect_err(|_| {
+            self.release(&path);
+            self.release(&fallback);
+        })?;
         if published.path != path {
             self.release(&path);
         }
@@ -302,19 +327,14 @@ impl Download {
         }
         let path = url.rel_path()?;
         if self.claim(&path) {
-            let looked = (Arc::clone(&self.mirror), path.clone());
-            let on_disk =
-                tokio::task::spawn_blocking(move || looked.0.check(&looked.1, 0)).await??;
-            if on_disk == OnDisk::Missing {
-                return Ok(path);
-            }
+            // Rows decide and not the disk: the owner's file may be lost and on its way back.
             let (text, id) = (path.as_str().to_owned(), self.owed.media_id.clone());
-            if self
+            let owner = self
                 .store
                 .call(move |store| store.path_owner(&text, &id))
-                .await?
-                .is_none()
-            {
+                .await
+                .inspect_err(|_| self.release(&path))?;
+            if owner.is_none() {
                 return Ok(path);
             }
             self.release(&path);

@@ -5,11 +5,19 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod assets;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
 mod contents_walk;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod interruption;
 #[cfg(test)]
 mod media_walk;
 #[cfg(test)]
@@ -18,3 +26,5 @@ mod migrations;
 mod support;
 #[cfg(test)]
 mod sync;
+#[cfg(test)]
+mod throughput;

@@ -281,3 +281,19 @@ fn any_start_of_an_image_passes_whatever_follows() {
         assert_eq!(check(&answer), Ok(()), "{length}");
     }
 }
+
+#[test]
+fn a_minified_page_is_a_page_too() {
+    for head in [
+        &b"<!doctype html><html><body>Please log in"[..],
+        b"<!DOCTYPE HTML><head>",
+        b"<!DOCTYPE html>x",
+        b"<!doctype html",
+    ] {
+        assert!(
+            verdict("a.png", true, Some("image/png"), head).is_err(),
+            "{head:?}"
+        );
+    }
+    assert!(verdict("a.svg", true, None, b"<!DOCTYPE svg><svg/>").is_ok());
+}

@@ -340,6 +340,20 @@ fn a_path_has_an_owner() {
         home.store.path_owner("elsewhere", &media_id("b")).unwrap(),
         None
     );
+    // The mirror lost the file: the path is still a's, to whom it comes back.
+    home.store
+        .record_media(
+            &[MediumStep::Asset {
+                id: media_id("a"),
+                asset: AssetStep::Fetch(Why::Missing),
+            }],
+            at(3),
+        )
+        .unwrap();
+    assert_eq!(
+        home.store.path_owner(path, &media_id("b")).unwrap(),
+        Some(media_id("a"))
+    );
 }
 
 #[test]
@@ -394,4 +408,30 @@ fn a_second_look_at_a_deleted_medium_counts_for_nothing_if_it_fails() {
         .unwrap();
     assert_eq!(home.ask("SELECT state FROM assets"), "saved");
     assert!(owed(&home, 99).is_empty());
+}
+
+#[test]
+fn a_lost_file_is_owed_while_its_medium_lives_and_gone_when_it_does_not() {
+    let mut home = Sandbox::new();
+    for (n, id) in ["a", "b"].into_iter().enumerate() {
+        list(&mut home, id, 1, AssetStep::Fetch(Why::New), 1);
+        let outcome = saved(&owed(&home, 1)[0], &format!("{n}{n}"), None);
+        home.store.record_assets(&[outcome], at(2)).unwrap();
+    }
+    home.store.retire_media(&[media_id("b")], at(3)).unwrap();
+    let lost = [
+        (media_id("a"), Why::Missing),
+        (media_id("b"), Why::Damaged),
+        (media_id("c"), Why::Missing),
+    ];
+    assert_eq!(home.store.record_lost(&lost, at(4)).unwrap(), 1);
+    let counts = home.store.asset_counts().unwrap();
+    assert_eq!((counts.owed, counts.saved), (1, 0));
+    assert_eq!(owed(&home, 5)[0].row.why, Some(Why::Missing));
+    // Said twice is said once.
+    assert_eq!(home.store.record_lost(&lost, at(5)).unwrap(), 0);
+    // Once fetched it is saved, and a stale report of its loss does no harm beyond a second look.
+    let outcome = saved(&owed(&home, 5)[0], "00", None);
+    home.store.record_assets(&[outcome], at(6)).unwrap();
+    assert_eq!(home.store.asset_counts().unwrap().saved, 1);
 }

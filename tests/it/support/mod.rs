@@ -1,9 +1,13 @@
 //! A home for a backup, runs in it, and the comparison with what the service really holds.
 
 mod compare;
+mod invariants;
+mod program;
 mod sandbox;
 
 pub(crate) use compare::assert_holds;
+pub(crate) use invariants::{archived, assert_sound, assert_sound_and_tidy, digest, files};
+pub(crate) use program::Program;
 pub(crate) use sandbox::{Sandbox, Setup};
 
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};

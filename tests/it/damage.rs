@@ -1,0 +1,549 @@
+//! What a disk, a person or a full file system did to the backup, and what the next run makes of it.
+
+use crate::support::{
+    Expect as _, Program, Sandbox, Setup, archived, assert_holds, assert_sound,
+    assert_sound_and_tidy, digest, files,
+};
+use microcms_backup::model::ExitCode;
+use microcms_backup::sync::Only;
+use microcms_sim::{Edit, Sim};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+async fn backed_up(media: u32) -> (Sim, Sandbox) {
+    let sim = Sim::builder()
+        .media(media)
+        .list_api("blog", 3)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    sim.forget_requests();
+    (sim, home)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_shortened_and_lengthened_files_are_fetched_again_and_no_others() {
+    let (sim, home) = backed_up(40).await;
+    for (n, file) in files(&home.path("mirror")).iter().enumerate() {
+        let mut bytes = std::fs::read(file).expect("read");
+        match n % 8 {
+            0 => std::fs::remove_file(file).expect("removed"),
+            1 => bytes.truncate(bytes.len() / 2),
+            2 => bytes.clear(),
+            3 => bytes.push(0),
+            _ => continue,
+        }
+        if file.exists() {
+            std::fs::write(file, bytes).expect("written");
+        }
+    }
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!((report.assets.saved, sim.counters().assets()), (20, 20));
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets_history"),
+        0,
+        "the bytes are the same version"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn things_in_the_place_of_files_are_moved_or_gone_round() {
+    let (sim, home) = backed_up(12).await;
+    let outside = home.path("test-outside");
+    std::fs::write(&outside, b"precious").expect("written");
+    for (n, file) in files(&home.path("mirror")).iter().enumerate().take(6) {
+        std::fs::remove_file(file).expect("removed");
+        match n % 3 {
+            0 => std::fs::create_dir(file).expect("a folder"),
+            1 => std::os::unix::fs::symlink(&outside, file).expect("a link"),
+            _ => {
+                let made = Command::new("mkfifo").arg(file).status().expect("mkfifo");
+                assert!(made.success());
+            }
+        }
+    }
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound(&home);
+    assert_eq!(std::fs::read(&outside).expect("read"), b"precious");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_mirror_comes_back_whole() {
+    let (sim, home) = backed_up(50).await;
+    std::fs::remove_dir_all(home.path("mirror")).expect("removed");
+    std::fs::remove_dir_all(home.path("archive")).expect("removed");
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(sim.counters().assets(), 50);
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_database_beside_a_full_mirror_costs_the_transfer_and_rewrites_nothing() {
+    let (sim, home) = backed_up(60).await;
+    sim.edit(Edit::ReplaceBytes {
+        id: sim.media_ids()[0].clone(),
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    })
+    .expect("edited");
+    home.sync(&sim).await.expect_complete();
+    let look = || -> Vec<(PathBuf, u64, i64)> {
+        let mut all: Vec<_> = ["mirror", "archive"]
+            .iter()
+            .flat_map(|root| files(&home.path(root)))
+            .map(|file| {
+                let about = file.metadata().expect("metadata");
+                (file, about.ino(), about.mtime_nsec())
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    let before = look();
+    for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
+        // The companions may be gone after a tidy end.
+        drop(std::fs::remove_file(home.path(name)));
+    }
+    sim.forget_requests();
+    home.sync(&sim).await.expect_complete();
+    // Without a row nothing tells what a file is, so each is fetched; the same bytes are left alone.
+    assert_eq!(sim.counters().assets(), 60);
+    assert_eq!(look(), before);
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_no_row_knows_are_archived_before_their_place_is_taken() {
+    let (sim, home) = backed_up(5).await;
+    let id = sim.media_ids()[0].clone();
+    let old = home.saved_bytes(&id).expect("saved");
+    for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
+        drop(std::fs::remove_file(home.path(name)));
+    }
+    sim.edit(Edit::ReplaceBytes {
+        id,
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    })
+    .expect("edited");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    assert_eq!(archived(&home, &digest(&old)), Some(old));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stray_temporary_files_are_cleared_and_other_people_s_are_not() {
+    let (sim, home) = backed_up(3).await;
+    for root in ["mirror", "archive"] {
+        let folder = home.path(root).join(".tmp");
+        std::fs::write(folder.join("part-1-0-x"), b"half").expect("written");
+        std::fs::write(folder.join("notes.txt"), b"mine").expect("written");
+    }
+    home.sync(&sim).await.expect_complete();
+    for root in ["mirror", "archive"] {
+        let folder = home.path(root).join(".tmp");
+        let left: Vec<_> = std::fs::read_dir(&folder).expect("a folder").collect();
+        assert_eq!(left.len(), 1);
+        std::fs::remove_file(folder.join("notes.txt")).expect("it is there");
+    }
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_file_of_a_deleted_medium_is_said_to_be_lost() {
+    let sim = Sim::builder().media(30).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let ids: Vec<String> = sim.media_ids().into_iter().take(3).collect();
+    for id in &ids {
+        sim.edit(Edit::DeleteMedium { id: id.clone() })
+            .expect("edited");
+    }
+    // Two proven walks make a tombstone.
+    home.sync(&sim).await.expect_complete();
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(
+        home.count("SELECT count(*) FROM media WHERE deleted_at IS NOT NULL"),
+        3
+    );
+    assert_sound_and_tidy(&home);
+
+    let lost = home.texts(&format!(
+        "SELECT path FROM assets WHERE media_id = '{}'",
+        ids[0]
+    ));
+    let kept = home.saved_bytes(&ids[0]).expect("saved");
+    std::fs::remove_file(home.path("mirror").join(&lost[0])).expect("removed");
+    let cut = home.texts(&format!(
+        "SELECT path FROM assets WHERE media_id = '{}'",
+        ids[1]
+    ));
+    std::fs::write(home.path("mirror").join(&cut[0]), b"short").expect("written");
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_sound(&home);
+    assert_eq!(
+        sim.counters().assets(),
+        0,
+        "nobody has those bytes any more"
+    );
+    assert!(
+        report
+            .problems
+            .iter()
+            .any(|problem| problem.scope == "assets" && problem.message.contains("2 files")),
+        "{:#?}",
+        report.problems
+    );
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets WHERE state = 'gone'"),
+        2
+    );
+    // Said once; nothing that a further run could do is owed.
+    home.sync(&sim).await.expect_complete();
+    // A person finds one of them in another copy. What has other bytes is not it.
+    std::fs::write(home.path("mirror").join(&lost[0]), kept).expect("put back");
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(
+        home.texts("SELECT media_id FROM assets WHERE state = 'gone'"),
+        [ids[1].clone()]
+    );
+    assert_sound(&home);
+}
+
+/// A small file system of its own, unmounted at the end.
+struct Volume(PathBuf);
+
+impl Volume {
+    /// `None` without the right to mount.
+    fn mount(place: PathBuf, options: &str) -> Option<Self> {
+        std::fs::create_dir_all(&place).expect("a folder");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&place)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("skipped: this test mounts a tmpfs, which needs root");
+            return None;
+        }
+        Some(Self(place))
+    }
+
+    fn remount(&self, options: &str) {
+        let status = Command::new("mount")
+            .args(["-o", &format!("remount,{options}")])
+            .arg(&self.0)
+            .status()
+            .expect("mount");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Lazily: a test that failed may hold it open.
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mirror_is_told_once_and_filled_up_when_there_is_room() {
+    let sim = Sim::builder()
+        .media(120)
+        .media_size(4_000..=8_000)
+        .list_api("blog", 5)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=400k") else {
+        return;
+    };
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert!(report.assets.saved > 10, "{}", report.assets.saved);
+    assert_eq!(report.assets.saved + report.assets.owed, 120);
+    assert!(
+        sim.counters().assets() < 100,
+        "nothing is fetched for a disk that is full"
+    );
+    let told: Vec<_> = report
+        .problems
+        .iter()
+        .filter(|problem| problem.scope == "assets")
+        .collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let hint = told[0].hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("free space"), "{told:#?}");
+    assert_sound_and_tidy(&home);
+    // Contents need no room in the mirror.
+    assert_eq!(home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL OR draft_body IS NOT NULL"), 5);
+
+    volume.remount("size=8m");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_larger_than_the_disk_holds_up_no_other_for_good() {
+    let sim = Sim::builder().media(20).start().await;
+    let mut huge = b"\x89PNG\r\n\x1a\n".to_vec();
+    huge.resize(3_000_000, 1);
+    let id = sim
+        .edit(Edit::AddMedium {
+            name: "huge.png".into(),
+            bytes: Some(huge),
+            path: None,
+            alt: None,
+            tags: Vec::new(),
+        })
+        .expect("a medium");
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=1m") else {
+        return;
+    };
+    for _ in 0..3 {
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_sound_and_tidy(&home);
+    }
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets WHERE state = 'saved'"),
+        20
+    );
+    volume.remount("size=8m");
+    home.sync(&sim).await.expect_complete();
+    assert!(home.saved_bytes(&id).is_some());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_archive_never_costs_the_only_copy() {
+    let sim = Sim::builder()
+        .media(6)
+        .media_size(300_000..=300_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("archive"), "size=64k") else {
+        return;
+    };
+    home.sync(&sim).await.expect_complete();
+    let before = sim.truth();
+    for id in sim.media_ids() {
+        sim.edit(Edit::ReplaceBytes {
+            id,
+            bytes: None,
+            touch: true,
+            stale_requests: 0,
+        })
+        .expect("edited");
+    }
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_sound(&home);
+    for medium in &before.media {
+        let path = home.texts(&format!(
+            "SELECT path FROM assets WHERE media_id = '{}'",
+            medium.id
+        ));
+        assert_eq!(
+            std::fs::read(home.path("mirror").join(&path[0])).expect("kept"),
+            medium.bytes()
+        );
+    }
+    volume.remount("size=16m");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    assert_eq!(files(&home.path("archive")).len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_database_fails_the_run_and_not_the_backup() {
+    let sim = Sim::builder()
+        .media(90)
+        .list_api("blog", 60)
+        .body_bytes(4_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("test-volume"), "size=500k") else {
+        return;
+    };
+    let database = home.path("test-volume").join("backup.sqlite3");
+    let sync = || Program::sync(&home, &sim).path("STORAGE__DATABASE", database.clone());
+    let output = sync().run();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("hint: ") && said.contains("full"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+
+    volume.remount("size=16m");
+    let output = sync().run();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
+        // Where the other helpers look.
+        drop(std::fs::copy(
+            home.path("test-volume").join(name),
+            home.path(name),
+        ));
+    }
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_mirror_is_named_before_anything_is_asked() {
+    let sim = Sim::builder().media(5).start().await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=1m") else {
+        return;
+    };
+    volume.remount("ro");
+    let output = Program::sync(&home, &sim).run();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("mirror") && said.contains("hint: ") && said.contains("read-only"),
+        "{said}"
+    );
+    assert_eq!(sim.counters().total, 0);
+    volume.remount("rw");
+    assert_eq!(Program::sync(&home, &sim).run().status.code(), Some(0));
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_is_a_file_is_named_and_left_alone() {
+    let sim = Sim::builder().media(5).start().await;
+    let home = Sandbox::new();
+    for name in ["mirror", "archive"] {
+        std::fs::write(home.path(name), b"not a folder").expect("written");
+        let output = Program::sync(&home, &sim).run();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(name) && said.contains("hint: "), "{said}");
+        assert_eq!(
+            std::fs::read(home.path(name)).expect("read"),
+            b"not a folder"
+        );
+        std::fs::remove_file(home.path(name)).expect("removed");
+    }
+    assert_eq!(sim.counters().total, 0);
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
+}
+
+fn own(path: &Path, uid: u32) {
+    std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("chown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_that_cannot_be_written_are_named_with_what_to_do() {
+    const NOBODY: u32 = 65_534;
+    if !is_root() {
+        eprintln!("skipped: this test runs the program as another user, which needs root");
+        return;
+    }
+    let sim = Sim::builder().media(5).start().await;
+    let home = Sandbox::new();
+    // The binary may lie where another user cannot go.
+    let binary = home.path("test-binary");
+    std::fs::copy(env!("CARGO_BIN_EXE_microcms-backup"), &binary).expect("copied");
+    std::fs::set_permissions(home.path("."), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let sync = || {
+        let mut program = Program::wrapped(&[], &home, &sim);
+        let kept: Vec<_> = program
+            .0
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&binary)
+            .arg("sync")
+            .env_clear()
+            .envs(kept)
+            .stdin(Stdio::null());
+        program.0 = command;
+        program
+            .path(
+                "STORAGE__DATABASE",
+                home.path("test-data").join("backup.sqlite3"),
+            )
+            .run()
+    };
+    let data = home.path("test-data");
+    std::fs::create_dir(&data).expect("made");
+    own(&data, NOBODY);
+    for name in ["mirror", "archive"] {
+        std::fs::create_dir(home.path(name)).expect("made");
+        own(&home.path(name), NOBODY);
+    }
+    for broken in ["mirror", "archive", "test-data"] {
+        own(&home.path(broken), 0);
+        std::fs::set_permissions(home.path(broken), PermissionsExt::from_mode(0o755))
+            .expect("chmod");
+        sim.forget_requests();
+        let output = sync();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{broken}: {said}");
+        let name = broken.replace("test-data", "database");
+        assert!(
+            said.contains(&name) && said.contains("hint: "),
+            "{broken}: {said}"
+        );
+        assert_eq!(
+            sim.counters().total,
+            0,
+            "{broken}: nothing is asked for in vain"
+        );
+        own(&home.path(broken), NOBODY);
+    }
+    let output = sync();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(home.path("test-data/backup.sqlite3").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_owed_survives_a_run_that_only_lists() {
+    let sim = Sim::builder().media(15).start().await;
+    let home = Sandbox::new();
+    let only = Only {
+        media: true,
+        contents: false,
+        assets: false,
+    };
+    home.sync_with(
+        &sim,
+        Setup {
+            only,
+            ..Setup::default()
+        },
+    )
+    .await
+    .expect_code(ExitCode::Partial);
+    assert_eq!(sim.counters().assets(), 0);
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
