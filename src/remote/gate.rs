@@ -18,15 +18,22 @@ impl Default for LineGate {
     }
 }
 
-impl LineGate {
-    /// Asks downloads to hold.
-    pub fn close(&self) {
-        self.is_closed.send_replace(true);
-    }
+/// While this lives, downloads hold. However the walk ends, dropped halfway included, they go on then.
+#[derive(Debug)]
+#[must_use = "downloads hold only while this lives"]
+pub(crate) struct Held(LineGate);
 
-    /// Lets downloads go on.
-    pub fn open(&self) {
-        self.is_closed.send_replace(false);
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.is_closed.send_replace(false);
+    }
+}
+
+impl LineGate {
+    /// Makes downloads hold. There is one media walk at a time, hence one who asks for this.
+    pub(crate) fn hold(&self) -> Held {
+        self.is_closed.send_replace(true);
+        Held(self.clone())
     }
 
     /// Waits while the gate is closed.

@@ -153,7 +153,6 @@ impl<'a> Walk<'a> {
             self.api.budget.open_chain();
             let result = self.attempt().await;
             self.api.budget.close_chain();
-            self.gate.open();
             match result {
                 Ok(()) => {
                     self.end.verdict = WalkVerdict::Proven;
@@ -379,7 +378,7 @@ impl<'a> Walk<'a> {
     ) -> Result<bytes::Bytes, RemoteError> {
         let answer = self.api.once_permitted(ask, permit);
         tokio::pin!(answer);
-        let result = match tokio::time::timeout(LATE, &mut answer).await {
+        match tokio::time::timeout(LATE, &mut answer).await {
             Ok(result) => result,
             Err(_late) => {
                 debug!(
@@ -388,12 +387,10 @@ impl<'a> Walk<'a> {
                     "{} is late: downloads hold",
                     ask.what
                 );
-                self.gate.close();
+                let _held = self.gate.hold();
                 answer.await
             }
-        };
-        self.gate.open();
-        result
+        }
     }
 
     /// Decides what a failed page means for the attempt, and waits before the next try.

@@ -2,26 +2,30 @@
 
 use super::RunError;
 use super::download::{Done, Download};
+use super::hosts::Hosts;
 use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::report::FailedAsset;
-use crate::model::{AssetOutcome, AssetUrl, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
+use crate::model::{AssetOutcome, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
 use crate::remote::IdSet;
 use crate::store::SavedAsset;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 /// Rows looked at together.
 const ROWS: usize = 256;
 /// Outcomes written in one transaction.
 const OUTCOMES: usize = 64;
+
 /// How long outcomes may wait for others to be written with: what a kill would have fetched again.
 const LINGER: Duration = Duration::from_secs(1);
-/// Files in a row that a host may not be reachable for before it is left alone.
-const UNREACHED: u32 = 16;
+
+/// Rest between two looks at what is owed, at most.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Paths that downloads under way are about to take, so that two media never write one file.
 pub(super) type Claims = Arc<Mutex<HashSet<String>>>;
@@ -147,16 +151,17 @@ struct Feed<'a> {
     run: &'a Run,
     mirror: Arc<Mirror>,
     claims: Claims,
+    hosts: Arc<Hosts>,
     downloads: JoinSet<Done>,
     /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
     /// Tried in vain in this run: once is enough.
     tried: IdSet,
     done: Vec<AssetOutcome>,
+    /// Hints that the report has already.
+    hints: HashSet<String>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
-    /// Files in a row that a host could not be reached for.
-    unreached: HashMap<String, u32>,
 }
 
 impl<'a> Feed<'a> {
@@ -165,21 +170,26 @@ impl<'a> Feed<'a> {
             run,
             mirror,
             claims: Claims::default(),
+            hosts: Arc::default(),
             downloads: JoinSet::new(),
             in_flight: HashSet::new(),
             tried: IdSet::default(),
             done: Vec::new(),
+            hints: HashSet::new(),
             is_blocked: false,
-            unreached: HashMap::new(),
         }
     }
 
     async fn fetch_all(mut self) -> Result<(), RunError> {
         let mut after: Option<MediaId> = None;
+        let mut scan_begun = Instant::now();
         loop {
             let is_over = self.run.listings().media;
             let from = after.clone();
             let now = self.run.now();
+            if from.is_none() {
+                scan_begun = Instant::now();
+            }
             let rows = self
                 .run
                 .store(move |store| store.owed_assets(from.as_ref(), ROWS, now))
@@ -199,7 +209,11 @@ impl<'a> Feed<'a> {
                 }
                 self.start(owed);
             }
-            if started || !is_end {
+            if started {
+                scan_begun = Instant::now();
+                continue;
+            }
+            if !is_end {
                 continue;
             }
             // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
@@ -215,44 +229,25 @@ impl<'a> Feed<'a> {
                         self.flush().await?;
                     }
                 }
-                () = self.run.assets_wake.notified() => {}
+                // Where very much is known and waits for the next run, looking through it takes long,
+                // and the database has better things to do, such as a page of the walk.
+                () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
                 () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
             }
         }
     }
 
-    /// Returns whether a file was already asked for in this run, or need not be.
+    /// Waits, unless a stop is asked for.
+    async fn rest(&self, time: Duration) {
+        tokio::select! {
+            () = self.run.stop.wait() => {}
+            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
+        }
+    }
+
+    /// Returns whether a file was already asked for in this run.
     fn is_known(&self, owed: &OwedAsset) -> bool {
-        self.in_flight.contains(&owed.media_id)
-            || self.tried.contains(owed.media_id.as_str())
-            || (!self.unreached.is_empty() && self.is_host_dead(&owed.listed_url))
-    }
-
-    fn is_host_dead(&self, url: &str) -> bool {
-        AssetUrl::parse(url)
-            .ok()
-            .and_then(|url| self.unreached.get(&url.host_key()).copied())
-            .is_some_and(|in_a_row| in_a_row >= UNREACHED)
-    }
-
-    /// Notes whether a host could be reached. One that could not for many files in a row is left
-    /// alone for the rest of the run: each of its other files would only wait for the same time-out.
-    fn judge_host(&mut self, host: Option<String>, is_unreachable: bool) {
-        let Some(host) = host else { return };
-        if !is_unreachable {
-            self.unreached.remove(&host);
-            return;
-        }
-        let in_a_row = self.unreached.entry(host.clone()).or_default();
-        *in_a_row += 1;
-        if *in_a_row == UNREACHED {
-            let message = format!(
-                "`{host}` could not be reached for {UNREACHED} files in a row; the rest of its files wait for the next run"
-            );
-            let hint = "check the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)".to_owned();
-            self.run
-                .problem(ProblemKind::Owed, "assets", message, Some(hint));
-        }
+        self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str())
     }
 
     /// Waits until another download may start. `false`: none may any more.
@@ -278,6 +273,7 @@ impl<'a> Feed<'a> {
             store: self.run.rooms.store.clone(),
             mirror: Arc::clone(&self.mirror),
             claims: Arc::clone(&self.claims),
+            hosts: Arc::clone(&self.hosts),
             tally: Arc::clone(&self.run.tally),
             stop: self.run.stop.clone(),
             now: self.run.options.now,
@@ -292,11 +288,9 @@ impl<'a> Feed<'a> {
         let Done {
             outcome,
             url,
-            host,
-            is_unreachable,
+            hint,
             trouble,
         } = joined?;
-        self.judge_host(host, is_unreachable);
         match &outcome {
             AssetOutcome::Saved { .. } => {
                 self.run.sheet().assets.saved += 1;
@@ -312,6 +306,12 @@ impl<'a> Feed<'a> {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
                 self.tried.insert(media_id.as_str());
                 self.run.tally.files_failed.add(1);
+                // Ten thousand files may fail of one cause: what helps is said once.
+                if let Some(hint) = hint.filter(|hint| self.hints.insert(hint.clone())) {
+                    let message = format!("files stay owed: {error}");
+                    self.run
+                        .problem(ProblemKind::Owed, "assets", message, Some(hint));
+                }
                 self.run.failed_asset(FailedAsset {
                     media_id: media_id.to_string(),
                     url,

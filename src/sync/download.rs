@@ -2,6 +2,7 @@
 
 use super::Stop;
 use super::assets::Claims;
+use super::hosts::Hosts;
 use crate::mirror::{
     Digest, Expect, Finished, Mirror, MirrorError, Partial, Published, Superseded,
 };
@@ -13,8 +14,6 @@ use crate::store::StoreHandle;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Tries per file and run.
-const ATTEMPTS: u32 = 4;
 /// A host that asks for more is asked again by the next run.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes gathered before they go to the disk, on a thread where that may block. Up to this size a
@@ -28,6 +27,7 @@ pub(super) struct Download {
     pub(super) store: StoreHandle,
     pub(super) mirror: Arc<Mirror>,
     pub(super) claims: Claims,
+    pub(super) hosts: Arc<Hosts>,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
@@ -40,10 +40,8 @@ pub(super) struct Done {
     pub(super) outcome: AssetOutcome,
     /// Where it was asked for, fit for a report.
     pub(super) url: String,
-    /// The host that the medium is listed at, if its URL has one.
-    pub(super) host: Option<String>,
-    /// Whether that host could not be reached, or did not answer in time.
-    pub(super) is_unreachable: bool,
+    /// What a person can do about a failure.
+    pub(super) hint: Option<String>,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<MirrorError>,
 }
@@ -63,6 +61,10 @@ enum Unsaved {
     Mirror(#[from] MirrorError),
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    #[error(
+        "`{host}` could not be reached for many files in a row, and was not asked for more in this run"
+    )]
+    HostDown { host: String },
     #[error("a task ended unexpectedly")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -83,22 +85,24 @@ impl Unsaved {
             | Self::NotTheFile(_)
             | Self::Mirror(_)
             | Self::Store(_)
+            | Self::HostDown { .. }
             | Self::Task(_) => None,
         }
     }
-}
 
-impl Unsaved {
-    /// Returns whether the host could not be reached or did not answer in time.
-    fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Remote(
-                RemoteError::Unreachable { .. }
-                    | RemoteError::Untrusted { .. }
-                    | RemoteError::TimedOut { .. }
-            )
-        )
+    /// Says what a person can do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Remote(err) => err.hint(),
+            // The mirror's troubles have their own way into the report.
+            Self::Url(_)
+            | Self::Path(_)
+            | Self::NotTheFile(_)
+            | Self::Mirror(_)
+            | Self::Store(_)
+            | Self::HostDown { .. }
+            | Self::Task(_) => None,
+        }
     }
 }
 
@@ -116,20 +120,18 @@ impl Download {
         let media_id = self.owed.media_id.clone();
         let owed_at = self.owed.owed_at;
         let why = self.owed.row.why.unwrap_or(Why::New);
-        let parsed = AssetUrl::parse(&self.owed.listed_url).ok();
-        let host = parsed.as_ref().map(AssetUrl::host_key);
-        let url = parsed.map_or_else(|| printable(&self.owed.listed_url), |url| url.to_string());
+        let url = AssetUrl::parse(&self.owed.listed_url)
+            .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
         match self.fetch(why).await {
             Ok(outcome) => Done {
                 outcome,
                 url,
-                host,
-                is_unreachable: false,
+                hint: None,
                 trouble: None,
             },
             Err(err) => {
                 let error = super::error::chain(&err);
-                let is_unreachable = err.is_unreachable();
+                let hint = err.hint();
                 let trouble = match err {
                     Unsaved::Mirror(err)
                         if err.is_out_of_space()
@@ -144,6 +146,7 @@ impl Download {
                     | Unsaved::NotTheFile(_)
                     | Unsaved::Mirror(_)
                     | Unsaved::Store(_)
+                    | Unsaved::HostDown { .. }
                     | Unsaved::Task(_) => None,
                 };
                 Done {
@@ -154,8 +157,7 @@ impl Download {
                         error,
                     },
                     url,
-                    host,
-                    is_unreachable,
+                    hint,
                     trouble,
                 }
             }
@@ -164,15 +166,29 @@ impl Download {
 
     async fn fetch(&self, why: Why) -> Result<AssetOutcome, Unsaved> {
         let url = AssetUrl::parse(&self.owed.listed_url)?;
+        let host = url.host_key();
+        if self.hosts.attempts(&host) == 0 {
+            return Err(Unsaved::HostDown { host });
+        }
         let conditions = self.conditions(why).await?;
         let mut attempt = 1;
         loop {
             let err = match self.attempt(&url, &conditions).await {
-                Ok(Some(arrived)) => return self.publish(&url, why, arrived).await,
-                Ok(None) => return Ok(self.unchanged(why)),
+                Ok(arrived) => {
+                    self.hosts.answered(&host);
+                    return match arrived {
+                        Some(arrived) => self.publish(&url, why, arrived).await,
+                        None => Ok(self.unchanged(why)),
+                    };
+                }
                 Err(err) => err,
             };
-            let Some(after) = err.is_worth_another_try().filter(|_| attempt < ATTEMPTS) else {
+            // Asked anew each time: others may have found out meanwhile how the host is doing.
+            let may_try = |_: &Option<Duration>| attempt < self.hosts.attempts(&host);
+            let Some(after) = err.is_worth_another_try().filter(may_try) else {
+                if let Unsaved::Remote(err) = &err {
+                    self.hosts.failed(&host, err);
+                }
                 return Err(err);
             };
             self.tally.retries.add(1);

@@ -10,6 +10,7 @@ mod contents;
 mod download;
 mod error;
 mod finish;
+mod hosts;
 mod media;
 mod options;
 mod run;

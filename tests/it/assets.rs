@@ -710,3 +710,90 @@ async fn a_stale_cdn_is_not_believed_for_good() {
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_down_is_not_hammered_and_the_other_host_is_not_affected() {
+    let sim = Sim::builder().media(600).start().await;
+    sim.fault(Route::Image, Occasion::Every, answer(503, &[], ""));
+    let home = Sandbox::new();
+    let begun = Instant::now();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    let images = sim
+        .truth()
+        .media
+        .iter()
+        .filter(|medium| medium.url.contains(&sim.image_host()))
+        .count() as u64;
+    assert!(images > 300);
+    assert_eq!(
+        (report.assets.saved, report.assets.failed),
+        (600 - images, images)
+    );
+    // A few files are tried as usual, the rest once each: some of them might have been well.
+    let asked = sim.counters().of(Route::Image);
+    assert!(
+        asked <= images + 24 * 3,
+        "{asked} requests for {images} files"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_nothing_leads_to_or_that_is_not_allowed_is_said_once_with_what_to_do() {
+    let sim = Sim::builder().media(200).start().await;
+    let foreign = sim.foreign_url();
+    // A port where nobody listens.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .to_string();
+    sim.fault(
+        Route::Image,
+        Occasion::Every,
+        redirect(format!("http://{dead}{{path}}")),
+    );
+    sim.fault(
+        Route::File,
+        Occasion::Every,
+        redirect(format!("{foreign}{{path}}")),
+    );
+    let home = Sandbox::new();
+    let setup = Setup {
+        extra_hosts: vec![dead.clone()],
+        ..quick()
+    };
+    let report = home
+        .sync_with(&sim, setup)
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(report.assets.failed, 200);
+    let hints: Vec<&str> = report
+        .problems
+        .iter()
+        .filter(|problem| problem.scope == "assets")
+        .filter_map(|problem| problem.hint.as_deref())
+        .collect();
+    assert_eq!(hints.len(), 2, "{:#?}", report.problems);
+    assert!(
+        hints.iter().any(|hint| hint.contains("assets.hosts")),
+        "{hints:?}"
+    );
+    assert!(
+        sim.counters().of(Route::Image) < 200,
+        "a host that nothing leads to is given up"
+    );
+
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}

@@ -311,3 +311,43 @@ async fn a_stop_while_a_file_waits_for_its_next_try_is_not_slept_through() {
     );
     assert_sound_and_tidy(&home);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_a_page_is_late_lets_downloads_go_on() {
+    let sim = Sim::builder()
+        .media(110)
+        .media_size(30_000..=30_000)
+        .start()
+        .await;
+    for route in [Route::Image, Route::File] {
+        sim.fault(
+            route,
+            Occasion::Every,
+            Fault::Drip {
+                bytes_per_second: 15_000,
+            },
+        );
+    }
+    sim.fault(Route::Media, 2, Fault::DelayAfter { ms: 60_000 });
+    let home = Sandbox::new();
+    let stop = Stop::default();
+    let setup = Setup {
+        stop: stop.clone(),
+        downloads: 4,
+        grace: Duration::from_secs(8),
+        ..Setup::default()
+    };
+    let (report, ()) = tokio::join!(home.sync_with(&sim, setup), async {
+        until("the second page is asked for", || {
+            sim.counters().of(Route::Media) == 2
+        })
+        .await;
+        // By now the page counts as late, and downloads hold.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        stop.request(ExitCode::Terminated);
+    });
+    let report = report.expect_code(ExitCode::Terminated);
+    assert!(report.elapsed_ms < 7_000, "{} ms", report.elapsed_ms);
+    assert_eq!(report.assets.saved, 4, "what was in flight may finish");
+    assert_sound_and_tidy(&home);
+}

@@ -63,6 +63,15 @@ impl Sandbox {
         }
     }
 
+    /// A home in memory, where there is such a place: for tests of many files, which are not about
+    /// the disk's patience.
+    pub(crate) fn in_memory() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self {
+            dir: dir.expect("a temporary folder"),
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
