@@ -9,7 +9,7 @@ use crate::model::report::FailedAsset;
 use crate::model::{AssetOutcome, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
 use crate::remote::IdSet;
 use crate::store::SavedAsset;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -152,8 +152,6 @@ struct Feed<'a> {
     downloads: JoinSet<Done>,
     /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
-    /// Media by task, for one that panicked.
-    tasks: HashMap<tokio::task::Id, MediaId>,
     /// Tried in vain in this run: once is enough.
     tried: IdSet,
     done: Vec<AssetOutcome>,
@@ -172,7 +170,6 @@ impl<'a> Feed<'a> {
             hosts: Arc::default(),
             downloads: JoinSet::new(),
             in_flight: HashSet::new(),
-            tasks: HashMap::new(),
             tried: IdSet::default(),
             done: Vec::new(),
             hints: HashSet::new(),
@@ -223,7 +220,7 @@ impl<'a> Feed<'a> {
             tokio::select! {
                 biased;
                 () = self.run.stop.wait() => return self.wind_up().await,
-                Some(joined) = self.downloads.join_next_with_id() => {
+                Some(joined) = self.downloads.join_next() => {
                     self.take(joined)?;
                     if self.downloads.is_empty() {
                         self.flush().await?;
@@ -255,7 +252,7 @@ impl<'a> Feed<'a> {
             tokio::select! {
                 biased;
                 () = self.run.stop.wait() => return Ok(false),
-                Some(joined) = self.downloads.join_next_with_id() => self.take(joined)?,
+                Some(joined) = self.downloads.join_next() => self.take(joined)?,
             }
             if self.done.len() >= OUTCOMES {
                 self.flush().await?;
@@ -277,24 +274,18 @@ impl<'a> Feed<'a> {
             now: self.run.options.now,
             owed,
         };
-        let task = self.downloads.spawn(download.run());
-        self.tasks.insert(task.id(), id.clone());
+        self.downloads.spawn(download.run());
         self.in_flight.insert(id);
     }
 
     /// Takes in what a download brought; it is written with the next batch.
-    fn take(
-        &mut self,
-        joined: Result<(tokio::task::Id, Done), tokio::task::JoinError>,
-    ) -> Result<(), RunError> {
-        let (task, done) = joined?;
-        self.tasks.remove(&task);
+    fn take(&mut self, joined: Result<Done, tokio::task::JoinError>) -> Result<(), RunError> {
         let Done {
             outcome,
             url,
             hint,
             trouble,
-        } = done;
+        } = joined?;
         match &outcome {
             AssetOutcome::Saved { .. } => {
                 self.run.sheet().assets.saved += 1;
@@ -375,7 +366,7 @@ impl<'a> Feed<'a> {
         loop {
             tokio::select! {
                 biased;
-                joined = self.downloads.join_next_with_id() => match joined {
+                joined = self.downloads.join_next() => match joined {
                     Some(joined) => self.take(joined)?,
                     None => break,
                 },
