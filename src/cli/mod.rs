@@ -19,4 +19,4 @@ mod signals;
 mod summary;
 mod sync;
 
-pub use run::{Clock, run};
+pub use run::{Clock, run, run_with};

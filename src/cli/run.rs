@@ -18,11 +18,60 @@ pub type Clock = fn() -> Timestamp;
 
 /// Does what the arguments say and returns the number for the shell, after everything that there
 /// is to say was said. Never panics because nobody reads stdout or stderr.
+///
+/// Reads the environment and the usual places of the configuration file, and installs the logger of
+/// the process: to be called once, by `main`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, clock: Clock) -> u8 {
-    match Cli::try_parse_from(arguments) {
-        Ok(cli) => dispatch(cli, clock).unwrap_or_else(|failure| failure.report().code()),
-        Err(message) => explain(&message),
+    finish(parse(arguments).and_then(|cli| {
+        let sources = Sources::of_process(cli.config.clone()).map_err(Failure::from)?;
+        let progress = progress(&cli);
+        log(&cli, &sources, &progress)?;
+        Ok(dispatch(cli, sources, progress, clock)?)
+    }))
+}
+
+/// As [`run`], for a program that embeds this one, such as the demo: the configuration comes from
+/// `sources` alone (`--config` still names the file), the environment is not read, and the logger is
+/// the caller's. May be called again and again.
+pub fn run_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    sources: Sources,
+    clock: Clock,
+) -> u8 {
+    finish(parse(arguments).and_then(|cli| {
+        let file = cli.config.clone().or(sources.file);
+        let progress = progress(&cli);
+        Ok(dispatch(cli, Sources { file, ..sources }, progress, clock)?)
+    }))
+}
+
+/// Why nothing was done, or not to its end.
+enum Trouble {
+    Usage(clap::Error),
+    Failure(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
     }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Trouble> {
+    Cli::try_parse_from(arguments).map_err(Trouble::Usage)
+}
+
+fn finish(done: Result<u8, Trouble>) -> u8 {
+    match done {
+        Ok(code) => code,
+        Err(Trouble::Usage(message)) => explain(&message),
+        Err(Trouble::Failure(failure)) => failure.report().code(),
+    }
+}
+
+fn progress(cli: &Cli) -> Progress {
+    let wants_bars = !cli.quiet && cli.log_format == LogFormat::Text;
+    Progress::new(wants_bars)
 }
 
 /// Prints help and version to stdout, a wrong usage to stderr.
@@ -36,22 +85,16 @@ fn explain(message: &clap::Error) -> u8 {
     }
 }
 
-fn dispatch(cli: Cli, clock: Clock) -> Result<u8, Failure> {
+fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Result<u8, Failure> {
     match &cli.command {
-        Command::Sync(args) => {
-            let sources = Sources::of_process(cli.config.clone())?;
-            let wants_bars = !cli.quiet && cli.log_format == LogFormat::Text;
-            let progress = Progress::new(wants_bars);
-            log(&cli, &sources, &progress)?;
-            sync::run(
-                args,
-                Edge {
-                    sources,
-                    progress,
-                    clock,
-                },
-            )
-        }
+        Command::Sync(args) => sync::run(
+            args,
+            Edge {
+                sources,
+                progress,
+                clock,
+            },
+        ),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),

@@ -263,16 +263,24 @@ fn limits(raw: &mut Raw) -> Limits {
     };
     let connect_timeout = timeout("limits.connect_timeout", 10);
     let read_timeout = timeout("limits.read_timeout", 30);
+    let management_per_10s = raw.whole("limits.management_per_10s", 8, 1..=10);
+    let content_per_second = raw.whole("limits.content_per_second", 30, 1..=60);
+    let downloads = raw.whole("limits.downloads", 16, 1..=64);
+    let mut size = |key, least| {
+        let size = raw.parsed(key, None, |text| values::size_or_unlimited(text, least));
+        if size.is_some() {
+            // Whoever set it counts on it, and transfer costs money.
+            let text = format!("`{key}` is not applied yet: downloads are not limited by it");
+            raw.warnings.push(text);
+        }
+        size
+    };
     Limits {
-        management_per_10s: raw.whole("limits.management_per_10s", 8, 1..=10),
-        content_per_second: raw.whole("limits.content_per_second", 30, 1..=60),
-        downloads: raw.whole("limits.downloads", 16, 1..=64),
-        bandwidth: raw.parsed("limits.bandwidth", None, |text| {
-            values::size_or_unlimited(text, KIB)
-        }),
-        monthly_transfer: raw.parsed("limits.monthly_transfer", None, |text| {
-            values::size_or_unlimited(text, MIB)
-        }),
+        management_per_10s,
+        content_per_second,
+        downloads,
+        bandwidth: size("limits.bandwidth", KIB),
+        monthly_transfer: size("limits.monthly_transfer", MIB),
         connect_timeout,
         read_timeout,
     }

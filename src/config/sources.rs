@@ -36,6 +36,10 @@ impl Sources {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] if a variable that concerns this program is not UTF-8.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the environment becomes a value"
+    )]
     pub fn of_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
         let mut env = BTreeMap::new();
         let mut problems = Vec::new();

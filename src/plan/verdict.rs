@@ -18,6 +18,8 @@ pub struct Account<'a> {
     pub has_progress: bool,
     /// The signal that stopped the run.
     pub interrupted: Option<ExitCode>,
+    /// What a dry run would have done, in words; empty if nothing. `None`: it was no dry run.
+    pub planned: Option<&'a str>,
 }
 
 /// Decides the outcome and the exit code.
@@ -70,6 +72,13 @@ pub fn verdict_line(
         holdings.media, holdings.contents, holdings.endpoints, holdings.files, holdings.bytes
     );
     match outcome {
+        Outcome::Complete if account.planned.is_some_and(|plan| !plan.is_empty()) => Verdict {
+            safe: false,
+            line: format!(
+                "UNSAFE until a real run: it would {}; saved so far: {held}",
+                account.planned.unwrap_or_default()
+            ),
+        },
         Outcome::Complete => Verdict {
             safe: true,
             line: format!("SAFE as of {as_of}: {held}"),
@@ -128,6 +137,7 @@ mod tests {
         owed_bodies: 0,
         has_progress: true,
         interrupted: None,
+        planned: None,
     };
 
     fn problem(kind: ProblemKind) -> Problem {
@@ -249,6 +259,20 @@ mod tests {
             safe.line,
             "SAFE as of 1970-01-01T00:00:00.000Z: 4 media, 3 contents in 2 APIs, 4 files (5 bytes)"
         );
+        let dry = Account {
+            planned: Some("fetch 7 files"),
+            ..NOTHING
+        };
+        let line = verdict_line(&dry, Outcome::Complete, &holdings, at).line;
+        assert!(
+            line.starts_with("UNSAFE until a real run: it would fetch 7 files; saved so far:"),
+            "{line}"
+        );
+        let idle = Account {
+            planned: Some(""),
+            ..NOTHING
+        };
+        assert_eq!(verdict_line(&idle, Outcome::Complete, &holdings, at), safe);
         let problems = [problem(ProblemKind::Owed), problem(ProblemKind::Guard)];
         let account = Account {
             problems: &problems,

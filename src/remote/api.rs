@@ -9,10 +9,14 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use tracing::{trace, warn};
 use url::Url;
+
+/// A wait longer than this outlives every run, and its sum with the clock must stay representable.
+const LONGEST_CLOSURE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// An API key as a header value that never prints.
 #[derive(Clone, Debug)]
@@ -62,6 +66,9 @@ pub(crate) struct Api {
     client: reqwest::Client,
     pub(crate) budget: Arc<Budget>,
     meter: Meter,
+    /// Set when the API asked for a wait that no run sits out: nothing is asked before it is over.
+    // A std mutex: copied in and out, never held across an await.
+    closed_until: Arc<Mutex<Option<Instant>>>,
 }
 
 /// One question.
@@ -93,14 +100,16 @@ impl Api {
             client,
             budget: Arc::new(budget),
             meter,
+            closed_until: Arc::default(),
         }
     }
 
-    /// Asks until there is an answer that `read` can use, or no point in asking on. Only for
-    /// questions that may be repeated: a page token is not one.
+    /// Asks up to `tries` times, until there is an answer that `read` can use, or no point in asking
+    /// on. Only for questions that may be repeated: a page token is not one.
     pub(crate) async fn get_read<T>(
         &self,
         ask: &Ask,
+        tries: u32,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, RemoteError> {
         let mut attempt = 1;
@@ -116,7 +125,12 @@ impl Api {
                 Err(err) => err,
             };
             let wait = match err.remedy() {
-                _ if attempt >= retry::ATTEMPTS => return Err(err),
+                _ if attempt >= tries || err.is_beyond_patience() => return Err(err),
+                _ if attempt >= retry::UNREADABLE
+                    && matches!(err, RemoteError::Unreadable { .. }) =>
+                {
+                    return Err(err);
+                }
                 Remedy::AskOperator | Remedy::SkipItem => return Err(err),
                 Remedy::Retry { after: Some(after) } => retry::asked(after),
                 Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
@@ -127,12 +141,12 @@ impl Api {
                 }
             };
             attempt += 1;
-            self.say_retry(&err, attempt, wait);
+            self.say_retry(&err, attempt, tries, wait);
             tokio::time::sleep(wait).await;
         }
     }
 
-    fn say_retry(&self, err: &RemoteError, attempt: u32, wait: Duration) {
+    fn say_retry(&self, err: &RemoteError, attempt: u32, tries: u32, wait: Duration) {
         let wait_ms = wait.as_millis();
         let when = if wait.is_zero() {
             "when the budget allows".to_owned()
@@ -143,26 +157,44 @@ impl Api {
             api = self.which.name(),
             attempt,
             wait_ms,
-            "{}; asking again {when} (attempt {attempt} of {})",
+            "{}; asking again {when} (attempt {attempt} of {tries})",
             err.chain(),
-            retry::ATTEMPTS
         );
     }
 
     /// Asks once, as soon as the budget allows.
     pub(crate) async fn once(&self, ask: &Ask, lane: Lane) -> Result<Bytes, RemoteError> {
+        self.refuse_while_closed(ask)?;
         let permit = self.budget.acquire(lane).await;
         self.once_permitted(ask, permit).await
     }
 
-    /// Asks once, now. A 429 pauses the whole budget before it returns.
+    fn refuse_while_closed(&self, ask: &Ask) -> Result<(), RemoteError> {
+        let closed_until = *self
+            .closed_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match closed_until.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(left) if !left.is_zero() => Err(RemoteError::Busy {
+                api: self.which.name(),
+                what: ask.what.clone(),
+                retry_after: Some(left.max(retry::PATIENCE + Duration::from_secs(1))),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Asks once, now. A 429 pauses the whole budget before it returns; one that asks for a wait that
+    /// no run sits out closes the API for this long.
     pub(crate) async fn once_permitted(
         &self,
         ask: &Ask,
         permit: Permit<'_>,
     ) -> Result<Bytes, RemoteError> {
+        // Whoever waited for the permit may have slept through another's refusal.
+        self.refuse_while_closed(ask)?;
         self.meter.request(&self.host);
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let asked = tokio::time::timeout(ask.timeout, self.exchange(ask, permit)).await;
         let outcome = asked.unwrap_or_else(|_elapsed| {
             Err(RemoteError::TimedOut {
@@ -178,6 +210,10 @@ impl Api {
             ask.what
         );
         if let Err(RemoteError::Busy { retry_after, .. }) = &outcome {
+            if let Some(after) = retry_after.filter(|after| *after > retry::PATIENCE) {
+                self.close(after);
+                return outcome;
+            }
             let others = retry_after.map_or_else(|| self.which.pause_when_busy(1), retry::asked);
             // The chain's token dies after 15 s: with no word from the service it tries once more
             // while that is still worth it.
@@ -185,6 +221,16 @@ impl Api {
             self.budget.pause(chain, others);
         }
         outcome
+    }
+
+    /// Lets nobody ask before `after` is over.
+    fn close(&self, after: Duration) {
+        let until = Instant::now() + after.min(LONGEST_CLOSURE);
+        let mut closed_until = self
+            .closed_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *closed_until = closed_until.max(Some(until));
     }
 
     async fn exchange(&self, ask: &Ask, permit: Permit<'_>) -> Result<Bytes, RemoteError> {
@@ -195,6 +241,14 @@ impl Api {
                 what: ask.what.clone(),
                 why: format!("its address cannot be formed: {err}"),
             })?;
+        // `.` and `..` are steps within a path, percent-encoded or not: the question would be another.
+        let path = ask.target.split('?').next().unwrap_or_default();
+        if url.path() != format!("{}{path}", self.base.path()) {
+            return Err(RemoteError::Unreadable {
+                what: ask.what.clone(),
+                why: "no address can stand for its id".to_owned(),
+            });
+        }
         let sent = self
             .client
             .get(url)

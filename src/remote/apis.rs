@@ -2,7 +2,7 @@
 
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
-use super::wire;
+use super::{retry, wire};
 use crate::model::{Endpoint, EndpointKind};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) async fn list(api: &Api, timeout: Duration) -> Result<Vec<ApiInfo>, R
         what: "the list of APIs".to_owned(),
         timeout,
     };
-    api.get_read(&ask, |body| {
+    api.get_read(&ask, retry::ATTEMPTS, |body| {
         wire::apis(body)?
             .into_iter()
             .map(|(endpoint, name, kind)| {
@@ -60,7 +60,7 @@ pub(super) async fn schema(
         what: format!("the schema of `{endpoint}`"),
         timeout,
     };
-    match api.get_read(&ask, wire::object_text).await {
+    match api.get_read(&ask, retry::ATTEMPTS, wire::object_text).await {
         Ok(text) => Ok(Schema::Text(text)),
         Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Schema::Absent),
         Err(err) => Err(err),

@@ -5,18 +5,24 @@
 
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
+use super::retry;
 use super::wire::{self, Body};
 use crate::model::{ContentId, Endpoint, EndpointKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The most that the service puts on a page.
 pub(super) const BATCH: usize = 100;
 /// The service stops at 8 KB of URL (microcms-facts 3.1); host and path need some of it.
 const MAX_IDS_BYTES: usize = 6_500;
-/// Single contents refused for an unknown reason before the batch is given up: the reason is then
-/// the endpoint's, and asking for each of its contents would only waste requests.
-const SINGLE_REFUSALS: usize = 3;
+/// Parts of a batch that may fail in a row before it is given up: the reason is then the endpoint's,
+/// and asking for each of its contents would only waste requests. Once some part was answered, the
+/// endpoint works, and more patience finds the contents that do not.
+const FRUITLESS: usize = 6;
+const FRUITLESS_IN_A_WORKING_BATCH: usize = 24;
+/// Tries for each part of a batch whose whole failed: the first failure had all the patience there is.
+const TRIES_PER_PART: u32 = 2;
 
 /// A body as served.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +50,9 @@ pub struct BatchAnswer {
     /// Ids that were asked for and that the answer left out: the service leaves out what the key
     /// may not see.
     pub left_out: Vec<ContentId>,
-    /// Whether some page was over the service's 5 MB and was asked for in halves.
-    pub was_halved: bool,
+    /// Why asking ended early: trouble of the whole endpoint or API. Ids that are in none of the
+    /// lists above have had no answer.
+    pub trouble: Option<RemoteError>,
 }
 
 impl Batch {
@@ -72,45 +79,91 @@ impl Batch {
     }
 }
 
-/// Reads the published bodies of a batch. An error is one that concerns the whole endpoint or API.
+/// Reads the published bodies of a batch.
+///
+/// A batch that cannot be had is asked for in halves, because one content can spoil it for the others:
+/// too many large ones (5 MB), one that the service cannot render within its 29 s, one that cannot be
+/// read. Breadth first, so that a few bad ones in a row are found without giving up on the rest.
 pub(super) async fn published(
     api: &Api,
     endpoint: &Endpoint,
     batch: &Batch,
     timeout: Duration,
-) -> Result<BatchAnswer, RemoteError> {
+) -> BatchAnswer {
     let mut answer = BatchAnswer::default();
-    let mut strange = 0;
-    let mut parts: Vec<&[ContentId]> = vec![&batch.ids];
-    while let Some(ids) = parts.pop() {
-        match page(api, endpoint, ids, timeout).await {
-            Ok(bodies) => sort_in(ids, bodies, &mut answer),
-            Err(err) => {
-                let refusal = err.refusal();
-                let may_be_size = matches!(refusal, Some(Refusal::TooLarge | Refusal::Other));
-                match ids {
-                    [] => {}
-                    [id] if matches!(refusal, Some(Refusal::TooLarge)) => {
-                        answer.failed.push((id.clone(), err));
-                    }
-                    [id] if matches!(refusal, Some(Refusal::NotFound)) => {
-                        answer.left_out.push(id.clone());
-                    }
-                    [id] if refusal == Some(Refusal::Other) && strange < SINGLE_REFUSALS => {
-                        strange += 1;
-                        answer.failed.push((id.clone(), err));
-                    }
-                    _ if may_be_size && ids.len() > 1 => {
-                        answer.was_halved = true;
-                        let (front, back) = ids.split_at(ids.len() / 2);
-                        parts.extend([back, front]);
-                    }
-                    _ => return Err(err),
-                }
+    let mut fruitless = 0;
+    let mut tries = retry::ATTEMPTS;
+    let mut parts: VecDeque<&[ContentId]> = VecDeque::from([batch.ids.as_slice()]);
+    while let Some(ids) = parts.pop_front() {
+        let err = match page(api, endpoint, ids, timeout, tries).await {
+            Ok(bodies) => {
+                fruitless = 0;
+                sort_in(ids, bodies, &mut answer);
+                continue;
+            }
+            Err(err) => err,
+        };
+        let reach = reach(&err);
+        if reach == Reach::Contents {
+            fruitless += 1;
+            tries = TRIES_PER_PART;
+        }
+        let patience = if answer.found.is_empty() {
+            FRUITLESS
+        } else {
+            FRUITLESS_IN_A_WORKING_BATCH
+        };
+        match ids {
+            [id] if err.refusal() == Some(Refusal::NotFound) => answer.left_out.push(id.clone()),
+            _ if reach == Reach::Whole || fruitless > patience => {
+                answer.trouble = Some(err);
+                break;
+            }
+            [id] => answer.failed.push((id.clone(), err)),
+            _ => {
+                let (front, back) = ids.split_at(ids.len() / 2);
+                parts.extend([front, back]);
             }
         }
     }
-    Ok(answer)
+    answer
+}
+
+/// What an error of a page concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The size of the page: fewer may fit.
+    Size,
+    /// Perhaps only some of the contents asked for.
+    Contents,
+    /// The endpoint, the key, the API or the way to it.
+    Whole,
+}
+
+fn reach(err: &RemoteError) -> Reach {
+    match err {
+        RemoteError::Refused { refusal, .. } => match refusal {
+            Refusal::TooLarge => Reach::Size,
+            Refusal::Other => Reach::Contents,
+            Refusal::Forbidden
+            | Refusal::EndpointForbidden
+            | Refusal::Ip
+            | Refusal::Stopped
+            | Refusal::NotFound => Reach::Whole,
+        },
+        // A page that is too heavy answers 5xx or not in time (microcms-facts 3.1).
+        RemoteError::Lost { .. }
+        | RemoteError::TimedOut { .. }
+        | RemoteError::Unreadable { .. }
+        | RemoteError::Broken { .. } => Reach::Contents,
+        RemoteError::Setup(_)
+        | RemoteError::Untrusted { .. }
+        | RemoteError::Unreachable { .. }
+        | RemoteError::Busy { .. }
+        | RemoteError::Redirected { .. }
+        | RemoteError::HostNotAllowed { .. }
+        | RemoteError::RedirectLoop { .. } => Reach::Whole,
+    }
 }
 
 fn sort_in(ids: &[ContentId], bodies: Vec<Body>, answer: &mut BatchAnswer) {
@@ -135,19 +188,22 @@ async fn page(
     endpoint: &Endpoint,
     ids: &[ContentId],
     timeout: Duration,
+    tries: u32,
 ) -> Result<Vec<Body>, RemoteError> {
-    let what = format!("{} bodies of `{endpoint}`", ids.len());
+    let what = match ids {
+        [id] => format!("the body of `{id}` in `{endpoint}`"),
+        _ => format!("{} bodies of `{endpoint}`", ids.len()),
+    };
     match ids {
-        [id] if !id.is_plain() => {
+        [id] if !id.is_plain() && !is_path_step(id) => {
             let target = detail(endpoint, id, "?depth=0");
             let ask = Ask {
                 target,
                 what,
                 timeout,
             };
-            api.get_read(&ask, wire::body_object)
-                .await
-                .map(|body| vec![body])
+            let body = api.get_read(&ask, tries, wire::body_object).await?;
+            Ok(vec![body])
         }
         _ => {
             let list = ids
@@ -156,17 +212,19 @@ async fn page(
                 .collect::<Vec<_>>()
                 .join(",");
             let target = format!("api/v1/{endpoint}?depth=0&limit={}&ids={list}", ids.len());
-            api.get_read(
-                &Ask {
-                    target,
-                    what,
-                    timeout,
-                },
-                wire::body_list,
-            )
-            .await
+            let ask = Ask {
+                target,
+                what,
+                timeout,
+            };
+            api.get_read(&ask, tries, wire::body_list).await
         }
     }
+}
+
+/// Returns whether URLs read an id as a step within the path: it then can only be asked for in a query.
+fn is_path_step(id: &ContentId) -> bool {
+    matches!(id.as_str(), "." | "..")
 }
 
 /// Reads the body of an object-type API: published, or with a draft key its draft. `None`: the key sees none.
@@ -221,6 +279,7 @@ async fn one(
                 what,
                 timeout,
             },
+            retry::ATTEMPTS,
             wire::body_object,
         )
         .await

@@ -289,7 +289,9 @@ impl<'a> Walk<'a> {
             };
             match self
                 .api
-                .get_read(&ask, |body| wire::contents_list(body, endpoint.as_str()))
+                .get_read(&ask, retry::ATTEMPTS, |body| {
+                    wire::contents_list(body, endpoint.as_str())
+                })
                 .await
             {
                 Ok(answer) => {
@@ -337,7 +339,14 @@ pub(super) async fn lookup(
         timeout,
     };
     match api
-        .get_read(&ask, |body| wire::content_detail(body, id.as_str()))
+        .get_read(&ask, retry::ATTEMPTS, |body| {
+            let content = wire::content_detail(body, id.as_str())?;
+            if content.id == *id {
+                Ok(content)
+            } else {
+                Err(format!("it is about `{}`", content.id))
+            }
+        })
         .await
     {
         Ok(content) => Ok(Lookup::Found(Box::new(content))),

@@ -193,6 +193,20 @@ impl RemoteError {
         }
     }
 
+    /// Returns whether the service asked for a wait that no run sits out.
+    pub fn is_beyond_patience(&self) -> bool {
+        matches!(self, Self::Busy { retry_after: Some(after), .. } if *after > super::retry::PATIENCE)
+    }
+
+    /// Returns whether the key, or this machine's address, may not read one API. Both can be set per
+    /// API (microcms-facts 8.22): the others may be readable.
+    pub fn is_about_endpoint(&self) -> bool {
+        matches!(
+            self.refusal(),
+            Some(Refusal::EndpointForbidden | Refusal::Ip)
+        )
+    }
+
     /// Returns whether the operator's key, permission, IP rule or plan is in the way.
     pub fn needs_operator(&self) -> bool {
         self.remedy() == Remedy::AskOperator
@@ -232,6 +246,15 @@ impl RemoteError {
             }
             Self::HostNotAllowed { .. } => {
                 "if the service uses a custom domain or its own bucket, add that host to assets.hosts"
+            }
+            Self::Busy {
+                retry_after: Some(after),
+                ..
+            } if self.is_beyond_patience() => {
+                let seconds = after.as_secs();
+                return Some(format!(
+                    "it asked for a wait of {seconds} s: a run after that goes on where this one stopped"
+                ));
             }
             Self::Redirected { .. } => {
                 "check service.management_url and service.content_url, and any proxy"

@@ -403,6 +403,7 @@ impl<'a> Walk<'a> {
         let has_token = cursor.token().is_some();
         let text = err.chain();
         let wait = match err.remedy() {
+            _ if err.is_beyond_patience() => return Err(Broken::Never(err)),
             Remedy::AskOperator | Remedy::SkipItem => return Err(Broken::Never(err)),
             // The budget holds everyone back after a 429: what is waited here only decides whether
             // the token can live that long.

@@ -3,7 +3,7 @@
 //! The only room that knows JSON field names and `reqwest`. It refuses to know what is saved: it
 //! reads the service and hands over values of [`model`](crate::model).
 //!
-//! The API key lives in [`Api`](api::Api) alone. The client that fetches assets never had it, so no
+//! The API key lives in `api::Api` alone. The client that fetches assets never had it, so no
 //! redirect and no mistake can carry it to another host.
 
 mod api;

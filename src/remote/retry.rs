@@ -5,6 +5,10 @@ use std::time::Duration;
 /// How often one thing is asked for in a run, the first time included.
 pub(crate) const ATTEMPTS: u32 = 6;
 
+/// How often an answer may be unreadable: what came whole and makes no sense mostly stays so, and each
+/// try is paid for.
+pub(crate) const UNREADABLE: u32 = 4;
+
 /// Returns the wait after the `attempt`-th failure (counted from 1): half a second, doubling, at most
 /// 20 s, spread by a quarter in both directions. `jitter` is in 0..1.
 pub(crate) fn backoff(attempt: u32, jitter: f64) -> Duration {
@@ -12,9 +16,13 @@ pub(crate) fn backoff(attempt: u32, jitter: f64) -> Duration {
     Duration::from_secs_f64(doubled.min(20.0) * (0.75 + 0.5 * jitter.clamp(0.0, 1.0)))
 }
 
+/// The longest wait that a run sits out. Who asks for more is left alone for the rest of the run, not
+/// asked again early: what is owed stays owed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Returns a wait that the service asked for, kept within reason.
 pub(crate) fn asked(after: Duration) -> Duration {
-    after.min(Duration::from_secs(120))
+    after.min(PATIENCE)
 }
 
 #[cfg(test)]

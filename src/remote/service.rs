@@ -157,15 +157,9 @@ impl Remote {
         contents::lookup(&self.management, endpoint, id, SLOWEST_ANSWER).await
     }
 
-    /// Reads published bodies of a list-type API.
-    ///
-    /// # Errors
-    /// What concerns the whole endpoint or API, after retries.
-    pub async fn published_bodies(
-        &self,
-        endpoint: &Endpoint,
-        batch: &Batch,
-    ) -> Result<BatchAnswer, RemoteError> {
+    /// Reads published bodies of a list-type API. What concerns the whole endpoint or API is the
+    /// answer's trouble; what was read before it is kept.
+    pub async fn published_bodies(&self, endpoint: &Endpoint, batch: &Batch) -> BatchAnswer {
         bodies::published(&self.content, endpoint, batch, SLOWEST_ANSWER).await
     }
 

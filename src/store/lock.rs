@@ -61,6 +61,10 @@ fn holder(pid: Option<u32>, since: Option<&str>) -> String {
 impl Lock {
     /// Takes the lock of a database, `<database>.lock`, waiting for up to `wait`. `on_wait` hears of
     /// the holder once, before the waiting begins. Blocks the calling thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "says that it blocks; a file lock has no other way to wait for so long and no longer"
+    )]
     pub fn acquire(
         database_path: &Path,
         wait: Option<Duration>,

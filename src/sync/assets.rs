@@ -12,7 +12,7 @@ use crate::store::SavedAsset;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -20,6 +20,9 @@ use tracing::{debug, info, warn};
 const ROWS: usize = 256;
 /// Outcomes written in one transaction.
 const OUTCOMES: usize = 64;
+
+/// How long outcomes may wait for others to be written with: what a kill would have fetched again.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Rest between two looks at what is owed, at most.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -98,7 +101,7 @@ async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
             format!("{gone} files of deleted media are missing or damaged, and the service has them no more"),
             Some(
                 "put them back from another copy of this backup, and the next run takes them in \
-                 (`SELECT path, sha256 FROM assets WHERE state = 'gone'`)"
+                 (their paths and digests: table `assets`, state `gone`)"
                     .to_owned(),
             ),
         );
@@ -229,6 +232,7 @@ impl<'a> Feed<'a> {
                 // Where very much is known and waits for the next run, looking through it takes long,
                 // and the database has better things to do, such as a page of the walk.
                 () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
+                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
             }
         }
     }
@@ -253,6 +257,7 @@ impl<'a> Feed<'a> {
                 biased;
                 () = self.run.stop.wait() => return Ok(false),
                 Some(joined) = self.downloads.join_next() => self.take(joined)?,
+                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
             }
             if self.done.len() >= OUTCOMES {
                 self.flush().await?;
@@ -279,7 +284,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Takes in what a download brought; it is written with the next batch.
-    fn take(&mut self, joined: Result<Done, tokio::task::JoinError>) -> Result<(), RunError> {
+    fn take(&mut self, joined: Result<Done, JoinError>) -> Result<(), RunError> {
         let Done {
             outcome,
             url,

@@ -8,8 +8,8 @@ mod ask;
 
 use super::RunError;
 use super::run::Run;
-use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, ProblemKind};
-use crate::remote::{Batch, IdSet, Refusal, RemoteError};
+use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, ProblemKind, Status};
+use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use ask::{Api, Wanted};
 use futures_util::stream::{self, StreamExt as _};
@@ -32,27 +32,49 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Requests in a row without a single body, for reasons that more than one content has, after which
+/// the Content API is left alone for the rest of the run. Two rounds of what is under way at a time:
+/// each of them was asked several times over many seconds.
+const FRUITLESS: usize = 2 * AT_A_TIME;
+
 /// What is known of the Content API in this run.
 #[derive(Debug, Default)]
 struct Standing {
-    /// Bodies asked for in this run: once is enough.
+    /// Questions asked in this run: once is enough.
     tried: IdSet,
-    /// Why asking at all is pointless.
+    /// Requests in a row that brought nothing.
+    fruitless: usize,
+    /// Asking at all is pointless.
     is_stopped: bool,
+}
+
+/// What is known of one endpoint in one pass.
+#[derive(Debug, Default)]
+struct Pass {
+    /// Why the key may not read it: the rest is marked, not asked for.
+    refused: Option<String>,
+    /// Requests refused for reasons that are not understood, without a body in between.
+    strange: usize,
+    /// It does not answer in a usable way: the rest stays owed.
+    is_broken: bool,
+    /// Kinds of bodies that were refused before and are still.
+    refused_again: Vec<(BodySide, Status)>,
 }
 
 async fn read_all(run: &Run) -> Result<(), RunError> {
     let mut standing = Standing::default();
-    let mut is_asked_anew = IdSet::default();
+    if run.options.is_full {
+        // Before anything else: what this run reads for the first time need not be read twice.
+        for row in endpoints(run).await? {
+            let now = run.now();
+            run.store(move |store| store.refetch_all_bodies(&row.endpoint, now))
+                .await?;
+        }
+    }
     loop {
         let is_over = run.listings().contents;
         let mut has_progress = false;
         for row in endpoints(run).await? {
-            if run.options.is_full && is_over && is_asked_anew.insert(row.endpoint.as_str()) {
-                let (endpoint, now) = (row.endpoint.clone(), run.now());
-                run.store(move |store| store.refetch_all_bodies(&endpoint, now))
-                    .await?;
-            }
             if !standing.is_stopped {
                 has_progress |= endpoint_pass(run, &row, &mut standing).await?;
             }
@@ -73,8 +95,12 @@ async fn endpoints(run: &Run) -> Result<Vec<EndpointRow>, RunError> {
     Ok(rows)
 }
 
-fn key(endpoint: &Endpoint, id: &ContentId, side: BodySide) -> String {
-    format!("{endpoint}\n{id}\n{}", side.as_str())
+/// Names a question: the same body is another one after its content changed.
+fn key(endpoint: &Endpoint, owed: &OwedBody) -> String {
+    let OwedBody {
+        id, side, owed_at, ..
+    } = owed;
+    format!("{endpoint}\n{id}\n{}\n{owed_at}", side.as_str())
 }
 
 /// Asks once for every body that one API owes. Returns whether anything was asked for.
@@ -90,9 +116,7 @@ async fn endpoint_pass(
     };
     let mut has_progress = false;
     let mut after: Option<(ContentId, BodySide)> = None;
-    // Sides of this API that were refused in this pass: the rest of it is marked, not asked for.
-    let mut refused: Option<String> = None;
-    let mut refused_again: [bool; 2] = [false; 2];
+    let mut pass = Pass::default();
     loop {
         let (endpoint, from) = (row.endpoint.clone(), after.clone());
         let rows = run
@@ -107,71 +131,51 @@ async fn endpoint_pass(
         after = Some((last.id.clone(), last.side));
         let fresh: Vec<OwedBody> = rows
             .into_iter()
-            .filter(|owed| {
-                standing
-                    .tried
-                    .insert(&key(&row.endpoint, &owed.id, owed.side))
-            })
+            .filter(|owed| standing.tried.insert(&key(&row.endpoint, owed)))
             .collect();
-        if fresh.is_empty() {
-            continue;
-        }
-        has_progress = true;
-        if let Some(reason) = &refused {
-            let outcomes = fresh.iter().map(|owed| api.refused(owed, reason)).collect();
-            save(run, outcomes).await?;
-            continue;
-        }
+        has_progress |= !fresh.is_empty();
         let (again, first): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|owed| owed.is_refused);
-        for side in [BodySide::Published, BodySide::Draft] {
-            let slot = usize::from(side == BodySide::Draft);
-            let again: Vec<_> = again
-                .iter()
-                .filter(|owed| owed.side == side)
-                .cloned()
-                .collect();
-            let is_refused_again = refused_again.get(slot).copied().unwrap_or(false);
-            if again.is_empty() || is_refused_again {
-                continue;
-            }
-            let was_readable = probe(&api, again, standing, &mut refused).await?;
-            if let Some(slot) = refused_again.get_mut(slot) {
-                *slot = !was_readable;
-            }
-        }
-        ask_all(&api, first, standing, &mut refused).await?;
+        probe(&api, again, standing, &mut pass).await?;
+        ask_all(&api, first, standing, &mut pass).await?;
         if standing.is_stopped {
             return Ok(has_progress);
         }
     }
 }
 
-/// Asks for the first of what was refused before; for the rest only if that is readable now.
+/// Asks for the first of what was refused before; for the rest only if that is readable now. Each side
+/// and status for itself, because each hangs on a right of its own.
 async fn probe(
     api: &Api<'_>,
-    again: Vec<OwedBody>,
+    mut again: Vec<OwedBody>,
     standing: &mut Standing,
-    refused: &mut Option<String>,
-) -> Result<bool, RunError> {
-    let (_, taken) = Batch::take(
-        &again.iter().map(|owed| owed.id.clone()).collect::<Vec<_>>(),
-        usize::MAX,
-    );
-    let taken = if again
-        .first()
-        .is_some_and(|owed| owed.side == BodySide::Draft)
-    {
-        1
-    } else {
-        taken
-    };
-    let mut first = again;
-    let rest = first.split_off(taken.min(first.len()));
-    let saved = ask_all(api, first, standing, refused).await?;
-    if saved > 0 {
-        ask_all(api, rest, standing, refused).await?;
+    pass: &mut Pass,
+) -> Result<(), RunError> {
+    while let Some(kind) = again.first().map(|owed| (owed.side, owed.status.clone())) {
+        let (mut first, others): (Vec<_>, Vec<_>) = again
+            .into_iter()
+            .partition(|owed| (owed.side, &owed.status) == (kind.0, &kind.1));
+        again = others;
+        // A pass that is told no stops here: what was refused is marked as such already.
+        let is_pointless = standing.is_stopped || pass.refused.is_some() || pass.is_broken;
+        if is_pointless || pass.refused_again.contains(&kind) {
+            continue;
+        }
+        let taken = match kind.0 {
+            BodySide::Published => {
+                let ids: Vec<_> = first.iter().map(|owed| owed.id.clone()).collect();
+                Batch::take(&ids, usize::MAX).1
+            }
+            BodySide::Draft => 1,
+        };
+        let rest = first.split_off(taken.min(first.len()));
+        if ask_all(api, first, standing, pass).await? > 0 {
+            ask_all(api, rest, standing, pass).await?;
+        } else {
+            pass.refused_again.push(kind);
+        }
     }
-    Ok(saved > 0)
+    Ok(())
 }
 
 /// Asks for bodies, several requests at a time, and records each answer as it comes. Returns how
@@ -180,29 +184,74 @@ async fn ask_all(
     api: &Api<'_>,
     owed: Vec<OwedBody>,
     standing: &mut Standing,
-    refused: &mut Option<String>,
+    pass: &mut Pass,
 ) -> Result<u64, RunError> {
     let mut saved = 0;
-    let mut answers = stream::iter(Wanted::sort(owed))
-        .map(|wanted| wanted.ask(api))
-        .buffer_unordered(AT_A_TIME);
-    while let Some(answer) = answers.next().await {
-        saved += save(api.run, answer.outcomes).await?;
-        let Some(err) = answer.trouble else { continue };
-        match err.refusal() {
-            Some(Refusal::EndpointForbidden) => *refused = Some(err.chain()),
-            // The whole API: a wrong key, a stopped plan, a network that is gone.
-            _ if err.needs_operator() || matches!(err, RemoteError::Unreachable { .. }) => {
-                if !standing.is_stopped {
-                    standing.is_stopped = true;
-                    api.run.remote_problem("bodies", &err);
-                }
+    let mut unanswered = owed.clone();
+    if pass.refused.is_none() && !pass.is_broken && !standing.is_stopped {
+        let mut answers = stream::iter(Wanted::sort(owed))
+            .map(|wanted| wanted.ask(api))
+            .buffer_unordered(AT_A_TIME);
+        while let Some(answer) = answers.next().await {
+            let answered = answer.answered();
+            unanswered.retain(|owed| !answered.contains(&(&owed.id, owed.side)));
+            let fruits = save(api.run, answer.outcomes).await?;
+            saved += fruits;
+            if fruits > 0 {
+                standing.fruitless = 0;
+                pass.strange = 0;
+            }
+            if let Some(err) = answer.trouble
+                && weigh(api, &err, fruits, standing, pass)
+            {
                 break;
             }
-            _ => {}
         }
     }
+    if let Some(reason) = &pass.refused {
+        let outcomes = unanswered
+            .iter()
+            .map(|owed| api.refused(owed, reason))
+            .collect();
+        save(api.run, outcomes).await?;
+    }
     Ok(saved)
+}
+
+/// Decides how far trouble reaches. Returns whether to stop asking this API.
+fn weigh(
+    api: &Api<'_>,
+    err: &RemoteError,
+    fruits: u64,
+    standing: &mut Standing,
+    pass: &mut Pass,
+) -> bool {
+    if err.is_about_endpoint() {
+        pass.refused = Some(err.chain());
+        let endpoint = api.endpoint.clone();
+        api.run.sheet().forbidden.insert(endpoint, err.hint());
+        return true;
+    }
+    // A refusal is the endpoint's or the content's own; anything else may be everyone's.
+    let is_refusal = err.refusal().is_some();
+    if fruits == 0 && is_refusal {
+        pass.strange += 1;
+    } else if fruits == 0 {
+        standing.fruitless += 1;
+    }
+    // A wrong key, a stopped plan, a network that is gone, a service that does not answer any more.
+    let is_everywhere = err.needs_operator()
+        || err.is_beyond_patience()
+        || matches!(err, RemoteError::Unreachable { .. })
+        || standing.fruitless >= FRUITLESS;
+    if is_everywhere {
+        standing.is_stopped = true;
+        api.run.remote_problem("bodies", err);
+        return true;
+    }
+    // The other APIs may do better.
+    pass.is_broken = pass.strange >= AT_A_TIME;
+    pass.is_broken
 }
 
 async fn save(run: &Run, outcomes: Vec<BodyOutcome>) -> Result<u64, RunError> {
@@ -234,33 +283,46 @@ pub(super) async fn account(run: &Run) -> Result<(), RunError> {
         sheet.bodies.owed = totals.owed;
         sheet.bodies.refused = totals.refused;
     }
-    let live = endpoints.iter().filter(|row| !row.is_deleted).count();
-    let refused = problems
+    let forbidden = run.sheet().forbidden.clone();
+    let is_key = endpoints
         .iter()
-        .filter(|problem| problem.refused > 0 && problem.refused == problem.owed)
-        .count();
+        .filter(|row| !row.is_deleted)
+        .all(|row| forbidden.contains_key(&row.endpoint));
     for problem in problems {
         let scope = format!("bodies/{}", problem.endpoint);
-        let example = problem
-            .example_error
+        let reason = problem.example_error.as_deref();
+        let example = reason
             .map(|error| format!(", for example: {error}"))
             .unwrap_or_default();
         let message = format!(
             "{} bodies are owed, {} of them refused to the key{example}",
             problem.owed, problem.refused
         );
-        // A key that may read no body at all is a permission problem; one API of several is not.
-        let is_key = live > 0 && refused == live;
+        // A key that may read no API at all is a permission problem; one API of several is not.
         let kind = if is_key {
             ProblemKind::Refused
         } else {
             ProblemKind::Owed
         };
-        let hint = (problem.refused > 0).then(|| {
-            "give the key the GET right for this API, and `公開終了コンテンツの全取得` (all closed contents) if it has closed ones"
-                .to_owned()
-        });
+        let hint = match forbidden.get(&problem.endpoint) {
+            Some(hint) => hint.clone(),
+            None if problem.refused > 0 => reason.and_then(remedy).map(str::to_owned),
+            None => None,
+        };
         run.problem(kind, &scope, message, hint);
     }
     Ok(())
+}
+
+/// Says what a person can do about a refusal that is not the whole API's.
+fn remedy(reason: &str) -> Option<&'static str> {
+    match reason {
+        ask::CLOSED => Some(
+            "give the key the right `公開終了コンテンツの全取得` (all closed contents); it needs the GET right as well",
+        ),
+        ask::HIDDEN => Some(
+            "use a key without the right to all drafts: each draft is read with its own draft key",
+        ),
+        _ => None,
+    }
 }

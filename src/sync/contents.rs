@@ -103,7 +103,7 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
         }
         Err(err) => {
             if err.refusal() == Some(Refusal::Forbidden) {
-                let hint = "give the key the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs \
+                let hint = "check the key; if it is this service's own, give it the right `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs \
                             in service.endpoints";
                 run.problem(
                     ProblemKind::Refused,

@@ -1,8 +1,8 @@
 //! The end of a run: counts, verdict, the row that tells it.
 
 use super::RunError;
-use super::run::Run;
-use crate::model::report::{Holdings, REPORT_VERSION};
+use super::run::{Run, Sheet};
+use crate::model::report::{Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
@@ -92,6 +92,28 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
     }
 }
 
+/// Says what a dry run would have done, in words; empty if nothing.
+fn planned(sheet: &Sheet) -> String {
+    let rows = |counts: ListedCounts| counts.new + counts.changed + counts.returned;
+    let steps = [
+        ("record", rows(sheet.media), "media"),
+        ("record", rows(sheet.contents), "contents"),
+        ("read", sheet.bodies.owed, "bodies"),
+        ("fetch", sheet.assets.owed, "files"),
+        (
+            "follow up",
+            sheet.media.missing + sheet.contents.missing,
+            "missing ones",
+        ),
+    ];
+    let steps: Vec<String> = steps
+        .iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(verb, count, noun)| format!("{verb} {count} {noun}"))
+        .collect();
+    steps.join(", ")
+}
+
 fn report(run: &Run, holdings: Holdings) -> RunReport {
     let mut sheet = run.sheet().clone();
     let transfer = run.rooms.remote.meter().read();
@@ -99,6 +121,7 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
     let is_dry = run.id.is_none();
     let has_progress =
         sheet.media.seen + sheet.contents.seen + sheet.bodies.saved + sheet.assets.saved > 0;
+    let plan = is_dry.then(|| planned(&sheet));
     let account = Account {
         problems: &sheet.problems,
         walks: &sheet.walks,
@@ -107,6 +130,7 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
         owed_bodies: if is_dry { 0 } else { sheet.bodies.owed },
         has_progress,
         interrupted: run.stop.requested(),
+        planned: plan.as_deref(),
     };
     let (outcome, code) = outcome(&account);
     let finished_at = run.now();

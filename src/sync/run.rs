@@ -4,9 +4,10 @@ use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{
     AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts,
 };
-use crate::model::{Problem, ProblemKind, Tally, Timestamp, WalkRecord};
+use crate::model::{Endpoint, Problem, ProblemKind, Tally, Timestamp, WalkRecord};
 use crate::remote::RemoteError;
 use crate::store::{RunId, Store, StoreError};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -62,6 +63,8 @@ pub(super) struct Sheet {
     pub(super) assets: AssetCounts,
     pub(super) problems: Vec<Problem>,
     pub(super) failed: Vec<FailedAsset>,
+    /// APIs whose bodies the key may not read, with what a person can do about it.
+    pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
 }

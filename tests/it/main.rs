@@ -3,7 +3,11 @@
 //! `cfg(test)` is always set here; it tells clippy that helpers beside the tests are tests as well.
 
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
 mod assets;
+#[cfg(test)]
+mod bodies;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::super::run::Run;
 use crate::model::{
     BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp,
 };
-use crate::remote::{Batch, BatchAnswer, FoundBody, Refusal, RemoteError};
-use std::collections::BTreeMap;
+use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How much older than its metadata a published body may look before it counts as a stale answer of
@@ -13,6 +13,12 @@ use std::time::Duration;
 const STALE: Duration = Duration::from_secs(1);
 /// Runs in which an older body is taken for stale; after that it is believed.
 const STALE_ATTEMPTS: u32 = 3;
+
+/// Why the body of a closed content cannot be had.
+pub(super) const CLOSED: &str =
+    "closed contents need the key's right `公開終了コンテンツの全取得` (all closed contents)";
+/// Why the published body of a content with a draft cannot be had.
+pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
 
 /// The API asked, and the run that asks.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,20 @@ pub(super) struct Answer {
     pub(super) outcomes: Vec<BodyOutcome>,
     /// Trouble that may concern more than what was asked for.
     pub(super) trouble: Option<RemoteError>,
+}
+
+impl Answer {
+    /// Returns which bodies it says something about.
+    pub(super) fn answered(&self) -> BTreeSet<(&ContentId, BodySide)> {
+        self.outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                BodyOutcome::Saved { id, side, .. }
+                | BodyOutcome::Refused { id, side, .. }
+                | BodyOutcome::Failed { id, side, .. } => (id, *side),
+            })
+            .collect()
+    }
 }
 
 impl Wanted {
@@ -92,7 +112,7 @@ impl Wanted {
                     trouble: None,
                 },
                 Err(err) => {
-                    let outcome = api.failed(&owed, err.chain());
+                    let outcome = api.not_had(&owed, &err);
                     Answer {
                         outcomes: vec![outcome],
                         trouble: Some(err),
@@ -111,23 +131,28 @@ impl Api<'_> {
             .filter_map(|sides| sides.published.as_ref())
             .map(|owed| owed.id.clone())
             .collect();
-        let answer = match self.kind {
+        let mut answer = match self.kind {
             EndpointKind::List => {
                 self.run
                     .rooms
                     .remote
-                    .published_bodies(self.endpoint, &Batch { ids: ids.clone() })
+                    .published_bodies(self.endpoint, &Batch { ids })
                     .await
             }
             EndpointKind::Object => self.object(ids).await,
         };
-        let mut answer = match answer {
-            Ok(answer) => answer,
-            Err(err) => return self.none_of(&contents, err),
-        };
+        if answer.found.is_empty()
+            && let Some(err) = answer.trouble
+        {
+            return self.none_of(&contents, err);
+        }
         let mut found: BTreeMap<ContentId, FoundBody> =
             std::mem::take(&mut answer.found).into_iter().collect();
-        let mut result = Answer::default();
+        let mut result = Answer {
+            outcomes: Vec::new(),
+            trouble: answer.trouble,
+        };
+        let failed: BTreeSet<ContentId> = answer.failed.iter().map(|(id, _)| id.clone()).collect();
         for (id, err) in answer.failed {
             let owed = contents
                 .iter()
@@ -143,6 +168,10 @@ impl Api<'_> {
             };
             let body = found.remove(&owed.id);
             let is_left_out = answer.left_out.contains(&owed.id);
+            let is_answered = body.is_some() || is_left_out || failed.contains(&owed.id);
+            if !is_answered && result.trouble.is_some() {
+                continue;
+            }
             self.settle(owed, sides.draft.as_ref(), body, is_left_out, &mut result)
                 .await;
         }
@@ -150,31 +179,23 @@ impl Api<'_> {
     }
 
     /// An object-type API, in the form of a batch of one.
-    async fn object(&self, ids: Vec<ContentId>) -> Result<BatchAnswer, RemoteError> {
-        let found = self.run.rooms.remote.object_body(self.endpoint).await?;
+    async fn object(&self, ids: Vec<ContentId>) -> BatchAnswer {
         let mut answer = BatchAnswer::default();
-        for id in ids {
-            match &found {
-                Some(body) => answer.found.push((id, body.clone())),
-                None => answer.left_out.push(id),
-            }
+        match self.run.rooms.remote.object_body(self.endpoint).await {
+            Ok(Some(body)) => answer
+                .found
+                .extend(ids.into_iter().map(|id| (id, body.clone()))),
+            Ok(None) => answer.left_out = ids,
+            Err(err) => answer.trouble = Some(err),
         }
-        Ok(answer)
+        answer
     }
 
     fn none_of(&self, contents: &[Sides], err: RemoteError) -> Answer {
-        let is_refusal = err.refusal() == Some(Refusal::EndpointForbidden);
-        let reason = err.chain();
         let outcomes = contents
             .iter()
             .flat_map(|sides| sides.published.iter().chain(sides.draft.iter()))
-            .map(|owed| {
-                if is_refusal {
-                    self.refused(owed, &reason)
-                } else {
-                    self.failed(owed, reason.clone())
-                }
-            })
+            .map(|owed| self.not_had(owed, &err))
             .collect();
         Answer {
             outcomes,
@@ -200,7 +221,7 @@ impl Api<'_> {
         if let Some(owed_draft) = owed_draft {
             result.outcomes.push(match &draft {
                 Some(Ok(found)) => self.draft(owed_draft, found.as_ref()),
-                Some(Err(err)) => self.failed(owed_draft, err.chain()),
+                Some(Err(err)) => self.not_had(owed_draft, err),
                 None => self.failed(owed_draft, "it was not asked for".to_owned()),
             });
         }
@@ -214,9 +235,12 @@ impl Api<'_> {
             Some(body)
                 if owed.status == Status::PublishAndDraft && draft_text == Some(&body.text) =>
             {
-                let reason = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is \
-                              published; use a key without it";
-                result.outcomes.push(self.refused(owed, reason));
+                result.outcomes.push(self.refused(owed, HIDDEN));
+            }
+            // Without the draft nothing tells whether the answer is what is published.
+            Some(_) if owed.status == Status::PublishAndDraft && matches!(draft, Some(Err(_))) => {
+                let reason = "its draft could not be read, so that nothing tells it from the draft";
+                result.outcomes.push(self.failed(owed, reason.to_owned()));
             }
             Some(body) if is_stale(owed, &body) => {
                 let reason = "the Content API answered with a body older than the listing says; it is asked for again";
@@ -227,18 +251,18 @@ impl Api<'_> {
             None => {}
         }
         if let Some(Err(err)) = draft {
-            result.trouble = Some(err);
+            result.trouble.get_or_insert(err);
         }
     }
 
     /// The service leaves out what the key may not see.
     fn left_out(&self, owed: &OwedBody) -> BodyOutcome {
         match owed.status {
-            Status::Closed => self.refused(
+            Status::Closed => self.refused(owed, CLOSED),
+            Status::Other(_) => self.refused(
                 owed,
-                "closed contents need the key's right `公開終了コンテンツの全取得` (all closed contents)",
+                "the Content API shows no published body for its status",
             ),
-            Status::Other(_) => self.refused(owed, "the Content API shows no published body for its status"),
             Status::Publish | Status::PublishAndDraft | Status::Draft => self.failed(
                 owed,
                 "the Content API left it out although the listing calls it published".to_owned(),
@@ -289,6 +313,15 @@ impl Api<'_> {
             side: owed.side,
             owed_at: owed.owed_at,
             reason: reason.to_owned(),
+        }
+    }
+
+    /// What an error means for one body: refused to the key, or to be asked for again.
+    fn not_had(&self, owed: &OwedBody, err: &RemoteError) -> BodyOutcome {
+        if err.is_about_endpoint() {
+            self.refused(owed, &err.chain())
+        } else {
+            self.failed(owed, err.chain())
         }
     }
 
