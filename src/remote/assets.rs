@@ -14,10 +14,15 @@ use reqwest::header::{
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 const HOPS: usize = 5;
 const HOST: &str = "asset host";
+/// In so many read time-outs at least this many bytes must arrive (with 30 s, about 100 bytes a
+/// second). A host that sends a byte now and then would keep a run from ever ending.
+const TRICKLE_TIMEOUTS: u32 = 5;
+const TRICKLE_BYTES: usize = 16 * 1024;
 
 /// Fetches assets. Its HTTP client never had the API key, follows no redirect by itself, and asks
 /// only hosts on the list; redirects are held against the same list.
@@ -72,6 +77,29 @@ pub struct AssetBody {
     meter: Meter,
     gate: LineGate,
     read_timeout: Duration,
+    pace: Pace,
+}
+
+/// How fast a body comes, counted in the time that was spent waiting for it: not while downloads
+/// hold, nor while the disk is slow.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    bytes: usize,
+}
+
+impl Pace {
+    /// Adds a piece. `false`: what comes is a trickle.
+    fn goes_on(&mut self, waited: Duration, bytes: usize, period: Duration) -> bool {
+        self.waited += waited;
+        self.bytes += bytes;
+        if self.waited < period {
+            return true;
+        }
+        let is_enough = self.bytes >= TRICKLE_BYTES;
+        *self = Self::default();
+        is_enough
+    }
 }
 
 impl AssetClient {
@@ -236,6 +264,7 @@ impl AssetClient {
             meter: self.meter.clone(),
             gate: self.gate.clone(),
             read_timeout: self.read_timeout,
+            pace: Pace::default(),
             answer,
         }))
     }
@@ -245,11 +274,12 @@ impl AssetBody {
     /// Returns the next bytes, `None` at the end.
     ///
     /// # Errors
-    /// A body that ends before its announced length, breaks its framing, or stalls for longer than
-    /// the read time-out.
+    /// A body that ends before its announced length, breaks its framing, stalls for longer than the
+    /// read time-out, or trickles for several of them.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
         loop {
             self.gate.pass().await;
+            let begun = Instant::now();
             let piece = match tokio::time::timeout(self.read_timeout, self.answer.chunk()).await {
                 Ok(Ok(piece)) => piece,
                 Ok(Err(err)) => {
@@ -265,8 +295,15 @@ impl AssetBody {
                     });
                 }
             };
-            self.meter
-                .bytes(&self.host, piece.as_ref().map_or(0, Bytes::len));
+            let len = piece.as_ref().map_or(0, Bytes::len);
+            self.meter.bytes(&self.host, len);
+            let period = self.read_timeout * TRICKLE_TIMEOUTS;
+            if !self.pace.goes_on(begun.elapsed(), len, period) && piece.is_some() {
+                return Err(RemoteError::Unreadable {
+                    what: self.what.clone(),
+                    why: format!("fewer than {TRICKLE_BYTES} bytes came within {period:?}"),
+                });
+            }
             let Some(decoder) = &mut self.unpack else {
                 return Ok(piece);
             };
@@ -312,4 +349,27 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
         .to_str()
         .ok()
         .map(|value| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_no_trickle_and_a_trickle_is_found_out() {
+        let period = Duration::from_secs(150);
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::default();
+        // Slow but steady: 200 bytes a second, for an hour.
+        assert!((0..3_600).all(|_| pace.goes_on(second, 200, period)));
+        let mut pace = Pace::default();
+        let held = (0..)
+            .take_while(|_| pace.goes_on(second, 50, period))
+            .count();
+        assert_eq!(held, 149);
+        // A short end after a long start is no reason.
+        let mut pace = Pace::default();
+        assert!(pace.goes_on(Duration::from_secs(149), 10_000_000, period));
+        assert!(pace.goes_on(Duration::from_secs(20), 1, period));
+    }
 }

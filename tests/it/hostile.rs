@@ -473,3 +473,30 @@ async fn an_answer_that_is_not_the_file_never_takes_the_place_of_the_good_copy()
     assert_holds(&home, &sim.truth());
     assert_eq!(archived(&home, &digest(&good)), Some(good));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trickle_that_would_take_for_ever_is_given_up() {
+    let sim = Sim::builder().media(5).start().await;
+    add(&sim, "trickle.png", "/assets/s/trickle.png");
+    // A byte or two within every read time-out: by that alone it would be waited for.
+    sim.fault(
+        Route::Image.containing("trickle"),
+        Occasion::Every,
+        Fault::Drip {
+            bytes_per_second: 20,
+        },
+    );
+    let home = Sandbox::new();
+    let setup = Setup {
+        read_timeout: Duration::from_millis(200),
+        ..Setup::default()
+    };
+    let report = home.sync_with(&sim, setup).await;
+    let report = report.expect_code(ExitCode::Partial);
+    assert_eq!((report.assets.saved, report.assets.failed), (5, 1));
+    assert!(report.elapsed_ms < 12_000, "{} ms", report.elapsed_ms);
+    assert_sound_and_tidy(&home);
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
