@@ -29,6 +29,8 @@ mod migrations;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod pieces;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod sync;
