@@ -44,6 +44,11 @@ impl IdSet {
         self.seen.contains(&self.key.hash_one(id))
     }
 
+    /// Takes an id out and returns whether it was in.
+    pub fn remove(&mut self, id: &str) -> bool {
+        self.seen.remove(&self.key.hash_one(id))
+    }
+
     /// Returns how many distinct ids were added.
     pub fn len(&self) -> u64 {
         self.seen.len() as u64

@@ -6,7 +6,9 @@ use super::hosts::Hosts;
 use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::report::FailedAsset;
-use crate::model::{AssetOutcome, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Why};
+use crate::model::{
+    AssetOutcome, MediaId, OnDisk, OwedAsset, ProblemKind, RelPath, Timestamp, Why,
+};
 use crate::remote::IdSet;
 use crate::store::SavedAsset;
 use std::collections::HashSet;
@@ -155,8 +157,11 @@ struct Feed<'a> {
     downloads: JoinSet<Done>,
     /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
-    /// Tried in vain in this run: once is enough.
+    /// Questions that were asked in vain in this run: once is enough. A medium that changes after it
+    /// failed is another question.
     tried: IdSet,
+    /// Media whose last answer in this run was a failure.
+    failed: IdSet,
     done: Vec<AssetOutcome>,
     /// Hints that the report has already.
     hints: HashSet<String>,
@@ -174,6 +179,7 @@ impl<'a> Feed<'a> {
             downloads: JoinSet::new(),
             in_flight: HashSet::new(),
             tried: IdSet::default(),
+            failed: IdSet::default(),
             done: Vec::new(),
             hints: HashSet::new(),
             is_blocked: false,
@@ -247,7 +253,9 @@ impl<'a> Feed<'a> {
 
     /// Returns whether a file was already asked for in this run.
     fn is_known(&self, owed: &OwedAsset) -> bool {
-        self.in_flight.contains(&owed.media_id) || self.tried.contains(owed.media_id.as_str())
+        self.in_flight.contains(&owed.media_id)
+            || self.tried.contains(owed.media_id.as_str())
+            || self.tried.contains(&question(&owed.media_id, owed.owed_at))
     }
 
     /// Waits until another download may start. `false`: none may any more.
@@ -292,19 +300,24 @@ impl<'a> Feed<'a> {
             trouble,
         } = joined?;
         match &outcome {
-            AssetOutcome::Saved { .. } => {
+            AssetOutcome::Saved { media_id, .. } => {
+                self.forgive(media_id);
                 self.run.sheet().assets.saved += 1;
                 self.run.tally.files.add(1);
             }
-            AssetOutcome::Unchanged { .. } => {
+            AssetOutcome::Unchanged { media_id, .. } => {
+                self.forgive(media_id);
                 self.run.sheet().assets.unchanged += 1;
                 self.run.tally.files.add(1);
             }
             AssetOutcome::Failed {
-                media_id, error, ..
+                media_id,
+                owed_at,
+                error,
+                ..
             } => {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
-                self.tried.insert(media_id.as_str());
+                self.tried.insert(&question(media_id, *owed_at));
                 self.run.tally.files_failed.add(1);
                 // Ten thousand files may fail of one cause: what helps is said once.
                 if let Some(hint) = hint.filter(|hint| self.hints.insert(hint.clone())) {
@@ -312,11 +325,13 @@ impl<'a> Feed<'a> {
                     self.run
                         .problem(ProblemKind::Owed, "assets", message, Some(hint));
                 }
-                self.run.failed_asset(FailedAsset {
-                    media_id: media_id.to_string(),
-                    url,
-                    error: error.clone(),
-                });
+                if self.failed.insert(media_id.as_str()) {
+                    self.run.failed_asset(FailedAsset {
+                        media_id: media_id.to_string(),
+                        url,
+                        error: error.clone(),
+                    });
+                }
             }
         }
         if let Some(trouble) = trouble
@@ -333,6 +348,17 @@ impl<'a> Feed<'a> {
         }
         self.done.push(outcome);
         Ok(())
+    }
+
+    /// Takes a failure back: the medium was asked for at an old URL before the walk told the new one.
+    fn forgive(&mut self, media_id: &MediaId) {
+        if self.failed.remove(media_id.as_str()) {
+            let mut sheet = self.run.sheet();
+            sheet.assets.failed = sheet.assets.failed.saturating_sub(1);
+            sheet
+                .failed
+                .retain(|failed| failed.media_id != media_id.as_str());
+        }
     }
 
     async fn flush(&mut self) -> Result<(), RunError> {
@@ -380,5 +406,14 @@ impl<'a> Feed<'a> {
         }
         self.downloads.abort_all();
         self.flush().await
+    }
+}
+
+/// Names what was asked: a medium, in the version that was known. Without a version (a second look at
+/// a saved file, which gets one when it fails) the medium alone.
+fn question(media_id: &MediaId, owed_at: Option<Timestamp>) -> String {
+    match owed_at {
+        Some(owed_at) => format!("{media_id} {owed_at}"),
+        None => media_id.to_string(),
     }
 }

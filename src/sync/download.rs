@@ -93,7 +93,8 @@ impl Unsaved {
     /// Says what a person can do about it.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Remote(err) => err.hint(),
+            // A refusal's hint speaks of the key, which asset hosts never see.
+            Self::Remote(err) => err.refusal().map_or_else(|| err.hint(), |_| None),
             // The mirror's troubles have their own way into the report.
             Self::Url(_)
             | Self::Path(_)

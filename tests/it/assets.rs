@@ -211,6 +211,15 @@ async fn a_file_that_cannot_be_had_stays_owed_holds_up_nobody_and_comes_with_the
         home.count("SELECT count(*) FROM assets WHERE state = 'failed' AND last_error <> '' AND path IS NULL"),
         count
     );
+    assert!(
+        report.problems.iter().all(|problem| !problem
+            .hint
+            .as_deref()
+            .unwrap_or_default()
+            .contains("key")),
+        "{:#?}",
+        report.problems
+    );
     let told = home
         .texts("SELECT last_error FROM assets WHERE state = 'failed'")
         .join("\n");
@@ -794,6 +803,50 @@ async fn a_host_that_nothing_leads_to_or_that_is_not_allowed_is_said_once_with_w
 
     sim.clear_faults();
     home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_at_a_url_that_the_walk_then_replaces_is_not_the_run_s_last_word() {
+    let sim = Sim::builder().media(40).start().await;
+    let home = Sandbox::new();
+    let only = microcms_backup::sync::Only {
+        media: true,
+        contents: false,
+        assets: false,
+    };
+    // Owed, as an interrupted run leaves it; then renamed, so that the old URLs are dead.
+    home.sync_with(
+        &sim,
+        Setup {
+            only,
+            ..Setup::default()
+        },
+    )
+    .await;
+    for (n, id) in sim.media_ids().into_iter().enumerate() {
+        sim.edit(Edit::RenameMedium {
+            id,
+            name: format!("{n}.png"),
+            touch: true,
+        })
+        .expect("edited");
+    }
+    sim.fault(Route::Media, 1, Fault::Delay { ms: 500 });
+    let report = home.sync(&sim).await.expect_complete();
+    assert!(
+        sim.counters().statuses.contains_key(&404),
+        "the old URLs were not tried"
+    );
+    assert_eq!(
+        (
+            report.assets.saved,
+            report.assets.failed,
+            report.failed.len()
+        ),
+        (40, 0, 0)
+    );
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
