@@ -288,9 +288,8 @@ impl Api {
                 why: format!("its status is {status}"),
             }),
             _ => {
-                let decoded = body
-                    .and_then(|body| decode(&headers, body, ask))
-                    .unwrap_or_default();
+                // A refusal that did not arrive whole says nothing for certain.
+                let decoded = decode(&headers, body?, ask)?;
                 Err(self.refused(status, &decoded, ask))
             }
         }
@@ -328,7 +327,8 @@ impl Api {
 
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {
         let message = super::wire::message(body);
-        let refusal = classify(status, message.as_deref());
+        let is_own = body.trim_ascii().is_empty() || super::wire::is_object(body);
+        let refusal = classify(status, message.as_deref(), is_own);
         RemoteError::Refused {
             api: self.which.name(),
             status,
@@ -341,11 +341,12 @@ impl Api {
 
 /// Reads what a definite no means. The service's words may change without notice (microcms-facts 6),
 /// so callers decide by the context of the request first; the words only make it finer.
-fn classify(status: u16, message: Option<&str>) -> Refusal {
+fn classify(status: u16, message: Option<&str>, is_own: bool) -> Refusal {
     let text = message.unwrap_or("").to_ascii_lowercase();
     match status {
         401 | 403 => Refusal::Forbidden,
-        404 => Refusal::NotFound,
+        // A gateway's page is not the service's word.
+        404 if is_own => Refusal::NotFound,
         413 | 414 => Refusal::TooLarge,
         400 if text.contains("is stopped") => Refusal::Stopped,
         400 if text.contains("ip address") => Refusal::Ip,
@@ -479,7 +480,11 @@ mod tests {
             (400, None, Refusal::Other),
         ];
         for (status, message, expected) in cases {
-            assert_eq!(classify(status, message), expected, "{status} {message:?}");
+            assert_eq!(
+                classify(status, message, true),
+                expected,
+                "{status} {message:?}"
+            );
         }
     }
 

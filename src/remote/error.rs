@@ -216,14 +216,20 @@ impl RemoteError {
         )
     }
 
-    /// Returns whether the Management API said in its own words that there is no such thing: a 404 with
-    /// its JSON message (microcms-facts 6). A gateway's page, or the answer to a wrong address (`Not
-    /// Found`), proves nothing, and a deletion must be proven.
+    /// Returns whether the service itself said that there is no such thing. Its 404 has a JSON body or
+    /// none (microcms-facts 6); a gateway's page proves nothing, and a deletion must be proven. The
+    /// words do not decide: they may change without notice.
     pub fn is_proof_of_absence(&self) -> bool {
+        self.refusal() == Some(Refusal::NotFound)
+    }
+
+    /// Returns whether the answer is the Management API's one to an address it does not have, where
+    /// a 404 of other words would mean something (microcms-facts 6).
+    pub(crate) fn is_wrong_address(&self) -> bool {
         matches!(
             self,
-            Self::Refused { status: 404, message: Some(message), .. }
-                if !message.trim().eq_ignore_ascii_case("not found")
+            Self::Refused { status: 404, message, .. }
+                if message.as_deref().is_none_or(|text| text.trim().eq_ignore_ascii_case("not found"))
         )
     }
 

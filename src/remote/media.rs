@@ -321,7 +321,9 @@ impl<'a> Walk<'a> {
             let has_token = cursor.token().is_some();
             if let RemoteError::Refused { status, .. } = &err {
                 return match status {
-                    404 if !has_token && err.is_proof_of_absence() => Ok(None),
+                    404 if !has_token && err.is_proof_of_absence() && !err.is_wrong_address() => {
+                        Ok(None)
+                    }
                     400 if has_token => Err(Broken::Again("the page token had expired".to_owned())),
                     _ => Err(Broken::Never(err)),
                 };

@@ -300,6 +300,11 @@ fn read_body(text: &str) -> Result<Body, String> {
     })
 }
 
+/// Returns whether a body is a JSON object, as the service's own answers are.
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    serde_json::from_slice::<std::collections::HashMap<String, IgnoredAny>>(body).is_ok()
+}
+
 #[derive(Deserialize)]
 struct Message {
     message: String,

@@ -489,3 +489,37 @@ fn the_key_the_draft_keys_and_the_page_tokens_stand_in_no_log_however_loud() {
         assert!(line.is_none(), "{secret} in {line:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_404_that_did_not_arrive_whole_is_no_evidence_and_an_empty_one_is() {
+    let sim = Sim::builder().published_list_api("blog", 20).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let id = sim.content_ids("blog")[3].clone();
+    let deleted = Edit::DeleteContent {
+        endpoint: "blog".into(),
+        id,
+    };
+    sim.edit(deleted).expect("deleted");
+    sim.fault(
+        Route::Metadata,
+        Occasion::Every,
+        Fault::Cut {
+            after: 3,
+            chunked: false,
+        },
+    );
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_nothing_lost(&home, &sim);
+    sim.clear_faults();
+    let empty = Fault::Status {
+        status: 404,
+        headers: [].into(),
+        body: String::new(),
+        consumed: false,
+    };
+    sim.fault(Route::Metadata, Occasion::Every, empty);
+    home.sync(&sim).await.expect_complete();
+    let marked = "SELECT count(*) FROM contents WHERE deleted_at IS NOT NULL";
+    assert_eq!(home.count(marked), 1);
+}
