@@ -22,20 +22,19 @@ pub fn examine(live: u64, missing: u64, listed: u64, allowed: u64) -> Finding {
     if missing == 0 {
         return Finding::Whole;
     }
+    let why = if listed == 0 {
+        format!("the listing is suddenly empty, where {live} are known")
+    } else if missing > 10 && missing.saturating_mul(10) > live {
+        format!("the listing lacks {missing} of the {live} that are known")
+    } else {
+        // Nobody has to confirm these: they do not use up what was confirmed for others.
+        return Finding::FollowUp;
+    };
     if missing <= allowed {
-        return Finding::Confirmed;
+        Finding::Confirmed
+    } else {
+        Finding::Guard(why)
     }
-    if listed == 0 {
-        return Finding::Guard(format!(
-            "the listing is suddenly empty, where {live} are known"
-        ));
-    }
-    if missing > 10 && missing.saturating_mul(10) > live {
-        return Finding::Guard(format!(
-            "the listing lacks {missing} of the {live} that are known"
-        ));
-    }
-    Finding::FollowUp
 }
 
 #[cfg(test)]
@@ -61,5 +60,6 @@ mod tests {
         assert_eq!(examine(1000, 500, 500, 500), Finding::Confirmed);
         assert!(is_guard(1000, 501, 499, 500));
         assert_eq!(examine(3, 3, 0, 3), Finding::Confirmed);
+        assert_eq!(examine(100, 3, 97, 3), Finding::FollowUp, "uses up nothing");
     }
 }

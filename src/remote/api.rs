@@ -132,7 +132,10 @@ impl Api {
                     return Err(err);
                 }
                 Remedy::AskOperator | Remedy::SkipItem => return Err(err),
-                Remedy::Retry { after: Some(after) } => retry::asked(after),
+                // A wait that is over already, as clocks differ, is no reason to ask in a burst.
+                Remedy::Retry { after: Some(after) } => {
+                    retry::asked(after).max(retry::backoff(attempt, fastrand::f64()))
+                }
                 Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
                     Duration::ZERO
                 }
@@ -244,9 +247,8 @@ impl Api {
         // `.` and `..` are steps within a path, percent-encoded or not: the question would be another.
         let path = ask.target.split('?').next().unwrap_or_default();
         if url.path() != format!("{}{path}", self.base.path()) {
-            return Err(RemoteError::Unreadable {
+            return Err(RemoteError::NoAddress {
                 what: ask.what.clone(),
-                why: "no address can stand for its id".to_owned(),
             });
         }
         let sent = self

@@ -1,7 +1,7 @@
 //! Which APIs the service has, and how they are defined.
 
 use super::api::{Api, Ask};
-use super::error::{Refusal, RemoteError};
+use super::error::RemoteError;
 use super::{retry, wire};
 use crate::model::{Endpoint, EndpointKind};
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub(super) async fn schema(
     };
     match api.get_read(&ask, retry::ATTEMPTS, wire::object_text).await {
         Ok(text) => Ok(Schema::Text(text)),
-        Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Schema::Absent),
+        Err(err) if err.is_proof_of_absence() => Ok(Schema::Absent),
         Err(err) => Err(err),
     }
 }

@@ -152,7 +152,8 @@ fn reach(err: &RemoteError) -> Reach {
             | Refusal::NotFound => Reach::Whole,
         },
         // A page that is too heavy answers 5xx or not in time (microcms-facts 3.1).
-        RemoteError::Lost { .. }
+        RemoteError::NoAddress { .. }
+        | RemoteError::Lost { .. }
         | RemoteError::TimedOut { .. }
         | RemoteError::Unreadable { .. }
         | RemoteError::Broken { .. } => Reach::Contents,

@@ -158,8 +158,7 @@ impl<'a> Walk<'a> {
         self.end.duplicates = 0;
         let first = match self.page(0).await {
             Err(Broken::Never(err))
-                if self.kind == Some(EndpointKind::Object)
-                    && err.refusal() == Some(Refusal::NotFound) =>
+                if self.kind == Some(EndpointKind::Object) && err.is_proof_of_absence() =>
             {
                 // An object-type API whose content was never saved.
                 self.end.total_count = Some(0);
@@ -209,10 +208,12 @@ impl<'a> Walk<'a> {
         if !is_single {
             let (contents, now_total) = self.list_page(0).await?;
             same_total(total, now_total)?;
-            let is_same = contents
-                .iter()
-                .map(|content| &content.id)
-                .eq(first_ids.iter());
+            // Pages may have become smaller on the way: what is on this one counts.
+            let is_same = !contents.is_empty()
+                && contents
+                    .iter()
+                    .map(|content| &content.id)
+                    .eq(first_ids.iter().take(contents.len()));
             self.hand_over(contents).await?;
             if !is_same {
                 return Err(again(
@@ -350,7 +351,7 @@ pub(super) async fn lookup(
         .await
     {
         Ok(content) => Ok(Lookup::Found(Box::new(content))),
-        Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(Lookup::Absent),
+        Err(err) if err.is_proof_of_absence() => Ok(Lookup::Absent),
         Err(err) => Err(err),
     }
 }

@@ -53,6 +53,12 @@ pub enum RemoteError {
         /// What is wrong with it.
         why: String,
     },
+    /// A name that no address can stand for: nothing was asked.
+    #[error("no address can stand for {what}")]
+    NoAddress {
+        /// What was to be asked.
+        what: String,
+    },
     /// 429: the request was certainly not served.
     #[error("the {api} asked us to slow down (429) at {what}")]
     Busy {
@@ -171,7 +177,9 @@ impl RemoteError {
                 | Refusal::Stopped => Remedy::AskOperator,
                 Refusal::NotFound | Refusal::TooLarge | Refusal::Other => Remedy::SkipItem,
             },
-            Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => Remedy::SkipItem,
+            Self::NoAddress { .. } | Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => {
+                Remedy::SkipItem
+            }
         }
     }
 
@@ -188,6 +196,7 @@ impl RemoteError {
             | Self::Busy { .. }
             | Self::Broken { .. }
             | Self::Redirected { .. }
+            | Self::NoAddress { .. }
             | Self::HostNotAllowed { .. }
             | Self::RedirectLoop { .. } => None,
         }
@@ -204,6 +213,17 @@ impl RemoteError {
         matches!(
             self.refusal(),
             Some(Refusal::EndpointForbidden | Refusal::Ip)
+        )
+    }
+
+    /// Returns whether the Management API said in its own words that there is no such thing: a 404 with
+    /// its JSON message (microcms-facts 6). A gateway's page, or the answer to a wrong address (`Not
+    /// Found`), proves nothing, and a deletion must be proven.
+    pub fn is_proof_of_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { status: 404, message: Some(message), .. }
+                if !message.trim().eq_ignore_ascii_case("not found")
         )
     }
 
@@ -265,6 +285,7 @@ impl RemoteError {
             | Self::Busy { .. }
             | Self::Broken { .. }
             | Self::Refused { .. }
+            | Self::NoAddress { .. }
             | Self::RedirectLoop { .. } => return None,
         };
         Some(text.to_owned())

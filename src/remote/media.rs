@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
             let has_token = cursor.token().is_some();
             if let RemoteError::Refused { status, .. } = &err {
                 return match status {
-                    404 if !has_token => Ok(None),
+                    404 if !has_token && err.is_proof_of_absence() => Ok(None),
                     400 if has_token => Err(Broken::Again("the page token had expired".to_owned())),
                     _ => Err(Broken::Never(err)),
                 };

@@ -13,6 +13,7 @@ use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use ask::{Api, Wanted};
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::BTreeMap;
 
 /// Rows of owed bodies looked at together.
 const ROWS: usize = 500;
@@ -42,13 +43,15 @@ const FRUITLESS: usize = 2 * AT_A_TIME;
 struct Standing {
     /// Questions asked in this run: once is enough.
     tried: IdSet,
+    /// What is known of each API; a pass begins where the one before it ended.
+    passes: BTreeMap<Endpoint, Pass>,
     /// Requests in a row that brought nothing.
     fruitless: usize,
     /// Asking at all is pointless.
     is_stopped: bool,
 }
 
-/// What is known of one endpoint in one pass.
+/// What is known of one endpoint in this run.
 #[derive(Debug, Default)]
 struct Pass {
     /// Why the key may not read it: the rest is marked, not asked for.
@@ -116,8 +119,8 @@ async fn endpoint_pass(
     };
     let mut has_progress = false;
     let mut after: Option<(ContentId, BodySide)> = None;
-    let mut pass = Pass::default();
-    loop {
+    let mut pass = standing.passes.remove(&row.endpoint).unwrap_or_default();
+    let done = loop {
         let (endpoint, from) = (row.endpoint.clone(), after.clone());
         let rows = run
             .store(move |store| {
@@ -126,7 +129,7 @@ async fn endpoint_pass(
             })
             .await?;
         let Some(last) = rows.last() else {
-            return Ok(has_progress);
+            break has_progress;
         };
         after = Some((last.id.clone(), last.side));
         let fresh: Vec<OwedBody> = rows
@@ -138,9 +141,11 @@ async fn endpoint_pass(
         probe(&api, again, standing, &mut pass).await?;
         ask_all(&api, first, standing, &mut pass).await?;
         if standing.is_stopped {
-            return Ok(has_progress);
+            break has_progress;
         }
-    }
+    };
+    standing.passes.insert(row.endpoint.clone(), pass);
+    Ok(done)
 }
 
 /// Asks for the first of what was refused before; for the rest only if that is readable now. Each side

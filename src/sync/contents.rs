@@ -8,7 +8,9 @@ use crate::model::{
     WalkRecord, WalkVerdict,
 };
 use crate::plan::{Finding, content_step, examine};
-use crate::remote::{ApiInfo, ContentsWalkEnd, IdSet, Lookup, Refusal, Schema, read_content};
+use crate::remote::{
+    ApiInfo, ContentsWalkEnd, IdSet, Lookup, Refusal, Remedy, RemoteError, Schema, read_content,
+};
 use crate::store::EndpointFacts;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -37,27 +39,47 @@ struct Target {
     endpoint: Endpoint,
     kind: Option<EndpointKind>,
     name: String,
+    /// Whether the service lists it in this run.
+    is_listed: bool,
+    /// Whether the database has not heard of it.
+    is_new: bool,
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+struct Plan {
+    targets: Vec<Target>,
+    /// Known APIs that the service no longer lists.
+    vanished: Vec<Endpoint>,
+    /// How many the service lists.
+    listed: u64,
+    can_read_schemas: bool,
 }
 
 async fn walk_all(run: &Run) -> Result<(), RunError> {
-    let (targets, vanished, can_read_schemas) = targets(run).await?;
-    for target in &targets {
+    let plan = plan(run).await?;
+    // The schema of a new API comes first, so that its first version has one; of a known one last,
+    // because contents matter more.
+    for target in &plan.targets {
+        if target.is_new && plan.can_read_schemas {
+            schema(run, target).await?;
+        }
         walk(run, target).await?;
     }
-    if can_read_schemas {
-        for target in &targets {
+    for target in &plan.targets {
+        if !target.is_new && plan.can_read_schemas {
             schema(run, target).await?;
         }
     }
-    for endpoint in vanished {
-        follow_up_endpoint(run, endpoint).await?;
+    for endpoint in plan.vanished {
+        follow_up_endpoint(run, endpoint, plan.listed).await?;
     }
     Ok(())
 }
 
 /// Finds out which APIs to walk, which known ones the service no longer lists, and whether the key
 /// may read schemas.
-async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunError> {
+async fn plan(run: &Run) -> Result<Plan, RunError> {
     let known = run.store(|store| store.load_endpoints()).await?;
     let wanted = &run.options.endpoints;
     let unlisted = |endpoint: &Endpoint| {
@@ -66,11 +88,14 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
             endpoint: endpoint.clone(),
             kind: row.map(|row| row.kind),
             name: row.map_or_else(|| endpoint.to_string(), |row| row.name.clone()),
+            is_listed: false,
+            is_new: row.is_none(),
         }
     };
+    let is_new = |api: &ApiInfo| known.iter().all(|row| row.endpoint != api.endpoint);
     match run.rooms.remote.apis().await {
         Ok(apis) => {
-            record_apis(run, &apis, wanted).await?;
+            record_apis(run, apis.iter().filter(|api| !is_new(api)), wanted).await?;
             let vanished = known
                 .iter()
                 .filter(|row| wanted.is_empty() && !row.is_deleted)
@@ -83,23 +108,34 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
             {
                 unknown(run, endpoint, &apis);
             }
+            let listed = apis.len() as u64;
             let targets = apis
                 .into_iter()
                 .filter(|api| is_wanted(&api.endpoint, wanted))
                 .map(|api| Target {
+                    is_new: is_new(&api),
                     endpoint: api.endpoint,
                     kind: Some(api.kind),
                     name: api.name,
+                    is_listed: true,
                 })
                 .collect();
-            Ok((targets, vanished, true))
+            Ok(Plan {
+                targets,
+                vanished,
+                listed,
+                can_read_schemas: true,
+            })
         }
         Err(err) if !wanted.is_empty() && err.refusal() == Some(Refusal::Forbidden) => {
             warn!(
                 "the key may not list the service's APIs: the configured ones are backed up, without their schemas; \
                  the right is called `API情報の取得（一覧・詳細）` (Retrieve API Information)"
             );
-            Ok((wanted.iter().map(unlisted).collect(), Vec::new(), false))
+            Ok(Plan {
+                targets: wanted.iter().map(unlisted).collect(),
+                ..Plan::default()
+            })
         }
         Err(err) => {
             if err.refusal() == Some(Refusal::Forbidden) {
@@ -124,7 +160,10 @@ async fn targets(run: &Run) -> Result<(Vec<Target>, Vec<Endpoint>, bool), RunErr
             } else {
                 wanted.iter().map(unlisted).collect()
             };
-            Ok((targets, Vec::new(), false))
+            Ok(Plan {
+                targets,
+                ..Plan::default()
+            })
         }
     }
 }
@@ -156,9 +195,12 @@ fn unknown(run: &Run, endpoint: &Endpoint, apis: &[ApiInfo]) {
     );
 }
 
-async fn record_apis(run: &Run, apis: &[ApiInfo], wanted: &[Endpoint]) -> Result<(), RunError> {
+async fn record_apis(
+    run: &Run,
+    apis: impl Iterator<Item = &ApiInfo>,
+    wanted: &[Endpoint],
+) -> Result<(), RunError> {
     let facts = apis
-        .iter()
         .filter(|api| is_wanted(&api.endpoint, wanted))
         .map(|api| EndpointFacts {
             endpoint: api.endpoint.clone(),
@@ -180,32 +222,34 @@ async fn record_endpoints(run: &Run, facts: Vec<EndpointFacts>) -> Result<(), Ru
 }
 
 async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
-    match run.rooms.remote.schema(&target.endpoint).await {
-        Ok(Schema::Text(text)) => {
-            let facts = EndpointFacts {
-                endpoint: target.endpoint.clone(),
-                name: target.name.clone(),
-                kind: target.kind.unwrap_or(EndpointKind::List),
-                schema: Some(text),
-            };
-            record_endpoints(run, vec![facts]).await
-        }
+    let scope = format!("schema/{}", target.endpoint);
+    let schema = match run.rooms.remote.schema(&target.endpoint).await {
+        Ok(Schema::Text(text)) => Some(text),
         // It was listed a moment ago: the next run will see which is true.
         Ok(Schema::Absent) => {
-            let scope = format!("schema/{}", target.endpoint);
             run.problem(
                 ProblemKind::Owed,
                 &scope,
                 "the API is listed, but has no schema to read".to_owned(),
                 None,
             );
-            Ok(())
+            None
         }
         Err(err) => {
-            run.remote_problem(&format!("schema/{}", target.endpoint), &err);
-            Ok(())
+            run.remote_problem(&scope, &err);
+            None
         }
+    };
+    if schema.is_none() && !target.is_new {
+        return Ok(());
     }
+    let facts = EndpointFacts {
+        endpoint: target.endpoint.clone(),
+        name: target.name.clone(),
+        kind: target.kind.unwrap_or(EndpointKind::List),
+        schema,
+    };
+    record_endpoints(run, vec![facts]).await
 }
 
 async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
@@ -227,7 +271,11 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
         .await?;
     run.sheet().contents.seen += end.seen.len();
     if let Some(err) = &end.error {
-        if err.refusal() == Some(Refusal::NotFound) {
+        if err.refusal() == Some(Refusal::NotFound) && target.is_listed {
+            // Deleted meanwhile, perhaps: the next list of APIs tells.
+            let message = "the API is listed, but its contents are not found".to_owned();
+            run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
+        } else if err.refusal() == Some(Refusal::NotFound) {
             let message = format!("the service has no API `{}`", target.endpoint);
             run.problem(
                 ProblemKind::Configuration,
@@ -377,21 +425,31 @@ async fn absences(
         return Ok(());
     }
     let mut gone = Vec::new();
-    for id in absent.missing {
+    for (asked, id) in (0..).zip(absent.missing) {
         match run.rooms.remote.look_up(endpoint, &id).await {
             Ok(Lookup::Absent) => gone.push(id),
             Ok(Lookup::Found(content)) => record(run, endpoint, vec![*content]).await?,
             Err(err) => {
+                let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
+                    || matches!(err, RemoteError::Unreadable { .. });
+                let others = match missing.saturating_sub(asked + 1) {
+                    left if is_its_own || left == 0 => String::new(),
+                    left => format!(" ({left} others were not asked for)"),
+                };
                 let message = format!(
-                    "`{id}` is missing from the listing and could not be asked for: {}",
+                    "`{id}` is missing from the listing and could not be asked for{others}: {}",
                     err.chain()
                 );
-                run.problem(
-                    ProblemKind::Owed,
-                    &format!("contents/{endpoint}"),
-                    message,
-                    err.hint(),
-                );
+                let kind = if err.needs_operator() && err.refusal().is_some() {
+                    ProblemKind::Refused
+                } else {
+                    ProblemKind::Owed
+                };
+                run.problem(kind, &format!("contents/{endpoint}"), message, err.hint());
+                // What refused or failed this one, after many tries, will not answer the next.
+                if !is_its_own {
+                    break;
+                }
             }
         }
     }
@@ -431,7 +489,7 @@ fn may_delete(run: &Run, endpoint: &Endpoint, live: u64, missing: u64, listed: u
 
 /// Follows up an API that the service no longer lists: only its own 404 is evidence, and its contents
 /// are held against the guard like any others.
-async fn follow_up_endpoint(run: &Run, endpoint: Endpoint) -> Result<(), RunError> {
+async fn follow_up_endpoint(run: &Run, endpoint: Endpoint, listed: u64) -> Result<(), RunError> {
     match run.rooms.remote.schema(&endpoint).await {
         Ok(Schema::Absent) => {}
         Ok(Schema::Text(_)) => {
@@ -455,8 +513,8 @@ async fn follow_up_endpoint(run: &Run, endpoint: Endpoint) -> Result<(), RunErro
         .await?
         .live;
     run.sheet().contents.missing += live;
-    // The API's own 404 speaks for its contents: only a large number of them calls for a person.
-    let listed = 1;
+    // The API's own 404 speaks for its contents: only a large number of them calls for a person, or
+    // a list of APIs that is suddenly empty.
     if run.id.is_none() || (live > 0 && !may_delete(run, &endpoint, live, live, listed)) {
         return Ok(());
     }

@@ -266,7 +266,7 @@ impl Download {
         let mut gathered: Vec<u8> = Vec::new();
         while let Some(piece) = body.chunk().await? {
             self.tally.bytes.add(piece.len() as u64);
-            // Once something is gathered, everything is: a small piece must not overtake it.
+            // Only while nothing is gathered: a small piece must not overtake a large one.
             if gathered.is_empty() && partial.bytes() + piece.len() as u64 <= GATHER as u64 {
                 partial.write(&piece)?;
                 continue;

@@ -59,6 +59,7 @@ impl Hosts {
             RemoteError::Setup(_)
             | RemoteError::Redirected { .. }
             | RemoteError::HostNotAllowed { .. }
+            | RemoteError::NoAddress { .. }
             | RemoteError::RedirectLoop { .. } => {}
         }
     }

@@ -724,3 +724,46 @@ async fn twenty_apis_and_ten_thousand_contents_take_few_requests() {
     home.sync(&sim).await.expect_complete();
     assert_eq!(body_requests(&sim), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_page_over_the_limit_costs_no_second_walk() {
+    let sim = Sim::builder().published_list_api("blog", 260).start().await;
+    let home = Sandbox::new();
+    let too_long = Fault::status(
+        400,
+        "Response body size is too long. Check your url parameters.",
+    );
+    sim.fault(
+        Route::MetadataList.containing("limit=100&offset=99"),
+        Occasion::Every,
+        too_long,
+    );
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_eq!(
+        home.count("SELECT restarts FROM walks WHERE scope = 'contents/blog'"),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_answers_nothing_but_errors_is_left_alone_after_a_while() {
+    let sim = Sim::builder()
+        .media(5)
+        .published_list_api("blog", 3_500)
+        .start()
+        .await;
+    sim.fault(Route::ContentList, Occasion::Every, Fault::Garbage);
+    let home = Sandbox::new();
+    let setup = Setup {
+        content_per_second: 30,
+        ..Setup::default()
+    };
+    let report = home
+        .sync_with(&sim, setup)
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.owed, 3_500);
+    assert!(body_requests(&sim) <= 400, "{}", body_requests(&sim));
+    assert_eq!(report.assets.saved, 5);
+}

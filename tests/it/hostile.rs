@@ -502,6 +502,10 @@ async fn a_trickle_that_would_take_for_ever_is_given_up() {
 }
 
 /// A host that sends a body in the given pieces, with a pause after each so that they arrive apart.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, and the pause is what the test is about: pieces arrive apart"
+)]
 fn host_that_sends(pieces: Vec<Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();

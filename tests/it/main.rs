@@ -17,6 +17,8 @@ mod contents_walk;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod deletions;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interruption;
@@ -24,6 +26,10 @@ mod interruption;
 mod media_walk;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod pieces;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
