@@ -500,3 +500,79 @@ async fn a_trickle_that_would_take_for_ever_is_given_up() {
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
+
+/// A host that sends a body in the given pieces, with a pause after each so that they arrive apart.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, and the pause is what the test is about: pieces arrive apart"
+)]
+fn host_that_sends(pieces: Vec<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut request = [0; 4096];
+            drop(stream.read(&mut request));
+            let total: usize = pieces.iter().map(Vec::len).sum();
+            drop(stream.write_all(&http(&format!("200 OK\ncontent-length: {total}"), b"")));
+            for piece in &pieces {
+                drop(stream.write_all(piece));
+                std::thread::sleep(Duration::from_millis(60));
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_stay_in_their_order_in_whatever_pieces_they_arrive() {
+    let kib = 1024;
+    let cuts = [
+        // Almost as much as is gathered, then too much, then a little that would still have fitted.
+        vec![255 * kib, 8 * kib, 512, 4 * kib, 100, 300 * kib, 7],
+        vec![256 * kib, 1, 1, 256 * kib, 1],
+        vec![1, 255 * kib, kib, kib, 2 * kib],
+        vec![200 * kib, 100 * kib, 10 * kib, 60 * kib, 50 * kib],
+    ];
+    for cut in cuts {
+        let total: usize = cut.iter().sum();
+        let mut whole = png(total);
+        for (n, byte) in whole.iter_mut().enumerate().skip(8) {
+            *byte = u8::try_from(n / 97 % 251).expect("small");
+        }
+        let mut rest = whole.as_slice();
+        let pieces = cut
+            .iter()
+            .map(|len| {
+                let (piece, behind) = rest.split_at(*len);
+                rest = behind;
+                piece.to_vec()
+            })
+            .collect();
+        let sim = Sim::builder().start().await;
+        add(&sim, "x.png", "/assets/s/x.png");
+        let host = host_that_sends(pieces);
+        let location = format!("http://{host}/x.png");
+        sim.fault(
+            Route::Image,
+            Occasion::Every,
+            Fault::Redirect {
+                status: 302,
+                location,
+            },
+        );
+        let home = Sandbox::new();
+        let setup = Setup {
+            extra_hosts: vec![host],
+            ..Setup::default()
+        };
+        home.sync_with(&sim, setup).await.expect_complete();
+        assert_eq!(
+            home.texts("SELECT sha256 FROM assets"),
+            [digest(&whole)],
+            "{cut:?}"
+        );
+        assert_sound_and_tidy(&home);
+    }
+}
