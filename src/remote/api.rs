@@ -1,13 +1,12 @@
 //! One of the two microCMS APIs: its host, its key, its budget, and one way to ask.
 
+use super::answer::{classify, decode, wait_asked};
 use super::budget::{Budget, Lane, Permit};
-use super::error::{Refusal, Remedy, RemoteError};
+use super::error::{Remedy, RemoteError};
 use super::meter::Meter;
 use super::{gzip, retry};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -267,7 +266,7 @@ impl Api {
         let headers = std::mem::take(answer.headers_mut());
         let body = self.read(answer, ask).await;
         match status {
-            200 => decode(&headers, body?, ask),
+            200 => decode(&headers, body?, &ask.what),
             429 => Err(RemoteError::Busy {
                 api: self.which.name(),
                 what: ask.what.clone(),
@@ -289,7 +288,7 @@ impl Api {
             }),
             _ => {
                 // A refusal that did not arrive whole says nothing for certain.
-                let decoded = decode(&headers, body?, ask)?;
+                let decoded = decode(&headers, body?, &ask.what)?;
                 Err(self.refused(status, &decoded, ask))
             }
         }
@@ -339,71 +338,6 @@ impl Api {
     }
 }
 
-/// Reads what a definite no means. The service's words may change without notice (microcms-facts 6),
-/// so callers decide by the context of the request first; the words only make it finer.
-fn classify(status: u16, message: Option<&str>, is_own: bool) -> Refusal {
-    let text = message.unwrap_or("").to_ascii_lowercase();
-    match status {
-        401 | 403 => Refusal::Forbidden,
-        // A gateway's page is not the service's word.
-        404 if is_own => Refusal::NotFound,
-        413 | 414 => Refusal::TooLarge,
-        400 if text.contains("is stopped") => Refusal::Stopped,
-        400 if text.contains("ip address") => Refusal::Ip,
-        400 if text.contains("is forbidden") => Refusal::EndpointForbidden,
-        400 if text.contains("too long") => Refusal::TooLarge,
-        402 => Refusal::Stopped,
-        _ => Refusal::Other,
-    }
-}
-
-fn decode(headers: &HeaderMap, body: Bytes, ask: &Ask) -> Result<Bytes, RemoteError> {
-    let unreadable = |why| RemoteError::Unreadable {
-        what: ask.what.clone(),
-        why,
-    };
-    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decode(&body).map(Bytes::from).map_err(unreadable),
-        Some(other) => Err(unreadable(format!(
-            "it is encoded as `{}`, which was not asked for",
-            String::from_utf8_lossy(other).escape_debug()
-        ))),
-    }
-}
-
-/// Returns the wait that an answer asks for: `Retry-After` in seconds or as a date, or `X-RateLimit-Reset`
-/// in UNIX seconds, both measured against the answer's own `Date`, so that a wrong local clock does not matter.
-pub(crate) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
-    let http_date = |text: &str| {
-        chrono::DateTime::parse_from_rfc2822(text)
-            .ok()
-            .map(|date| date.timestamp())
-    };
-    let server_now = text(DATE.as_str()).and_then(http_date);
-    let until = |then: i64| {
-        let now = server_now?;
-        Some(Duration::from_secs(
-            u64::try_from(then.saturating_sub(now)).unwrap_or(0),
-        ))
-    };
-    if let Some(value) = text(RETRY_AFTER.as_str()) {
-        return match value.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_not_a_number) => http_date(value).and_then(until),
-        };
-    }
-    // The reset is a whole second: the window is certainly new one second later.
-    let reset = text("x-ratelimit-reset")?.parse::<i64>().ok()?;
-    until(reset).map(|wait| wait + Duration::from_millis(250))
-}
-
 /// Returns the lower-case host, with the port where it is not the scheme's own.
 pub(crate) fn host_key(url: &Url) -> String {
     let host = url.host_str().unwrap_or("").to_ascii_lowercase();
@@ -416,77 +350,6 @@ pub(crate) fn host_key(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn the_service_may_say_how_long_to_wait_in_three_ways() {
-        let date = ("date", "Sun, 22 Nov 2026 04:00:00 GMT");
-        assert_eq!(wait_asked(&headers(&[])), None);
-        assert_eq!(
-            wait_asked(&headers(&[("retry-after", "7")])),
-            Some(Duration::from_secs(7))
-        );
-        assert_eq!(
-            wait_asked(&headers(&[
-                date,
-                ("retry-after", "Sun, 22 Nov 2026 04:00:09 GMT")
-            ])),
-            Some(Duration::from_secs(9))
-        );
-        assert_eq!(
-            wait_asked(&headers(&[date, ("x-ratelimit-reset", "1795320001")])),
-            Some(Duration::from_millis(1250))
-        );
-        assert_eq!(
-            wait_asked(&headers(&[("x-ratelimit-reset", "1795320001")])),
-            None,
-            "no clock to hold it against"
-        );
-        assert_eq!(
-            wait_asked(&headers(&[
-                date,
-                ("retry-after", "Sun, 22 Nov 2026 03:00:00 GMT")
-            ])),
-            Some(Duration::ZERO)
-        );
-    }
-
-    #[test]
-    fn refusals_are_told_apart() {
-        let cases = [
-            (401, None, Refusal::Forbidden),
-            (403, Some("Forbidden"), Refusal::Forbidden),
-            (400, Some("GET is forbidden."), Refusal::EndpointForbidden),
-            (400, Some("IP address rejected."), Refusal::Ip),
-            (
-                400,
-                Some("API is stopped for demo service. Please upgrade your plan."),
-                Refusal::Stopped,
-            ),
-            (
-                400,
-                Some("Response body size is too long. Check your url parameters."),
-                Refusal::TooLarge,
-            ),
-            (414, None, Refusal::TooLarge),
-            (404, Some("Content not found"), Refusal::NotFound),
-            (400, Some("BadRequest"), Refusal::Other),
-            (400, None, Refusal::Other),
-        ];
-        for (status, message, expected) in cases {
-            assert_eq!(
-                classify(status, message, true),
-                expected,
-                "{status} {message:?}"
-            );
-        }
-    }
 
     #[test]
     fn a_key_never_prints() {

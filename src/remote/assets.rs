@@ -1,6 +1,7 @@
 //! Asset hosts: bytes, asked for without a key, from allowed hosts only.
 
-use super::api::{host_key, wait_asked};
+use super::answer::wait_asked;
+use super::api::host_key;
 use super::error::{Refusal, RemoteError};
 use super::gate::LineGate;
 use super::meter::Meter;

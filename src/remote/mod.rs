@@ -6,6 +6,7 @@
 //! The API key lives in `api::Api` alone. The client that fetches assets never had it, so no
 //! redirect and no mistake can carry it to another host.
 
+mod answer;
 mod api;
 mod apis;
 mod assets;

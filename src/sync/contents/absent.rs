@@ -1,0 +1,129 @@
+//! What is known and was not listed: a deletion only where the service itself says so.
+
+use super::super::RunError;
+use super::super::run::Run;
+use super::record;
+use crate::model::{Endpoint, ProblemKind};
+use crate::plan::{Finding, examine};
+use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
+
+/// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence.
+pub(super) async fn absences(
+    run: &Run,
+    endpoint: &Endpoint,
+    seen: IdSet,
+    listed: u64,
+) -> Result<(), RunError> {
+    let asked = endpoint.clone();
+    let absent = run
+        .store(move |store| store.absent_contents(&asked, &|id| seen.contains(id)))
+        .await?;
+    let missing = absent.missing.len() as u64;
+    run.sheet().contents.missing += missing;
+    if run.id.is_none() || !may_delete(run, endpoint, absent.live, missing, listed) {
+        return Ok(());
+    }
+    let mut gone = Vec::new();
+    for (asked, id) in (0..).zip(absent.missing) {
+        match run.rooms.remote.look_up(endpoint, &id).await {
+            Ok(Lookup::Absent) => gone.push(id),
+            Ok(Lookup::Found(content)) => record(run, endpoint, vec![*content]).await?,
+            Err(err) => {
+                let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
+                    || matches!(err, RemoteError::Unreadable { .. });
+                let others = match missing.saturating_sub(asked + 1) {
+                    left if is_its_own || left == 0 => String::new(),
+                    left => format!(" ({left} others were not asked for)"),
+                };
+                let message = format!(
+                    "`{id}` is missing from the listing and could not be asked for{others}: {}",
+                    err.chain()
+                );
+                let kind = if err.needs_operator() && err.refusal().is_some() {
+                    ProblemKind::Refused
+                } else {
+                    ProblemKind::Owed
+                };
+                run.problem(kind, &format!("contents/{endpoint}"), message, err.hint());
+                // What refused or failed this one, after many tries, will not answer the next.
+                if !is_its_own {
+                    break;
+                }
+            }
+        }
+    }
+    let (asked, now) = (endpoint.clone(), run.now());
+    let deleted = run
+        .store(move |store| store.retire_contents(&asked, &gone, now))
+        .await?;
+    run.sheet().contents.deleted += deleted;
+    Ok(())
+}
+
+/// Asks the guard; notes what it says.
+fn may_delete(run: &Run, endpoint: &Endpoint, live: u64, missing: u64, listed: u64) -> bool {
+    let allowed = run.sheet().deletes_left;
+    match examine(live, missing, listed, allowed) {
+        Finding::Whole => false,
+        Finding::FollowUp => true,
+        Finding::Confirmed => {
+            run.sheet().deletes_left -= missing;
+            true
+        }
+        Finding::Guard(why) => {
+            let hint = format!(
+                "nothing was marked as deleted; if these {missing} contents really were deleted, confirm once with \
+                 --allow-deletes {missing}"
+            );
+            run.problem(
+                ProblemKind::Guard,
+                &format!("contents/{endpoint}"),
+                why,
+                Some(hint),
+            );
+            false
+        }
+    }
+}
+
+/// Follows up an API that the service no longer lists: only its own 404 is evidence, and its contents
+/// are held against the guard like any others.
+pub(super) async fn follow_up_endpoint(
+    run: &Run,
+    endpoint: Endpoint,
+    listed: u64,
+) -> Result<(), RunError> {
+    match run.rooms.remote.schema(&endpoint).await {
+        Ok(Schema::Absent) => {}
+        Ok(Schema::Text(_)) => {
+            let message = "the API is missing from the list of APIs, but exists".to_owned();
+            run.problem(
+                ProblemKind::Owed,
+                &format!("contents/{endpoint}"),
+                message,
+                None,
+            );
+            return Ok(());
+        }
+        Err(err) => {
+            run.remote_problem(&format!("contents/{endpoint}"), &err);
+            return Ok(());
+        }
+    }
+    let asked = endpoint.clone();
+    let live = run
+        .store(move |store| store.absent_contents(&asked, &|_| false))
+        .await?
+        .live;
+    run.sheet().contents.missing += live;
+    // The API's own 404 speaks for its contents: only a large number of them calls for a person, or
+    // a list of APIs that is suddenly empty.
+    if run.id.is_none() || (live > 0 && !may_delete(run, &endpoint, live, live, listed)) {
+        return Ok(());
+    }
+    let now = run.now();
+    run.store(move |store| store.retire_endpoint(&endpoint, now))
+        .await?;
+    run.sheet().contents.deleted += live;
+    Ok(())
+}

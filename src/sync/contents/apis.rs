@@ -1,0 +1,207 @@
+//! Which APIs there are to walk, and what the service says of them.
+
+use super::super::RunError;
+use super::super::run::Run;
+use crate::model::{Endpoint, EndpointKind, ProblemKind};
+use crate::remote::{ApiInfo, Refusal, Schema};
+use crate::store::EndpointFacts;
+use tracing::warn;
+
+/// An API to walk.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    pub(super) kind: Option<EndpointKind>,
+    pub(super) name: String,
+    /// Whether the service lists it in this run.
+    pub(super) is_listed: bool,
+    /// Whether the database has not heard of it.
+    pub(super) is_new: bool,
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) targets: Vec<Target>,
+    /// Known APIs that the service no longer lists.
+    pub(super) vanished: Vec<Endpoint>,
+    /// How many the service lists.
+    pub(super) listed: u64,
+    pub(super) can_read_schemas: bool,
+}
+
+/// Finds out which APIs to walk, which known ones the service no longer lists, and whether the key
+/// may read schemas.
+pub(super) async fn plan(run: &Run) -> Result<Plan, RunError> {
+    let known = run.store(|store| store.load_endpoints()).await?;
+    let wanted = &run.options.endpoints;
+    let unlisted = |endpoint: &Endpoint| {
+        let row = known.iter().find(|row| row.endpoint == *endpoint);
+        Target {
+            endpoint: endpoint.clone(),
+            kind: row.map(|row| row.kind),
+            name: row.map_or_else(|| endpoint.to_string(), |row| row.name.clone()),
+            is_listed: false,
+            is_new: row.is_none(),
+        }
+    };
+    let is_new = |api: &ApiInfo| known.iter().all(|row| row.endpoint != api.endpoint);
+    match run.rooms.remote.apis().await {
+        Ok(apis) => {
+            record_apis(run, apis.iter().filter(|api| !is_new(api)), wanted).await?;
+            let vanished = known
+                .iter()
+                .filter(|row| wanted.is_empty() && !row.is_deleted)
+                .map(|row| row.endpoint.clone())
+                .filter(|endpoint| apis.iter().all(|api| api.endpoint != *endpoint))
+                .collect();
+            for endpoint in wanted
+                .iter()
+                .filter(|wanted| apis.iter().all(|api| api.endpoint != **wanted))
+            {
+                unknown(run, endpoint, &apis);
+            }
+            let listed = apis.len() as u64;
+            let targets = apis
+                .into_iter()
+                .filter(|api| is_wanted(&api.endpoint, wanted))
+                .map(|api| Target {
+                    is_new: is_new(&api),
+                    endpoint: api.endpoint,
+                    kind: Some(api.kind),
+                    name: api.name,
+                    is_listed: true,
+                })
+                .collect();
+            Ok(Plan {
+                targets,
+                vanished,
+                listed,
+                can_read_schemas: true,
+            })
+        }
+        Err(err) if !wanted.is_empty() && err.refusal() == Some(Refusal::Forbidden) => {
+            warn!(
+                "the key may not list the service's APIs: the configured ones are backed up, without their schemas; \
+                 the right is called `API情報の取得（一覧・詳細）` (Retrieve API Information)"
+            );
+            Ok(Plan {
+                targets: wanted.iter().map(unlisted).collect(),
+                ..Plan::default()
+            })
+        }
+        Err(err) => {
+            if err.refusal() == Some(Refusal::Forbidden) {
+                let hint = "check the key; if it is this service's own, give it the right \
+                            `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs in \
+                            service.endpoints";
+                run.problem(
+                    ProblemKind::Refused,
+                    "apis",
+                    err.chain(),
+                    Some(hint.to_owned()),
+                );
+            } else {
+                run.remote_problem("apis", &err);
+            }
+            // What was once found is still backed up.
+            let targets = if wanted.is_empty() {
+                known
+                    .iter()
+                    .filter(|row| !row.is_deleted)
+                    .map(|row| unlisted(&row.endpoint))
+                    .collect()
+            } else {
+                wanted.iter().map(unlisted).collect()
+            };
+            Ok(Plan {
+                targets,
+                ..Plan::default()
+            })
+        }
+    }
+}
+
+fn is_wanted(endpoint: &Endpoint, wanted: &[Endpoint]) -> bool {
+    wanted.is_empty() || wanted.contains(endpoint)
+}
+
+fn unknown(run: &Run, endpoint: &Endpoint, apis: &[ApiInfo]) {
+    let mut names: Vec<&str> = apis.iter().map(|api| api.endpoint.as_str()).collect();
+    names.sort_by_key(|name| strsim::levenshtein(name, endpoint.as_str()));
+    let hint = match names.split_first() {
+        None => "the service has no API".to_owned(),
+        Some((nearest, rest)) => {
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!("; it also has {}", rest.join(", "))
+            };
+            format!("did you mean `{nearest}`?{more}")
+        }
+    };
+    let scope = format!("contents/{endpoint}");
+    run.problem(
+        ProblemKind::Configuration,
+        &scope,
+        format!("the service has no API `{endpoint}`"),
+        Some(hint),
+    );
+}
+
+async fn record_apis(
+    run: &Run,
+    apis: impl Iterator<Item = &ApiInfo>,
+    wanted: &[Endpoint],
+) -> Result<(), RunError> {
+    let facts = apis
+        .filter(|api| is_wanted(&api.endpoint, wanted))
+        .map(|api| EndpointFacts {
+            endpoint: api.endpoint.clone(),
+            name: api.name.clone(),
+            kind: api.kind,
+            schema: None,
+        })
+        .collect();
+    record_endpoints(run, facts).await
+}
+
+pub(super) async fn record_endpoints(run: &Run, facts: Vec<EndpointFacts>) -> Result<(), RunError> {
+    if run.id.is_some() {
+        let now = run.now();
+        run.store(move |store| store.record_endpoints(&facts, now))
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
+    let scope = format!("schema/{}", target.endpoint);
+    let schema = match run.rooms.remote.schema(&target.endpoint).await {
+        Ok(Schema::Text(text)) => Some(text),
+        // It was listed a moment ago: the next run will see which is true.
+        Ok(Schema::Absent) => {
+            run.problem(
+                ProblemKind::Owed,
+                &scope,
+                "the API is listed, but has no schema to read".to_owned(),
+                None,
+            );
+            None
+        }
+        Err(err) => {
+            run.remote_problem(&scope, &err);
+            None
+        }
+    };
+    if schema.is_none() && !target.is_new {
+        return Ok(());
+    }
+    let facts = EndpointFacts {
+        endpoint: target.endpoint.clone(),
+        name: target.name.clone(),
+        kind: target.kind.unwrap_or(EndpointKind::List),
+        schema,
+    };
+    record_endpoints(run, vec![facts]).await
+}
