@@ -163,6 +163,8 @@ struct Feed<'a> {
     /// Media whose last answer in this run was a failure.
     failed: IdSet,
     done: Vec<AssetOutcome>,
+    /// When the first of them has waited long enough to be written.
+    flush_by: Instant,
     /// Hints that the report has already.
     hints: HashSet<String>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
@@ -181,6 +183,7 @@ impl<'a> Feed<'a> {
             tried: IdSet::default(),
             failed: IdSet::default(),
             done: Vec::new(),
+            flush_by: Instant::now(),
             hints: HashSet::new(),
             is_blocked: false,
         }
@@ -238,7 +241,7 @@ impl<'a> Feed<'a> {
                 // Where very much is known and waits for the next run, looking through it takes long,
                 // and the database has better things to do, such as a page of the walk.
                 () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
-                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
+                () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
             }
         }
     }
@@ -265,7 +268,7 @@ impl<'a> Feed<'a> {
                 biased;
                 () = self.run.stop.wait() => return Ok(false),
                 Some(joined) = self.downloads.join_next() => self.take(joined)?,
-                () = tokio::time::sleep(LINGER), if !self.done.is_empty() => self.flush().await?,
+                () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
             }
             if self.done.len() >= OUTCOMES {
                 self.flush().await?;
@@ -345,6 +348,9 @@ impl<'a> Feed<'a> {
                 crate::sync::error::chain(&trouble),
                 hint,
             );
+        }
+        if self.done.is_empty() {
+            self.flush_by = Instant::now() + LINGER;
         }
         self.done.push(outcome);
         Ok(())

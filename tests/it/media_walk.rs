@@ -35,24 +35,30 @@ async fn every_fault_of_a_page_ends_in_a_proven_walk() {
         ("503 after it was served", Fault::status_consumed(503, "")),
         ("an expired token", Fault::status(400, "BadRequest")),
     ];
+    // Side by side: they wait more than they work.
+    let mut cases = tokio::task::JoinSet::new();
     for (name, fault) in faults {
         // Without a token a 400 is the operator's problem.
         let first = if name == "an expired token" { 4 } else { 1 };
         for page in [first, 3] {
-            let sim = service().start().await;
-            sim.fault(Route::Media, page, fault.clone());
-            let home = Sandbox::new();
-            let report = home.sync(&sim).await;
-            assert_eq!(
-                report.verdict_of("media"),
-                WalkVerdict::Proven,
-                "{name} at page {page}: {:?}",
-                report.walks
-            );
-            report.expect_complete();
-            assert_holds(&home, &sim.truth());
+            let fault = fault.clone();
+            cases.spawn(async move {
+                let sim = service().start().await;
+                sim.fault(Route::Media, page, fault);
+                let home = Sandbox::new();
+                let report = home.sync(&sim).await;
+                assert_eq!(
+                    report.verdict_of("media"),
+                    WalkVerdict::Proven,
+                    "{name} at page {page}: {:?}",
+                    report.walks
+                );
+                report.expect_complete();
+                assert_holds(&home, &sim.truth());
+            });
         }
     }
+    cases.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
