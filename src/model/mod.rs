@@ -4,6 +4,7 @@
 //! a clock, a runtime or a logger; every other room may speak it.
 
 pub mod asset;
+pub mod causes;
 pub mod content;
 pub mod ids;
 pub mod medium;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, Why};
+pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
     OwedBody, Status,

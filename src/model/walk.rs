@@ -76,3 +76,27 @@ pub struct WalkRecord {
     /// When the last answer was in.
     pub finished_at: Timestamp,
 }
+
+impl WalkRecord {
+    /// The record of a walk that a stop ended: what it saw is kept and proves nothing.
+    pub fn interrupted(
+        scope: Scope,
+        pages: u64,
+        started_at: Timestamp,
+        finished_at: Timestamp,
+    ) -> Self {
+        Self {
+            scope,
+            pages,
+            total_count: None,
+            unique_ids: 0,
+            duplicates: 0,
+            restarts: 0,
+            max_token_age_ms: None,
+            verdict: WalkVerdict::Unproven,
+            detail: Some("interrupted".to_owned()),
+            started_at,
+            finished_at,
+        }
+    }
+}

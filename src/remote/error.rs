@@ -301,8 +301,9 @@ impl RemoteError {
     pub(crate) fn from_connect(host: &str, what: &str, source: reqwest::Error) -> Self {
         // The TLS library's error is not among this crate's dependencies; its text is its own
         // documented wording, and a change of it would only cost the better hint.
-        let is_untrusted =
-            causes(&source).any(|cause| cause.to_string().contains("invalid peer certificate"));
+        let is_untrusted = crate::model::causes(&source)
+            .iter()
+            .any(|cause| cause.to_string().contains("invalid peer certificate"));
         let (host, what) = (host.to_owned(), what.to_owned());
         if is_untrusted {
             Self::Untrusted { host, source }
@@ -313,16 +314,6 @@ impl RemoteError {
 
     /// Returns the whole chain of causes as one line.
     pub fn chain(&self) -> String {
-        causes(self)
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
+        crate::model::chain(self)
     }
-}
-
-/// Walks from an error to what lay beneath, the error itself first.
-fn causes<'a>(
-    err: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(err), |err| err.source())
 }

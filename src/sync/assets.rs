@@ -345,7 +345,7 @@ impl<'a> Feed<'a> {
             self.run.problem(
                 ProblemKind::Owed,
                 "assets",
-                crate::sync::error::chain(&trouble),
+                crate::model::chain(&trouble),
                 hint,
             );
         }

@@ -27,7 +27,12 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     if run.options.only.contents {
         tokio::select! {
             biased;
-            () = run.stop.wait() => {}
+            () = run.stop.wait() => {
+                let walking = run.sheet().walking.take();
+                if let Some((scope, since, pages)) = walking {
+                    run.record_walk(WalkRecord::interrupted(scope, pages, since, run.now())).await?;
+                }
+            }
             done = walk_all(run) => done?,
         }
     }
@@ -58,6 +63,8 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
 
 async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
     let started_at = run.now();
+    let scope = Scope::Contents(target.endpoint.clone());
+    run.sheet().walking = Some((scope.clone(), started_at, 0));
     let (out, mut pages) = mpsc::channel(PAGES_WAITING);
     let (remote, tally) = (Arc::clone(&run.rooms.remote), Arc::clone(&run.tally));
     let asked = target.clone();
@@ -68,9 +75,12 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
     }));
     while let Some(page) = pages.recv().await {
         record(run, &target.endpoint, page.contents).await?;
+        if let Some((_, _, pages)) = &mut run.sheet().walking {
+            *pages += 1;
+        }
     }
     let end = (&mut walker).await?;
-    let scope = Scope::Contents(target.endpoint.clone());
+    run.sheet().walking = None;
     run.record_walk(record_of(&end, scope.clone(), started_at, run.now()))
         .await?;
     run.sheet().contents.seen += end.seen.len();

@@ -131,7 +131,7 @@ impl Download {
                 trouble: None,
             },
             Err(err) => {
-                let error = super::error::chain(&err);
+                let error = crate::model::chain(&err);
                 let hint = err.hint();
                 let trouble = match err {
                     Unsaved::Mirror(err)

@@ -65,7 +65,7 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
     let end = RunEnd {
         outcome: Outcome::Failed,
         exit_code: ExitCode::Failed.code(),
-        error: Some(super::error::chain(err)),
+        error: Some(crate::model::chain(err)),
         media: sheet.media,
         contents: sheet.contents,
         bodies: sheet.bodies,
@@ -86,7 +86,7 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
         .await
     {
         error!(
-            err = super::error::chain(&also),
+            err = crate::model::chain(&also),
             "the failed run could not be recorded either"
         );
     }

@@ -38,12 +38,19 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         AbortOnDropHandle::new(tokio::spawn(
             async move { remote.walk_media(&tally, out).await },
         ));
+    let mut read = 0;
     loop {
         tokio::select! {
             biased;
-            () = run.stop.wait() => return interrupted(run, started_at).await,
+            () = run.stop.wait() => {
+                let walk = WalkRecord::interrupted(Scope::Media, read, started_at, run.now());
+                return run.record_walk(walk).await;
+            }
             page = pages.recv() => match page {
-                Some(page) => record(run, page).await?,
+                Some(page) => {
+                    read += 1;
+                    record(run, page).await?;
+                }
                 None => break,
             },
         }
@@ -69,23 +76,6 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         }
         WalkVerdict::Failed => Ok(()),
     }
-}
-
-async fn interrupted(run: &Run, started_at: Timestamp) -> Result<(), RunError> {
-    let record = WalkRecord {
-        scope: Scope::Media,
-        pages: run.tally.pages.get(),
-        total_count: None,
-        unique_ids: 0,
-        duplicates: 0,
-        restarts: 0,
-        max_token_age_ms: None,
-        verdict: WalkVerdict::Unproven,
-        detail: Some("interrupted".to_owned()),
-        started_at,
-        finished_at: run.now(),
-    };
-    run.record_walk(record).await
 }
 
 fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) -> WalkRecord {

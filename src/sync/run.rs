@@ -4,7 +4,7 @@ use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{
     AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts,
 };
-use crate::model::{Endpoint, Problem, ProblemKind, Tally, Timestamp, WalkRecord};
+use crate::model::{Endpoint, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord};
 use crate::remote::RemoteError;
 use crate::store::{RunId, Store, StoreError};
 use std::collections::BTreeMap;
@@ -57,6 +57,8 @@ impl Listings {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sheet {
     pub(super) walks: Vec<WalkRecord>,
+    /// The contents walk under way: what, since when, and how many pages of it were recorded.
+    pub(super) walking: Option<(Scope, Timestamp, u64)>,
     pub(super) media: ListedCounts,
     pub(super) contents: ListedCounts,
     pub(super) bodies: BodyCounts,

@@ -211,3 +211,28 @@ async fn an_unknown_api_is_named_with_the_nearest_one_and_the_others_are_backed_
         3
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_a_stop_ended_leaves_its_record_too() {
+    let sim = service().start().await;
+    sim.fault(Route::MetadataList, 3, Fault::Stall { after: None });
+    let home = Sandbox::new();
+    let setup = Setup::default();
+    let stop = setup.stop.clone();
+    let stopping = async {
+        while sim.counters().of(Route::MetadataList) < 3 {
+            tokio::task::yield_now().await;
+        }
+        stop.request(ExitCode::Terminated);
+    };
+    let (report, ()) = tokio::join!(home.sync_with(&sim, setup), stopping);
+    report.expect_code(ExitCode::Terminated);
+    assert_eq!(
+        home.texts(
+            "SELECT scope || ' ' || verdict || ' ' || detail FROM walks WHERE scope <> 'media'"
+        ),
+        ["contents/blog unproven interrupted"]
+    );
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
