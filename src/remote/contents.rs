@@ -175,9 +175,7 @@ impl<'a> Walk<'a> {
         };
         self.end.kind = Some(EndpointKind::List);
         self.end.total_count = Some(total);
-        self.tally
-            .pages_expected
-            .add(total.div_ceil(PAGE_SIZE - 1).max(1));
+        self.expect(pages_of(total));
         let first_ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
         let mut last = self.take(contents, None).await?;
         let mut position = first_ids.len() as u64;
@@ -231,10 +229,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Tells the progress display how many pages this attempt takes. Whoever planned the walk has
+    /// counted one page of its first attempt already.
+    fn expect(&self, pages: u64) {
+        let counted = u64::from(self.end.restarts == 0);
+        self.tally.pages_expected.add(pages.saturating_sub(counted));
+    }
+
     async fn object(&mut self, object: ListedContent) -> Result<(), Broken> {
         self.end.kind = Some(EndpointKind::Object);
         self.end.total_count = Some(1);
-        self.tally.pages_expected.add(1);
+        self.expect(1);
         self.take(vec![object], None).await.map(drop)
     }
 
@@ -310,6 +315,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Returns how many pages a list takes: stitched by one item, with a second look at the first page
+/// where there are several.
+fn pages_of(total: u64) -> u64 {
+    match total.saturating_sub(PAGE_SIZE) {
+        0 => 1,
+        rest => 2 + rest.div_ceil(PAGE_SIZE - 1),
+    }
+}
+
 fn again(why: String) -> Broken {
     Broken::Again(why)
 }
@@ -353,5 +367,18 @@ pub(super) async fn lookup(
         Ok(content) => Ok(Lookup::Found(Box::new(content))),
         Err(err) if err.is_proof_of_absence() => Ok(Lookup::Absent),
         Err(err) => Err(err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_of_a_list_overlap_by_one_and_end_with_a_second_look() {
+        let cases = [(0, 1), (100, 1), (101, 3), (199, 3), (200, 4), (450, 6)];
+        for (total, pages) in cases {
+            assert_eq!(pages_of(total), pages, "{total}");
+        }
     }
 }

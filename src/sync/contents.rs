@@ -42,6 +42,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
 
 async fn walk_all(run: &Run) -> Result<(), RunError> {
     let plan = plan(run).await?;
+    run.tally.pages_expected.add(plan.targets.len() as u64);
     // The schema of a new API comes first, so that its first version has one; of a known one last,
     // because contents matter more.
     for target in &plan.targets {

@@ -393,7 +393,7 @@ async fn a_full_disk_under_the_database_fails_the_run_and_not_the_backup() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
-        // Where the other helpers look.
+        // Where the other functions of the support module look.
         drop(std::fs::copy(
             home.path("test-volume").join(name),
             home.path(name),
