@@ -53,6 +53,22 @@ impl Store {
         })
     }
 
+    /// Returns a content of one API that was never published, if there is one. Reads the API's rows
+    /// until it finds one: ask once per run.
+    pub fn unpublished_content(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Option<ContentId>, StoreError> {
+        self.read("look for an unpublished content", |conn| {
+            conn.prepare_cached(
+                "SELECT id FROM contents
+                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' LIMIT 1",
+            )?
+            .query_row(named_params! { ":endpoint": endpoint }, |row| row.get(0))
+            .optional()
+        })
+    }
+
     /// Records what came of asking for bodies: all of it, or nothing. Returns how many bodies that
     /// were owed are recorded now.
     ///

@@ -79,7 +79,7 @@ async fn read_all(run: &Run) -> Result<(), RunError> {
         let mut has_progress = false;
         for row in endpoints(run).await? {
             if !standing.is_stopped {
-                has_progress |= endpoint_pass(run, &row, &mut standing).await?;
+                has_progress |= endpoint_pass(run, &row, is_over, &mut standing).await?;
             }
         }
         if !has_progress {
@@ -110,6 +110,7 @@ fn key(endpoint: &Endpoint, owed: &OwedBody) -> String {
 async fn endpoint_pass(
     run: &Run,
     row: &EndpointRow,
+    is_listed: bool,
     standing: &mut Standing,
 ) -> Result<bool, RunError> {
     let api = Api {
@@ -134,6 +135,8 @@ async fn endpoint_pass(
         after = Some((last.id.clone(), last.side));
         let fresh: Vec<OwedBody> = rows
             .into_iter()
+            // What was refused before waits until all is listed: a listed content may tell why.
+            .filter(|owed| is_listed || !owed.is_refused)
             .filter(|owed| standing.tried.insert(&key(&row.endpoint, owed)))
             .collect();
         has_progress |= !fresh.is_empty();

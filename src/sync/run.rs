@@ -67,6 +67,8 @@ pub(super) struct Sheet {
     pub(super) failed: Vec<FailedAsset>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
+    /// APIs where it was tried whether the key sees all drafts, and what that told.
+    pub(super) sees_all_drafts: BTreeMap<Endpoint, Option<bool>>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
 }

@@ -767,3 +767,46 @@ async fn a_service_that_answers_nothing_but_errors_is_left_alone_after_a_while()
     assert!(body_requests(&sim) <= 400, "{}", body_requests(&sim));
     assert_eq!(report.assets.saved, 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_was_saved_unchanged_does_not_hide_what_is_published() {
+    let sim = Sim::builder().published_list_api("blog", 5).start().await;
+    let id = sim.content_ids("blog")[2].clone();
+    sim.edit(Edit::AddDraft {
+        endpoint: "blog".into(),
+        id: id.clone(),
+        fields: Map::new(),
+    })
+    .expect("a draft like what is published");
+    // Both bodies come in one text, as a service with one stamp for both would send them.
+    let same = sim
+        .truth()
+        .content("blog", &id)
+        .expect("it")
+        .published
+        .clone();
+    let same = same.expect("it is published");
+    let answer = |body: String| Fault::Status {
+        status: 200,
+        headers: [].into(),
+        body,
+        consumed: false,
+    };
+    let draft = Route::Content.containing(&format!("/{id}?"));
+    sim.fault(draft, Occasion::Every, answer(same.clone()));
+    let home = Sandbox::new();
+    // Nothing tells the two cases apart: no claim is made.
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(bodies(&home, &id).0, None);
+    // A content that was never published does: the key does not see it.
+    sim.edit(Edit::AddContent {
+        endpoint: "blog".into(),
+        id: None,
+        status: Status::Draft,
+        fields: None,
+        place: 0,
+    })
+    .expect("an unpublished one");
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(bodies(&home, &id).0, Some(same));
+}

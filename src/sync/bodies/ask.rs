@@ -233,7 +233,9 @@ impl Api<'_> {
             // With the all-drafts right the service shows the draft in place of the published body
             // (microcms-facts 2.2), and recording that would be a false claim.
             Some(body)
-                if owed.status == Status::PublishAndDraft && draft_text == Some(&body.text) =>
+                if owed.status == Status::PublishAndDraft
+                    && draft_text == Some(&body.text)
+                    && self.sees_all_drafts().await != Some(false) =>
             {
                 result.outcomes.push(self.refused(owed, HIDDEN));
             }
@@ -253,6 +255,40 @@ impl Api<'_> {
         if let Some(Err(err)) = draft {
             result.trouble.get_or_insert(err);
         }
+    }
+
+    /// Returns whether the key sees drafts without their draft keys; `None` where nothing tells.
+    ///
+    /// A draft that equals what is published looks the same as one that hides it. A content that was
+    /// never published tells the two apart: a key without the right does not see it.
+    async fn sees_all_drafts(&self) -> Option<bool> {
+        let known = self.run.sheet().sees_all_drafts.get(self.endpoint).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        let endpoint = self.endpoint.clone();
+        let unpublished = self
+            .run
+            .store(move |store| store.unpublished_content(&endpoint))
+            .await
+            .ok()
+            .flatten();
+        let sees = match unpublished {
+            Some(id) => {
+                let batch = Batch { ids: vec![id] };
+                let remote = &self.run.rooms.remote;
+                let answer = remote.published_bodies(self.endpoint, &batch).await;
+                match (answer.found.is_empty(), answer.left_out.is_empty()) {
+                    (false, _) => Some(true),
+                    (true, false) => Some(false),
+                    (true, true) => None,
+                }
+            }
+            None => None,
+        };
+        let endpoint = self.endpoint.clone();
+        self.run.sheet().sees_all_drafts.insert(endpoint, sees);
+        sees
     }
 
     /// The service leaves out what the key may not see.
