@@ -278,6 +278,7 @@ BEGIN
     SELECT RAISE(ABORT, 'a new version of an asset needs a later valid_from, and only it');
 END;
 
+-- A version has a digest only if it was saved; what was owed meanwhile was the one after it.
 CREATE TRIGGER assets_history_on_update AFTER UPDATE ON assets
 WHEN OLD.sha256 IS NOT NULL
      AND (OLD.sha256 IS NOT NEW.sha256 OR OLD.path IS NOT NEW.path OR OLD.url IS NOT NEW.url)
@@ -285,7 +286,7 @@ BEGIN
     INSERT INTO assets_history (media_id, url, path, bytes, sha256, content_type, etag, last_modified, state, why,
         owed_at, attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
     VALUES (OLD.media_id, OLD.url, OLD.path, OLD.bytes, OLD.sha256, OLD.content_type, OLD.etag, OLD.last_modified,
-        OLD.state, OLD.why, OLD.owed_at, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
+        'saved', NULL, NULL, 0, NULL, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
         OLD.rechecks, OLD.valid_from, NEW.valid_from);
 END;
 
@@ -295,7 +296,7 @@ BEGIN
     INSERT INTO assets_history (media_id, url, path, bytes, sha256, content_type, etag, last_modified, state, why,
         owed_at, attempts, last_error, fetched_at, checked_at, recheck_at, rechecks, valid_from, valid_to)
     VALUES (OLD.media_id, OLD.url, OLD.path, OLD.bytes, OLD.sha256, OLD.content_type, OLD.etag, OLD.last_modified,
-        OLD.state, OLD.why, OLD.owed_at, OLD.attempts, OLD.last_error, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
+        'saved', NULL, NULL, 0, NULL, OLD.fetched_at, OLD.checked_at, OLD.recheck_at,
         OLD.rechecks, OLD.valid_from, max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
                 strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds')));
 END;

@@ -105,10 +105,10 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
     let claimed = claimed_page(answer.content_type);
     let found = found_page(answer.head);
     if expected == Expected::Text {
-        // Many a table or data file is served with a wrong type, and some begin with a tag. Only a page that both
-        // claims to be HTML and looks like it is refused.
+        // Many a table or data file is served with a wrong type, and some begin with a tag. A page that both
+        // claims to be one and looks like one is refused, unless such files are just that.
         return match (claimed, found) {
-            (Some((Page::Html, _)), Some(page @ Page::Html)) => {
+            (Some((claimed, _)), Some(page)) if claimed == page && !holds(answer, page) => {
                 Err(NotTheFile::FirstBytes { page, expected })
             }
             _ => Ok(()),
@@ -145,18 +145,39 @@ fn refuses_bytes(expected: Expected, page: Page) -> bool {
     }
 }
 
-fn expected(answer: &Answer<'_>) -> Expected {
-    let extension = match answer.file_name.rsplit_once('.') {
+/// Returns whether files of this name may well be what an error page is made of.
+fn holds(answer: &Answer<'_>, page: Page) -> bool {
+    match (page, extension(answer).as_str()) {
+        (
+            Page::Json,
+            "json" | "jsonl" | "ndjson" | "json5" | "jsonc" | "geojson" | "topojson"
+            | "webmanifest" | "map" | "har" | "ipynb" | "gltf" | "lottie",
+        )
+        | (
+            Page::Xml,
+            "xml" | "xsl" | "xslt" | "xsd" | "dtd" | "rss" | "atom" | "rdf" | "opml" | "plist"
+            | "kml" | "gpx" | "dae" | "wsdl" | "resx" | "xlf" | "drawio",
+        ) => true,
+        (Page::Json | Page::Xml | Page::Html, _) => false,
+    }
+}
+
+fn extension(answer: &Answer<'_>) -> String {
+    match answer.file_name.rsplit_once('.') {
         Some((_, extension)) => extension.to_ascii_lowercase(),
         None => String::new(),
-    };
+    }
+}
+
+fn expected(answer: &Answer<'_>) -> Expected {
+    let extension = extension(answer);
     match extension.as_str() {
         "svg" => Expected::Svg,
         "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "gif" | "webp" | "avif" | "heic" | "heif" | "bmp" | "ico" | "cur"
         | "tif" | "tiff" | "apng" | "jp2" | "jxl" | "psd" => Expected::Image,
         "html" | "htm" | "xhtml" | "xht" | "shtml" | "mhtml" | "mht" | "hta" | "php" | "jsp" | "asp" | "aspx" | "erb"
         | "ejs" | "hbs" | "mustache" | "liquid" | "tpl" | "tmpl" | "template" | "njk" | "twig" | "pug" | "vue" | "svelte"
-        | "astro" | "eml" | "emlx" | "txt" | "text" | "md" | "mdx" | "markdown" | "rst" | "log"
+        | "astro" | "eml" | "emlx"
         // Old web applications export HTML tables under these names.
         | "xls" | "doc" => Expected::Markup,
         "json" | "jsonl" | "ndjson" | "json5" | "jsonc" | "geojson" | "topojson" | "webmanifest" | "map" | "har" | "ipynb"
@@ -164,7 +185,7 @@ fn expected(answer: &Answer<'_>) -> Expected {
         | "gpx" | "dae" | "wsdl" | "csv" | "tsv" | "yaml" | "yml" | "toml" | "ini" | "cfg" | "conf" | "properties" | "js"
         | "mjs" | "cjs" | "ts" | "tsx" | "jsx" | "css" | "scss" | "sass" | "less" | "vtt" | "srt" | "ass" | "ics" | "vcf"
         | "rtf" | "tex" | "sql" | "sh" | "py" | "rb" | "rs" | "go" | "java" | "c" | "h" | "cpp" | "graphql" | "proto"
-        | "drawio" | "eps" | "ai" | "ps" | "svgz" | "lrc" | "po" | "strings" | "resx" | "xlf" | "url" | "bib" | "diff" | "patch" => {
+        | "txt" | "text" | "md" | "mdx" | "markdown" | "rst" | "log" | "drawio" | "eps" | "ai" | "ps" | "svgz" | "lrc" | "po" | "strings" | "resx" | "xlf" | "url" | "bib" | "diff" | "patch" => {
             Expected::Text
         }
         _ if answer.is_image => Expected::Image,

@@ -18,6 +18,8 @@ pub struct Account<'a> {
     pub has_progress: bool,
     /// The signal that stopped the run.
     pub interrupted: Option<ExitCode>,
+    /// What the run was limited to, in words; `None`: it was about everything.
+    pub limited_to: Option<&'a str>,
     /// What a dry run would have done, in words; empty if nothing. `None`: it was no dry run.
     pub planned: Option<&'a str>,
 }
@@ -81,7 +83,12 @@ pub fn verdict_line(
         },
         Outcome::Complete => Verdict {
             safe: true,
-            line: format!("SAFE as of {as_of}: {held}"),
+            line: match account.limited_to {
+                None => format!("SAFE as of {as_of}: {held}"),
+                Some(part) => {
+                    format!("SAFE as of {as_of}, {part} only (nothing else was looked at): {held}")
+                }
+            },
         },
         Outcome::Running | Outcome::Partial | Outcome::Failed | Outcome::Interrupted => Verdict {
             safe: false,
@@ -137,6 +144,7 @@ mod tests {
         owed_bodies: 0,
         has_progress: true,
         interrupted: None,
+        limited_to: None,
         planned: None,
     };
 
@@ -273,6 +281,15 @@ mod tests {
             ..NOTHING
         };
         assert_eq!(verdict_line(&idle, Outcome::Complete, &holdings, at), safe);
+        let part = Account {
+            limited_to: Some("media"),
+            ..NOTHING
+        };
+        let line = verdict_line(&part, Outcome::Complete, &holdings, at).line;
+        assert!(
+            line.contains(", media only (nothing else was looked at): 4 media"),
+            "{line}"
+        );
         let problems = [problem(ProblemKind::Owed), problem(ProblemKind::Guard)];
         let account = Account {
             problems: &problems,

@@ -60,7 +60,7 @@ pub(super) async fn schema(
         what: format!("the schema of `{endpoint}`"),
         timeout,
     };
-    match api.get_read(&ask, retry::ATTEMPTS, wire::object_text).await {
+    match api.get_read(&ask, retry::ATTEMPTS, wire::schema).await {
         Ok(text) => Ok(Schema::Text(text)),
         Err(err) if err.is_proof_of_absence() => Ok(Schema::Absent),
         Err(err) => Err(err),

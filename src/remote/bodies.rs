@@ -6,7 +6,7 @@
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
 use super::retry;
-use super::wire::{self, Body};
+use super::wire::{self, Body, SEGMENT};
 use crate::model::{ContentId, Endpoint, EndpointKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::VecDeque;
@@ -168,14 +168,10 @@ fn reach(err: &RemoteError) -> Reach {
 }
 
 fn sort_in(ids: &[ContentId], bodies: Vec<Body>, answer: &mut BatchAnswer) {
-    let mut bodies: std::collections::HashMap<String, Body> = match (ids, bodies.as_slice()) {
-        // One id asked for by path: the answer is the content itself.
-        ([id], [body]) if body.id.is_none() => [(id.as_str().to_owned(), body.clone())].into(),
-        _ => bodies
-            .into_iter()
-            .filter_map(|body| Some((body.id.clone()?, body)))
-            .collect(),
-    };
+    let mut bodies: std::collections::HashMap<String, Body> = bodies
+        .into_iter()
+        .filter_map(|body| Some((body.id.clone()?, body)))
+        .collect();
     for id in ids {
         match bodies.remove(id.as_str()) {
             Some(body) => answer.found.push((id.clone(), body.into())),
@@ -203,7 +199,9 @@ async fn page(
                 what,
                 timeout,
             };
-            let body = api.get_read(&ask, tries, wire::body_object).await?;
+            let body = api
+                .get_read(&ask, tries, |body| wire::body_of(body, id.as_str()))
+                .await?;
             Ok(vec![body])
         }
         _ => {
@@ -236,7 +234,8 @@ pub(super) async fn object(
     timeout: Duration,
 ) -> Result<Option<FoundBody>, RemoteError> {
     let target = format!("api/v1/{endpoint}?depth=0{}", draft_query(draft_key));
-    one(api, target, format!("the body of `{endpoint}`"), timeout).await
+    let what = format!("the body of `{endpoint}`");
+    one(api, target, what, timeout, wire::body_object).await
 }
 
 /// Reads the draft of one content. `None`: the service shows none.
@@ -261,6 +260,7 @@ pub(super) async fn draft(
                 target,
                 format!("the draft of `{id}` in `{endpoint}`"),
                 timeout,
+                |body| wire::body_of(body, id.as_str()),
             )
             .await
         }
@@ -272,6 +272,7 @@ async fn one(
     target: String,
     what: String,
     timeout: Duration,
+    read: impl Fn(&[u8]) -> Result<Body, String>,
 ) -> Result<Option<FoundBody>, RemoteError> {
     match api
         .get_read(
@@ -281,7 +282,7 @@ async fn one(
                 timeout,
             },
             retry::ATTEMPTS,
-            wire::body_object,
+            read,
         )
         .await
     {
@@ -294,7 +295,7 @@ async fn one(
 fn detail(endpoint: &Endpoint, id: &ContentId, query: &str) -> String {
     format!(
         "api/v1/{endpoint}/{}{query}",
-        utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+        utf8_percent_encode(id.as_str(), SEGMENT)
     )
 }
 

@@ -5,20 +5,24 @@
 //! the end, and one is lost while the count fits. So each page begins with the last item of the page
 //! before it. A seam that does not match means that the list moved, and the walk begins again. New
 //! contents appear at the top of the list, behind the walk's back: a walk of several pages therefore
-//! closes with a second look at the first one.
+//! closes with a second look at the first one. Several edits that make up for each other can slip
+//! through a seam elsewhere; while a list is short, a second look at all of it costs little and betrays
+//! them. In a longer one they must meet contents that nobody knew before to stay unseen until the next run.
 
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
 use super::idset::IdSet;
 use super::{retry, wire};
 use crate::model::{ContentId, Endpoint, EndpointKind, ListedContent, Tally, WalkVerdict};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 /// The most that the service puts on a page (microcms-facts 1.5).
 const PAGE_SIZE: u64 = 100;
+/// Up to this many contents, every page but the last is looked at once more; of longer lists, the top.
+const SHORT: u64 = 400;
 /// How often a walk begins again before it is left unproven.
 const RESTARTS: u64 = 5;
 
@@ -176,12 +180,12 @@ impl<'a> Walk<'a> {
         self.end.kind = Some(EndpointKind::List);
         self.end.total_count = Some(total);
         self.expect(pages_of(total));
-        let first_ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
+        let mut position = contents.len() as u64;
+        // What is looked at once more, by offset: the top, or all but the last page.
+        let mut looked = vec![(0, ids_of(&contents))];
         let mut last = self.take(contents, None).await?;
-        let mut position = first_ids.len() as u64;
-        let mut is_single = true;
+        let is_single = position >= total;
         while position < total {
-            is_single = false;
             let Some(seam) = last else {
                 return Err(again(format!(
                     "the list ended at {position} of {total} contents"
@@ -200,23 +204,32 @@ impl<'a> Walk<'a> {
                     "the list ended at {position} of {total} contents"
                 )));
             }
-            last = self.take(contents, Some(&seam)).await?;
+            let offset = position - 1;
             position += read - 1;
+            if total <= SHORT && position < total {
+                looked.push((offset, ids_of(&contents)));
+            }
+            last = self.take(contents, Some(&seam)).await?;
         }
-        if !is_single {
-            let (contents, now_total) = self.list_page(0).await?;
+        if is_single {
+            looked.clear();
+        }
+        for (offset, ids) in looked {
+            let (contents, now_total) = self.list_page(offset).await?;
             same_total(total, now_total)?;
             // Pages may have become smaller on the way: what is on this one counts.
             let is_same = !contents.is_empty()
                 && contents
                     .iter()
                     .map(|content| &content.id)
-                    .eq(first_ids.iter().take(contents.len()));
+                    .eq(ids.iter().take(contents.len()));
             self.hand_over(contents).await?;
             if !is_same {
-                return Err(again(
-                    "the top of the list moved while the rest was read".to_owned(),
-                ));
+                let place = match offset {
+                    0 => "the top of the list".to_owned(),
+                    _ => format!("the list around position {offset}"),
+                };
+                return Err(again(format!("{place} moved while the rest was read")));
             }
         }
         let unique = self.end.seen.len();
@@ -315,13 +328,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns how many pages a list takes: stitched by one item, with a second look at the first page
-/// where there are several.
+/// Returns how many pages a list takes: stitched by one item, with a second look where there are several.
 fn pages_of(total: u64) -> u64 {
-    match total.saturating_sub(PAGE_SIZE) {
+    let rest = total.saturating_sub(PAGE_SIZE).div_ceil(PAGE_SIZE - 1);
+    match rest {
         0 => 1,
-        rest => 2 + rest.div_ceil(PAGE_SIZE - 1),
+        rest if total <= SHORT => 1 + rest + rest,
+        rest => 1 + rest + 1,
     }
+}
+
+fn ids_of(contents: &[ListedContent]) -> Vec<ContentId> {
+    contents.iter().map(|content| content.id.clone()).collect()
 }
 
 fn again(why: String) -> Broken {
@@ -348,7 +366,7 @@ pub(super) async fn lookup(
     let ask = Ask {
         target: format!(
             "api/v1/contents/{endpoint}/{}",
-            utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC)
+            utf8_percent_encode(id.as_str(), wire::SEGMENT)
         ),
         what: format!("content `{id}` of `{endpoint}`"),
         timeout,
@@ -376,7 +394,15 @@ mod tests {
 
     #[test]
     fn the_pages_of_a_list_overlap_by_one_and_end_with_a_second_look() {
-        let cases = [(0, 1), (100, 1), (101, 3), (199, 3), (200, 4), (450, 6)];
+        let cases = [
+            (0, 1),
+            (100, 1),
+            (101, 3),
+            (199, 3),
+            (200, 5),
+            (400, 9),
+            (450, 6),
+        ];
         for (total, pages) in cases {
             assert_eq!(pages_of(total), pages, "{total}");
         }

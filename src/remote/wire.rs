@@ -5,9 +5,18 @@
 
 use crate::model::path::file_name;
 use crate::model::{ContentId, EndpointKind, ListedContent, ListedMedium, MediaId, Status};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
+
+/// What is encoded in a segment of a path: all but the characters that stand for themselves there, so
+/// that an address is spelled as the service and its CDN spell it.
+pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// How deep an answer may nest. The service's own data stays far below; SQLite's JSON functions stop
 /// at 1000, and a text that they cannot read could not be recorded.
@@ -96,10 +105,16 @@ pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
         width: item.width,
         height: item.height,
         updated_at: item.updated_at,
-        description: [item.alt, item.tags]
-            .map(|raw| raw.map_or("", RawValue::get))
-            .join("\n"),
+        // As values: another spelling of the same words is no change.
+        description: [item.alt, item.tags].map(value_text).join("\n"),
         metadata: text.to_owned(),
+    })
+}
+
+fn value_text(raw: Option<&RawValue>) -> String {
+    raw.map_or_else(String::new, |raw| {
+        serde_json::from_str::<serde_json::Value>(raw.get())
+            .map_or_else(|_| raw.get().to_owned(), |value| value.to_string())
     })
 }
 
@@ -246,12 +261,6 @@ pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, S
         .collect()
 }
 
-/// Checks that an answer is a JSON object and returns its text.
-pub(crate) fn object_text(body: &[u8]) -> Result<String, String> {
-    parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
-    text(body).map(|text| text.trim().to_owned())
-}
-
 #[derive(Deserialize)]
 struct BodyList<'a> {
     #[serde(borrow)]
@@ -284,10 +293,34 @@ pub(crate) fn body_list(body: &[u8]) -> Result<Vec<Body>, String> {
         .collect()
 }
 
-/// Reads a single body.
-pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
+/// Reads the body of one content, which must be about that content.
+pub(crate) fn body_of(body: &[u8], id: &str) -> Result<Body, String> {
     parse::<IgnoredAny>(body)?;
+    let found = read_body(text(body)?)?;
+    match &found.id {
+        Some(other) if other != id => Err(format!("it is about `{}`", other.escape_debug())),
+        Some(_) => Ok(found),
+        None => Err("it has no `id`".to_owned()),
+    }
+}
+
+/// Reads the body of an object-type API. It has no id, but stamps as every content (microcms-facts 2.1).
+pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
+    const STAMPS: [&str; 4] = ["createdAt", "updatedAt", "publishedAt", "revisedAt"];
+    let fields = parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
+    if !STAMPS.iter().any(|stamp| fields.contains_key(*stamp)) {
+        return Err("it has none of a content's dates".to_owned());
+    }
     read_body(text(body)?)
+}
+
+/// Reads a schema, which in all its forms lists the API's fields (microcms-facts 1.6).
+pub(crate) fn schema(body: &[u8]) -> Result<String, String> {
+    let fields = parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
+    if !fields.contains_key("apiFields") {
+        return Err("it has no `apiFields`".to_owned());
+    }
+    text(body).map(|text| text.trim().to_owned())
 }
 
 fn read_body(text: &str) -> Result<Body, String> {
@@ -428,6 +461,22 @@ mod tests {
             apis[1],
             ("settings".into(), "設定".into(), EndpointKind::Object)
         );
+    }
+
+    #[test]
+    fn json_that_is_not_about_what_was_asked_is_no_answer() {
+        assert_eq!(
+            body_of(br#"{"id":"a","x":1}"#, "a").unwrap().text,
+            r#"{"id":"a","x":1}"#
+        );
+        assert_eq!(
+            body_of(br#"{"id":"b"}"#, "a").unwrap_err(),
+            "it is about `b`"
+        );
+        assert_eq!(body_of(b"{}", "a").unwrap_err(), "it has no `id`");
+        assert!(body_object(b"{}").is_err() && schema(b"{}").is_err());
+        assert!(body_object(br#"{"createdAt":null,"x":1}"#).is_ok());
+        assert!(schema(br#"{"apiFields":[]}"#).is_ok());
     }
 
     #[test]

@@ -324,7 +324,7 @@ impl<'a> Feed<'a> {
                 self.run.tally.files_failed.add(1);
                 // Ten thousand files may fail of one cause: what helps is said once.
                 if let Some(hint) = hint.filter(|hint| self.hints.insert(hint.clone())) {
-                    let message = format!("files stay owed: {error}");
+                    let message = format!("some files stay owed: {error}");
                     self.run
                         .problem(ProblemKind::Owed, "assets", message, Some(hint));
                 }

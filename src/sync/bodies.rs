@@ -302,10 +302,11 @@ pub(super) async fn account(run: &Run) -> Result<(), RunError> {
         let example = reason
             .map(|error| format!(", for example: {error}"))
             .unwrap_or_default();
-        let message = format!(
-            "{} bodies are owed, {} of them refused to the key{example}",
-            problem.owed, problem.refused
-        );
+        let refused = match problem.refused {
+            0 => String::new(),
+            refused => format!(", {refused} of them refused to the key"),
+        };
+        let message = format!("{} bodies are owed{refused}{example}", problem.owed);
         // A key that may read no API at all is a permission problem; one API of several is not.
         let kind = if is_key {
             ProblemKind::Refused

@@ -49,12 +49,22 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
         if target.is_new && plan.can_read_schemas {
             schema(run, target).await?;
         }
-        walk(run, target).await?;
+        walk_soundly(run, target).await?;
     }
     for target in &plan.targets {
         if !target.is_new && plan.can_read_schemas {
             schema(run, target).await?;
         }
+    }
+    if plan.listed == 0 && !plan.vanished.is_empty() && run.options.allow_deletes == 0 {
+        let why = format!(
+            "the list of APIs is suddenly empty, where {} are known",
+            plan.vanished.len()
+        );
+        let hint = "nothing was marked as deleted; if the APIs really were deleted, confirm once with \
+                    --allow-deletes and the number of their contents";
+        run.problem(ProblemKind::Guard, "apis", why, Some(hint.to_owned()));
+        return Ok(());
     }
     for endpoint in plan.vanished {
         follow_up_endpoint(run, endpoint, plan.listed).await?;
@@ -62,7 +72,28 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
+/// Walks one API, and once more where what the walk lacked turns out to exist: compensating edits
+/// can slip through its seams, and what is already known betrays them.
+async fn walk_soundly(run: &Run, target: &Target) -> Result<(), RunError> {
+    let before = run.sheet().contents;
+    if walk(run, target).await?.is_none() {
+        return Ok(());
+    }
+    {
+        let mut sheet = run.sheet();
+        sheet.contents.seen = before.seen;
+        sheet.contents.missing = before.missing;
+    }
+    if let Some(id) = walk(run, target).await? {
+        let why = format!("`{id}` exists and was not listed: the list moved while it was read");
+        run.disprove(&Scope::Contents(target.endpoint.clone()), why)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Walks one API. Returns a content that disproves a walk which looked proven.
+async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError> {
     let started_at = run.now();
     let scope = Scope::Contents(target.endpoint.clone());
     run.sheet().walking = Some((scope.clone(), started_at, 0));
@@ -127,9 +158,9 @@ async fn walk(run: &Run, target: &Target) -> Result<(), RunError> {
             let detail = end.detail.unwrap_or_default();
             let message = format!("the listing could not be proven: {detail}");
             run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
-            Ok(())
+            Ok(None)
         }
-        WalkVerdict::Failed => Ok(()),
+        WalkVerdict::Failed => Ok(None),
     }
 }
 

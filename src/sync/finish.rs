@@ -3,7 +3,7 @@
 use super::RunError;
 use super::run::{Run, Sheet};
 use crate::model::report::{Holdings, ListedCounts, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
+use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
 use tracing::{error, info};
@@ -19,6 +19,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         // Whatever part was asked for: what is owed is owed.
         let totals = run.store(|store| store.asset_counts()).await?;
         run.sheet().assets.owed = totals.owed + totals.failed;
+        say_why_files_failed(run);
     }
     let holdings = run.store(|store| store.holdings()).await?;
     let report = report(run, holdings);
@@ -46,6 +47,32 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         "ended the run for `{}`: {} after {} ms", report.service, report.outcome, report.elapsed_ms
     );
     Ok(report)
+}
+
+/// Names one of the files that failed, where nothing else says why files are owed.
+fn say_why_files_failed(run: &Run) {
+    let (failed, example) = {
+        let sheet = run.sheet();
+        let is_said = sheet
+            .problems
+            .iter()
+            .any(|problem| problem.scope == "assets");
+        // One whose medium was deleted in this very run is owed no more.
+        let is_owed = sheet.assets.owed > 0;
+        let example = sheet
+            .failed
+            .first()
+            .filter(|_| is_owed && !is_said)
+            .cloned();
+        (sheet.assets.failed, example)
+    };
+    if let Some(example) = example {
+        let message = format!(
+            "{failed} failed, for example `{}`: {}",
+            example.url, example.error
+        );
+        run.problem(ProblemKind::Owed, "assets", message, None);
+    }
 }
 
 fn recent_requests(run: &Run) -> Vec<Timestamp> {
@@ -122,6 +149,7 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
     let has_progress =
         sheet.media.seen + sheet.contents.seen + sheet.bodies.saved + sheet.assets.saved > 0;
     let plan = is_dry.then(|| planned(&sheet));
+    let limits = run.options.limits();
     let account = Account {
         problems: &sheet.problems,
         walks: &sheet.walks,
@@ -130,6 +158,7 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
         owed_bodies: if is_dry { 0 } else { sheet.bodies.owed },
         has_progress,
         interrupted: run.stop.requested(),
+        limited_to: limits.as_deref(),
         planned: plan.as_deref(),
     };
     let (outcome, code) = outcome(&account);

@@ -60,7 +60,7 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         .await?;
     run.sheet().media.seen = end.seen.len();
     if let Some(err) = &end.error {
-        run.remote_problem("media", err);
+        run.listing_problem("media", err);
     }
     match end.verdict {
         WalkVerdict::Proven => absences(run, end.seen, end.total_count.unwrap_or(0)).await,

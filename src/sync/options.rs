@@ -53,6 +53,34 @@ pub struct Options {
     pub now: fn() -> Timestamp,
 }
 
+impl Options {
+    /// Returns what the run is limited to, in words; `None` if it is about everything.
+    pub(super) fn limits(&self) -> Option<String> {
+        let parts: Vec<&str> = [
+            (self.only.media, "media"),
+            (self.only.contents, "contents"),
+            (self.only.assets, "assets"),
+        ]
+        .iter()
+        .filter_map(|(is_wanted, part)| is_wanted.then_some(*part))
+        .collect();
+        let endpoints: Vec<&str> = self.endpoints.iter().map(Endpoint::as_str).collect();
+        match (self.only == Only::ALL, endpoints.as_slice()) {
+            (true, []) => None,
+            (true, endpoints) => Some(format!(
+                "all media and the contents of {}",
+                endpoints.join(", ")
+            )),
+            (false, []) => Some(parts.join(" and ")),
+            (false, endpoints) => Some(format!(
+                "{} ({})",
+                parts.join(" and "),
+                endpoints.join(", ")
+            )),
+        }
+    }
+}
+
 /// The rooms that a run works with.
 #[derive(Clone, Debug)]
 pub struct Rooms {

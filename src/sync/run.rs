@@ -4,7 +4,9 @@ use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{
     AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts,
 };
-use crate::model::{Endpoint, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord};
+use crate::model::{
+    Endpoint, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
+};
 use crate::remote::RemoteError;
 use crate::store::{RunId, Store, StoreError};
 use std::collections::BTreeMap;
@@ -88,7 +90,10 @@ impl Run {
         let id = if options.is_dry_run {
             None
         } else {
-            let trigger = options.trigger.clone();
+            let trigger = match options.limits() {
+                None => options.trigger.clone(),
+                Some(part) => format!("{}, {part} only", options.trigger),
+            };
             Some(
                 rooms
                     .store
@@ -177,6 +182,16 @@ impl Run {
         });
     }
 
+    /// Notes that the service refused, or could not be asked for, a whole listing: a definite no to
+    /// that is the operator's problem, whatever its words (design.md section 2).
+    pub(super) fn listing_problem(&self, scope: &str, err: &RemoteError) {
+        if err.refusal().is_some() {
+            self.problem(ProblemKind::Refused, scope, err.chain(), err.hint());
+        } else {
+            self.remote_problem(scope, err);
+        }
+    }
+
     /// Notes that the service could not be asked about something.
     pub(super) fn remote_problem(&self, scope: &str, err: &RemoteError) {
         // Only what the service itself said concerns the key or the plan.
@@ -209,8 +224,30 @@ impl Run {
             self.store(move |store| store.record_walk(id, &record))
                 .await?;
         }
-        self.sheet().walks.push(walk);
+        let mut sheet = self.sheet();
+        sheet.walks.retain(|earlier| earlier.scope != walk.scope);
+        sheet.walks.push(walk);
+        drop(sheet);
         Ok(())
+    }
+
+    /// Takes back a proof: something turned up that the walk should have seen.
+    pub(super) async fn disprove(&self, scope: &Scope, why: String) -> Result<(), RunError> {
+        let walk = self
+            .sheet()
+            .walks
+            .iter()
+            .find(|walk| walk.scope == *scope)
+            .cloned();
+        self.problem(ProblemKind::Owed, &scope.to_string(), why.clone(), None);
+        match walk {
+            Some(mut walk) => {
+                walk.verdict = WalkVerdict::Unproven;
+                walk.detail = Some(why);
+                self.record_walk(walk).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Writes down, now and then until the other parts end, what was transferred.

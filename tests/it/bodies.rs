@@ -810,3 +810,33 @@ async fn a_draft_that_was_saved_unchanged_does_not_hide_what_is_published() {
     home.sync(&sim).await.expect_complete();
     assert_eq!(bodies(&home, &id).0, Some(same));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_is_not_about_what_was_asked_is_never_a_body_or_a_schema() {
+    let sim = Sim::builder()
+        .list_api("blog", 12)
+        .object_api("settings")
+        .start()
+        .await;
+    let answer = |body: &str| Fault::Status {
+        status: 200,
+        headers: [].into(),
+        body: body.to_owned(),
+        consumed: false,
+    };
+    let other = sim.truth().contents[0]
+        .draft
+        .clone()
+        .or_else(|| sim.truth().contents[0].published.clone());
+    sim.fault(Route::Content, 1, answer("{}"));
+    sim.fault(
+        Route::Content,
+        2,
+        answer(&other.expect("a body of another content")),
+    );
+    sim.fault(Route::ContentList.containing("settings"), 1, answer("{}"));
+    sim.fault(Route::Schema, 1, answer("{}"));
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}

@@ -236,3 +236,49 @@ async fn a_walk_that_a_stop_ended_leaves_its_record_too() {
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
+
+/// Three edits at once that fit every seam, the total and the top: one that was read goes, one that was
+/// not is dragged to its place, a new one takes that one's.
+fn compensating(sim: &Sim) -> (String, Vec<Edit>) {
+    let ids = sim.content_ids("blog");
+    let dragged = ids[220].clone();
+    let edits = vec![
+        Edit::DeleteContent {
+            endpoint: "blog".into(),
+            id: ids[150].clone(),
+        },
+        Edit::MoveContent {
+            endpoint: "blog".into(),
+            id: dragged.clone(),
+            place: 150,
+        },
+        add(220),
+    ];
+    (dragged, edits)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_that_make_up_for_each_other_are_noticed_too() {
+    for is_known in [false, true] {
+        let count = if is_known { 450 } else { 250 };
+        let sim = Sim::builder()
+            .published_list_api("blog", count)
+            .start()
+            .await;
+        let home = Sandbox::new();
+        if is_known {
+            home.sync(&sim).await.expect_complete();
+        }
+        let (dragged, edits) = compensating(&sim);
+        for edit in edits {
+            sim.on(Route::MetadataList, 2, When::After, edit);
+        }
+        let report = home.sync(&sim).await;
+        assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Proven);
+        let mut ids = sim.content_ids("blog");
+        assert!(ids.contains(&dragged));
+        ids.sort();
+        let held = home.texts("SELECT id FROM contents WHERE deleted_at IS NULL ORDER BY id");
+        assert_eq!(held, ids, "known before: {is_known}");
+    }
+}

@@ -423,7 +423,7 @@ async fn a_404_that_is_not_the_services_own_word_is_no_evidence() {
     })
     .expect("deleted");
     sim.fault(Route::Schema, Occasion::Every, html);
-    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    home.sync(&sim).await.expect_code(ExitCode::Guard);
     assert_nothing_lost(&home, &sim);
 }
 

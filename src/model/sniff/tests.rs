@@ -52,7 +52,7 @@ fn a_file_that_is_what_it_is_called_passes() {
         ("a.html", false, Some("text/html; charset=utf-8"), HTML),
         ("a.htm", false, None, HTML),
         ("a.xhtml", false, Some("application/xhtml+xml"), HTML),
-        ("a.md", false, Some("text/html"), HTML),
+        ("a.md", false, Some("text/markdown"), HTML),
         ("a.txt", false, Some("text/plain"), HTML),
         ("a.txt", false, Some("text/plain"), JSON),
         (
@@ -259,6 +259,27 @@ fn an_error_page_is_refused_with_a_reason() {
             Some("text/html"),
             HTML,
             "answered with what begins like an HTML page where a text file is expected",
+        ),
+        (
+            "a.txt",
+            false,
+            Some("text/html"),
+            HTML,
+            "answered with what begins like an HTML page where a text file is expected",
+        ),
+        (
+            "a.csv",
+            false,
+            Some("application/json"),
+            JSON,
+            "answered with what begins like a JSON answer where a text file is expected",
+        ),
+        (
+            "a.css",
+            false,
+            Some("application/xml"),
+            S3,
+            "answered with what begins like an XML error where a text file is expected",
         ),
     ];
     for (name, is_image, content_type, head, expected) in table {

@@ -3,17 +3,18 @@
 use super::super::RunError;
 use super::super::run::Run;
 use super::record;
-use crate::model::{Endpoint, ProblemKind};
+use crate::model::{ContentId, Endpoint, ProblemKind};
 use crate::plan::{Finding, examine};
 use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
 
-/// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence.
+/// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence. Returns
+/// one that exists: it was not listed and was there, which disproves the walk.
 pub(super) async fn absences(
     run: &Run,
     endpoint: &Endpoint,
     seen: IdSet,
     listed: u64,
-) -> Result<(), RunError> {
+) -> Result<Option<ContentId>, RunError> {
     let asked = endpoint.clone();
     let absent = run
         .store(move |store| store.absent_contents(&asked, &|id| seen.contains(id)))
@@ -21,13 +22,17 @@ pub(super) async fn absences(
     let missing = absent.missing.len() as u64;
     run.sheet().contents.missing += missing;
     if run.id.is_none() || !may_delete(run, endpoint, absent.live, missing, listed) {
-        return Ok(());
+        return Ok(None);
     }
     let mut gone = Vec::new();
+    let mut present = None;
     for (asked, id) in (0..).zip(absent.missing) {
         match run.rooms.remote.look_up(endpoint, &id).await {
             Ok(Lookup::Absent) => gone.push(id),
-            Ok(Lookup::Found(content)) => record(run, endpoint, vec![*content]).await?,
+            Ok(Lookup::Found(content)) => {
+                record(run, endpoint, vec![*content]).await?;
+                present = Some(id);
+            }
             Err(err) => {
                 let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
                     || matches!(err, RemoteError::Unreadable { .. });
@@ -57,7 +62,7 @@ pub(super) async fn absences(
         .store(move |store| store.retire_contents(&asked, &gone, now))
         .await?;
     run.sheet().contents.deleted += deleted;
-    Ok(())
+    Ok(present)
 }
 
 /// Asks the guard; notes what it says.
