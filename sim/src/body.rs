@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -75,10 +74,7 @@ impl SimBody {
             .min(self.rest.len());
         let piece = self.rest.split_to(most);
         if let Some(entry) = &self.entry {
-            entry.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            entry
-                .route_bytes
-                .fetch_add(piece.len() as u64, Ordering::Relaxed);
+            entry.sent(piece.len() as u64);
         }
         Frame::data(piece)
     }
@@ -204,7 +200,8 @@ pub(crate) fn respond(
     response
 }
 
-fn pack(body: &[u8]) -> Option<Bytes> {
+/// Packs with gzip, repeatably.
+pub(crate) fn pack(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok().map(Bytes::from)

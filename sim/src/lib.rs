@@ -41,10 +41,10 @@ mod tokens;
 mod truth;
 
 pub use builder::SimBuilder;
-pub use counters::{Counters, RequestRecord};
+pub use counters::{Counters, HostCounters, RequestRecord};
 pub use faults::{EditRule, Fault, FaultRule, Occasion, Target, When};
 pub use routes::Route;
-pub use routes::assets::AssetOptions;
+pub use routes::asset_options::{AssetOptions, WrongRange};
 pub use server::Sim;
 pub use state::contents::{ApiKind, Status};
 pub use state::edits::{Edit, EditError};

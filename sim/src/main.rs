@@ -44,7 +44,7 @@ struct Serve {
     /// The API key
     #[arg(long)]
     api_key: Option<String>,
-    /// The first of six ports: management, content, images, files, foreign, admin; 0 takes any
+    /// The first of eight ports: management, content, images, files, foreign, admin, custom images, custom files; 0 takes any
     #[arg(long, default_value_t = 0)]
     port_base: u16,
     /// Allow any number of requests

@@ -44,10 +44,7 @@ pub(crate) async fn serve(
         site
     };
     let ask = read(&request, site, client);
-    let full = request
-        .uri()
-        .path_and_query()
-        .map_or_else(|| ask.path.clone(), ToString::to_string);
+    let full = ask.path_and_query.clone();
     let entry = shared.ledger().arrived(Arrival {
         site,
         route: ask.route,
@@ -56,6 +53,9 @@ pub(crate) async fn serve(
         host,
         has_key: ask.key.is_some(),
         range: ask.range.clone(),
+        if_range: ask.if_range.clone(),
+        if_none_match: ask.if_none_match.clone(),
+        if_modified_since: ask.if_modified_since.clone(),
     });
     let closing = Closing {
         shared: Arc::clone(&shared),
@@ -93,8 +93,13 @@ fn header(request: &Request<Incoming>, name: &str) -> Option<String> {
 fn read(request: &Request<Incoming>, site: Site, client: IpAddr) -> Ask {
     let path = request.uri().path().to_owned();
     Ask {
+        site,
         route: Route::of(site, &path),
         method: request.method().to_string(),
+        path_and_query: request
+            .uri()
+            .path_and_query()
+            .map_or_else(|| path.clone(), ToString::to_string),
         path,
         query: Query::parse(request.uri().query().unwrap_or("")),
         key: header(request, "x-microcms-api-key"),
@@ -116,7 +121,9 @@ fn answer(shared: &Shared, site: Site, ask: &Ask, url_len: usize) -> (Answer, Op
     match site {
         Site::Management => world.management(ask),
         Site::Content => (world.content(ask), None),
-        Site::Images | Site::Files | Site::Foreign => (world.asset(ask), None),
+        Site::Images | Site::Files | Site::CustomImages | Site::CustomFiles | Site::Foreign => {
+            (world.asset(ask), None)
+        }
         Site::ByHost | Site::Admin => (Answer::silent(404), None),
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use crate::builder::Options;
 use crate::counters::Ledger;
 use crate::request::serve;
-use crate::routes::Site;
+use crate::routes::{CUSTOM_FILE_HOST, CUSTOM_IMAGE_HOST, Site};
 use crate::state::World;
 use crate::state::edits::Edit;
 use crate::state::media::Bases;
@@ -75,6 +75,8 @@ pub(crate) struct Addresses {
     pub(crate) files: SocketAddr,
     pub(crate) foreign: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) custom_images: SocketAddr,
+    pub(crate) custom_files: SocketAddr,
 }
 
 /// A running simulator. It serves until it is stopped or dropped.
@@ -126,6 +128,8 @@ impl Sim {
                     files: next(Site::Files, 3)?,
                     foreign: next(Site::Foreign, 4)?,
                     admin: next(Site::Admin, 5)?,
+                    custom_images: next(Site::CustomImages, 6)?,
+                    custom_files: next(Site::CustomFiles, 7)?,
                 }
             }
             Listeners::ByHost { address, .. } => {
@@ -140,22 +144,32 @@ impl Sim {
                     files: all,
                     foreign: all,
                     admin,
+                    custom_images: all,
+                    custom_files: all,
                 }
             }
         };
-        let bases = if host_mode.is_some() {
-            Bases {
-                images: "https://images.microcms-assets.io".into(),
-                files: "https://files.microcms-assets.io".into(),
-            }
+        let (own, custom) = if host_mode.is_some() {
+            let named = |images: &str, files: &str| Bases {
+                images: format!("https://{images}"),
+                files: format!("https://{files}"),
+            };
+            (
+                named("images.microcms-assets.io", "files.microcms-assets.io"),
+                named(CUSTOM_IMAGE_HOST, CUSTOM_FILE_HOST),
+            )
         } else {
-            Bases {
-                images: format!("http://{}", addresses.images),
-                files: format!("http://{}", addresses.files),
-            }
+            let bound = |images: SocketAddr, files: SocketAddr| Bases {
+                images: format!("http://{images}"),
+                files: format!("http://{files}"),
+            };
+            (
+                bound(addresses.images, addresses.files),
+                bound(addresses.custom_images, addresses.custom_files),
+            )
         };
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(options, bases)),
+            world: Mutex::new(World::new(options, own, custom)),
             ledger: Mutex::new(Ledger::new()),
             service_id: options.service_id.clone(),
         });
@@ -208,6 +222,8 @@ fn host_names(service_id: &str) -> Vec<String> {
         format!("{service_id}.microcms.io"),
         "images.microcms-assets.io".into(),
         "files.microcms-assets.io".into(),
+        CUSTOM_IMAGE_HOST.into(),
+        CUSTOM_FILE_HOST.into(),
         "localhost".into(),
     ]
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::counters::{Counters, RequestRecord};
 use crate::faults::{EditRule, Fault, FaultRule, Occasion, Target, When};
+use crate::routes::{CUSTOM_FILE_HOST, CUSTOM_IMAGE_HOST};
 use crate::server::Sim;
 use crate::state::edits::{Edit, EditError};
 use crate::truth::Truth;
@@ -72,6 +73,27 @@ impl Sim {
             "files.microcms-assets.io".into()
         } else {
             self.addresses.files.to_string()
+        }
+    }
+
+    /// The image host of the custom domain, host and port. It is in use after
+    /// [`Edit::SwitchAssetHosts`].
+    #[must_use]
+    pub fn custom_image_host(&self) -> String {
+        if self.host_mode.is_some() {
+            CUSTOM_IMAGE_HOST.into()
+        } else {
+            self.addresses.custom_images.to_string()
+        }
+    }
+
+    /// The file host of the custom domain, host and port.
+    #[must_use]
+    pub fn custom_file_host(&self) -> String {
+        if self.host_mode.is_some() {
+            CUSTOM_FILE_HOST.into()
+        } else {
+            self.addresses.custom_files.to_string()
         }
     }
 

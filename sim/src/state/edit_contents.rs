@@ -178,6 +178,7 @@ impl World {
             | Edit::ChangeKey { .. }
             | Edit::ExpireTokens
             | Edit::SetAssetOptions { .. }
+            | Edit::SwitchAssetHosts { .. }
             | Edit::SetMaxAnswerBytes { .. } => Ok(String::new()),
         }
     }

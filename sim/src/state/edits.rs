@@ -9,7 +9,7 @@ use super::World;
 use super::contents::{ApiKind, Status};
 use super::rights::{ContentRights, ManagementRights};
 use super::schema::SchemaFormat;
-use crate::routes::assets::AssetOptions;
+use crate::routes::asset_options::AssetOptions;
 
 /// A change of the service.
 ///
@@ -303,7 +303,14 @@ pub enum Edit {
     },
     /// Lets every page token expire at once.
     ExpireTokens,
-    /// Changes what the asset hosts support.
+    /// A custom domain begins or, applied again, ends. Begun, every listed URL and
+    /// every one in generated bodies shows the custom hosts, and the service's own
+    /// hosts answer 302 to them. Ended, the custom hosts answer 404.
+    SwitchAssetHosts {
+        /// Whether the `updatedAt` of all media moves.
+        touch: bool,
+    },
+    /// Changes what the asset hosts support, and how they lie.
     SetAssetOptions {
         /// From now on.
         options: AssetOptions,
@@ -402,6 +409,9 @@ impl World {
                 Ok(String::new())
             }
             Edit::SetAssetOptions { options } => {
+                if self.assets.frozen_validators && !options.frozen_validators {
+                    self.media_mut().thaw();
+                }
                 self.assets = options;
                 Ok(String::new())
             }

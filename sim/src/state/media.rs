@@ -39,9 +39,28 @@ pub(crate) struct Medium {
     /// When the bytes last changed: the asset host's `Last-Modified`.
     pub(crate) bytes_ms: i64,
     /// What a stale CDN still serves, and how often.
-    pub(crate) stale: Option<(ByteSource, u32)>,
+    pub(crate) stale: Option<Stale>,
+    /// What a host with frozen validators goes on to tell.
+    pub(crate) frozen: Option<Validators>,
     /// Listed, but the asset host answers 404.
     pub(crate) hidden: bool,
+}
+
+/// What a stale CDN serves for some further requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Stale {
+    pub(crate) source: ByteSource,
+    pub(crate) validators: Validators,
+    pub(crate) left: u32,
+}
+
+/// What an asset host tells about the version of the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Validators {
+    /// The strong `ETag`, quotes included.
+    pub(crate) etag: String,
+    /// `Last-Modified`.
+    pub(crate) modified_ms: i64,
 }
 
 /// Width and height as the list shows them; both are optional in the docs.
@@ -53,6 +72,13 @@ pub(crate) enum Dimensions {
 }
 
 impl Medium {
+    pub(crate) fn validators(&self) -> Validators {
+        self.frozen.clone().unwrap_or_else(|| Validators {
+            etag: self.bytes.etag(),
+            modified_ms: self.bytes_ms,
+        })
+    }
+
     pub(crate) const fn is_image(&self) -> bool {
         self.bytes.form().is_image()
     }
@@ -112,6 +138,8 @@ pub(crate) struct MediaSet {
     changed: HashMap<u32, Medium>,
     gone: HashSet<u32>,
     by_path: HashMap<String, u32>,
+    /// No medium's `updatedAt` is before this: the last time that all were touched.
+    touched_ms: i64,
 }
 
 impl MediaSet {
@@ -131,6 +159,7 @@ impl MediaSet {
             changed: HashMap::new(),
             gone: HashSet::new(),
             by_path: HashMap::new(),
+            touched_ms: i64::MIN,
         }
     }
 
@@ -140,10 +169,25 @@ impl MediaSet {
 
     /// The medium with this serial number, whether it is listed or not.
     pub(crate) fn medium(&self, serial: u32) -> Medium {
-        self.changed
+        let mut medium = self
+            .changed
             .get(&serial)
             .cloned()
-            .unwrap_or_else(|| self.generate(serial))
+            .unwrap_or_else(|| self.generate(serial));
+        medium.updated_ms = medium.updated_ms.max(self.touched_ms);
+        medium
+    }
+
+    /// Moves the `updatedAt` of all media, at the cost of none.
+    pub(crate) const fn touch_all(&mut self, now_ms: i64) {
+        self.touched_ms = now_ms;
+    }
+
+    /// Lets all validators be true again.
+    pub(crate) fn thaw(&mut self) {
+        for medium in self.changed.values_mut() {
+            medium.frozen = None;
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Medium> + '_ {
@@ -212,6 +256,7 @@ impl MediaSet {
             bytes,
             bytes_ms: created_ms + edited_later,
             stale: None,
+            frozen: None,
             hidden: false,
         }
     }

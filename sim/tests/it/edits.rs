@@ -92,11 +92,19 @@ async fn a_stale_cdn_serves_the_old_bytes_for_a_while() {
         touch: true,
         stale_requests: 2,
     };
+    let date = async || {
+        let got = get(&before.url, &[]).await;
+        got.header("last-modified").unwrap().to_owned()
+    };
+    let old = date().await;
     sim.edit(edit).unwrap();
     let now = sim.truth().medium(&before.id).unwrap().clone();
-    for expected in [&before, &before, &now, &now] {
+    let unchanged = get(&before.url, &[("if-modified-since", &old)]).await;
+    assert_eq!(unchanged.status, 304, "the old copy confirms its old date");
+    for expected in [&before, &now, &now] {
         assert_eq!(get(&before.url, &[]).await.body, expected.bytes());
     }
+    assert_ne!(date().await, old);
 }
 
 #[tokio::test]

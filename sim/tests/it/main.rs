@@ -12,11 +12,15 @@ mod content;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
+mod custom_domain;
+#[cfg(test)]
 mod edits;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hosts;
+#[cfg(test)]
+mod lies;
 #[cfg(test)]
 mod management;
 #[cfg(test)]
