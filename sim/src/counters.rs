@@ -28,7 +28,7 @@ pub struct RequestRecord {
     pub host: String,
     /// The answer's status; 0 while there is none, and for ever when the connection was dropped.
     pub status: u16,
-    /// Body bytes that were sent (after compression).
+    /// Body bytes that were written to the socket (after compression); 0 for HEAD.
     pub bytes: u64,
     /// Milliseconds since the page token's last use, for requests that carried one that was known.
     pub token_age_ms: Option<u64>,
@@ -69,7 +69,7 @@ pub struct HostCounters {
     pub conditional: u64,
     /// Those with `Range`.
     pub ranged: u64,
-    /// Body bytes sent.
+    /// Body bytes written.
     pub bytes: u64,
 }
 
@@ -80,11 +80,11 @@ pub struct Counters {
     pub total: u64,
     /// Requests per route.
     pub requests: BTreeMap<Route, u64>,
-    /// Body bytes sent, per route.
+    /// Body bytes written, per route.
     pub bytes: BTreeMap<Route, u64>,
     /// The sums per host, by the `Host` header: `127.0.0.1:40123`.
     pub hosts: BTreeMap<String, HostCounters>,
-    /// All body bytes sent.
+    /// All body bytes written.
     pub bytes_total: u64,
     /// Answers per status.
     pub statuses: BTreeMap<u16, u64>,
@@ -181,6 +181,24 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The body bytes of this request.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        let [bytes, ..] = &self.bytes;
+        bytes.load(Ordering::Relaxed)
+    }
+
+    /// An entry of no ledger.
+    #[cfg(test)]
+    pub(crate) fn alone() -> Self {
+        Self {
+            place: None,
+            generation: 0,
+            is_asset: false,
+            bytes: Default::default(),
+        }
+    }
+
     /// Books body bytes that were sent.
     pub(crate) fn sent(&self, bytes: u64) {
         for sum in &self.bytes {

@@ -17,7 +17,8 @@
 //! ```
 //!
 //! The rooms: `builder` describes · `state` holds the service and edits it ·
-//! `routes` answers · `server`, `request` and `body` speak HTTP · `tokens`, `budget`,
+//! `routes` answers · `form`, `bytes` and `payload` make files while they are sent ·
+//! `server`, `request`, `body` and `meter` speak HTTP · `tokens`, `budget`,
 //! `faults` make it as strict and as nasty as asked · `counters` and `truth`
 //! are what tests compare with.
 
@@ -27,8 +28,11 @@ mod builder;
 mod bytes;
 mod counters;
 mod faults;
+mod form;
+mod meter;
 mod mix;
 mod names;
+mod payload;
 mod query;
 mod request;
 mod routes;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -15,12 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::builder::Options;
-use crate::counters::Ledger;
+use crate::counters::{Counters, Ledger, RequestRecord};
+use crate::meter::{Meter, Metered};
 use crate::request::serve;
 use crate::routes::{CUSTOM_FILE_HOST, CUSTOM_IMAGE_HOST, Site};
 use crate::state::World;
 use crate::state::edits::Edit;
-use crate::state::media::Bases;
+use crate::state::medium::Bases;
 use crate::tls::{Security, Stream, Wire};
 
 /// Where the simulator listens.
@@ -44,11 +45,25 @@ pub(crate) struct Shared {
     /// Guards the account of requests.
     ledger: Mutex<Ledger>,
     pub(crate) service_id: String,
+    /// Closed while counters are read; see [`Meter`].
+    gate: Arc<RwLock<()>>,
 }
 
 impl Shared {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sums, with every byte that a client can have got.
+    pub(crate) fn counters(&self) -> Counters {
+        let _all_booked = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.ledger().counters()
+    }
+
+    /// The requests, with every byte that a client can have got.
+    pub(crate) fn records(&self) -> Vec<RequestRecord> {
+        let _all_booked = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.ledger().records()
     }
 
     /// Applies edits that waited for a request, and tells of those that no longer fit.
@@ -172,6 +187,7 @@ impl Sim {
             world: Mutex::new(World::new(options, own, custom)),
             ledger: Mutex::new(Ledger::new()),
             service_id: options.service_id.clone(),
+            gate: Arc::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.workers)
@@ -256,13 +272,18 @@ pub(crate) async fn connection<S>(stream: S, peer: SocketAddr, site: Site, share
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let meter = Arc::new(Meter::new(Arc::clone(&shared.gate)));
+    let stream = Metered {
+        stream,
+        meter: Arc::clone(&meter),
+    };
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
+        let (shared, meter) = (Arc::clone(&shared), Arc::clone(&meter));
         async move {
             if site == Site::Admin {
                 return Ok(crate::routes::admin::answer(&shared, request).await);
             }
-            serve(shared, site, peer.ip(), request).await
+            serve(shared, site, peer.ip(), &meter, request).await
         }
     });
     // A connection ends with an error whenever a fault or a client cuts it: that is its normal life.

@@ -174,13 +174,13 @@ impl Sim {
     /// The sums of what clients did since the start or [`Sim::forget_requests`].
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.shared.ledger().counters()
+        self.shared.counters()
     }
 
     /// Every request since the start or [`Sim::forget_requests`] (the first 200,000).
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared.ledger().records()
+        self.shared.records()
     }
 
     /// Method and path of every request, without queries.

@@ -7,8 +7,9 @@ use super::asset_options::{AssetOptions, WrongRange};
 use super::{Answer, Ask, Length, Route, Site};
 use crate::body::pack;
 use crate::bytes::ByteSource;
+use crate::payload::Payload;
 use crate::state::World;
-use crate::state::media::{Dimensions, Medium, Stale, Validators};
+use crate::state::medium::{Dimensions, Medium, Stale, Validators};
 use crate::times::{http_date, parse_http_date};
 
 impl World {
@@ -21,11 +22,10 @@ impl World {
         if matches!(ask.site, Site::CustomImages | Site::CustomFiles) && !self.has_custom_hosts {
             return plain(404, "Not Found");
         }
-        let found = self.media.at_path(&ask.path).filter(|medium| {
-            // A picture in a file field is delivered from the file host, so only the image host is strict.
-            let at_its_host = ask.route != Route::Image || medium.is_image();
-            at_its_host && !medium.hidden
-        });
+        let is_image_host = ask.route == Route::Image;
+        let found = self
+            .media
+            .at_path(&ask.path, |medium| medium.is_served_at(is_image_host));
         let Some(medium) = found else {
             return plain(404, "Not Found");
         };
@@ -39,7 +39,7 @@ impl World {
         let answer = self.file(ask, &source, &validators);
         if is_head {
             Answer {
-                body: bytes::Bytes::new(),
+                body: Payload::empty(),
                 ..answer
             }
         } else {
@@ -89,14 +89,10 @@ impl World {
         if options.conditional && self.is_unchanged(ask, &told) {
             return head(304, options, &told);
         }
-        let packed = options
-            .unasked_gzip
-            .then(|| pack(&source.bytes()))
-            .flatten()
-            .map(|bytes| ByteSource::Given {
-                form: source.form(),
-                bytes,
-            });
+        let packed = options.unasked_gzip.then(|| ByteSource::Given {
+            form: source.form(),
+            bytes: pack(&source.bytes()),
+        });
         let source = packed.as_ref().unwrap_or(source);
         let total = source.len();
         let wants_range = options.range && !options.ignores_ranges;
@@ -190,12 +186,11 @@ fn not_modified_whatever(ask: &Ask) -> Answer {
 
 /// Puts a part of the bytes into an answer; for HEAD only its length.
 fn with_body(ask: &Ask, source: &ByteSource, part: std::ops::Range<u64>, answer: Answer) -> Answer {
-    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
     Answer {
         body: if ask.method == "HEAD" {
-            bytes::Bytes::new()
+            Payload::empty()
         } else {
-            source.bytes().slice(place(part.start)..place(part.end))
+            Payload::part(source.clone(), part.start, part.end)
         },
         length: Length::Told(part.end - part.start),
         ..answer
@@ -275,7 +270,7 @@ fn plain(status: u16, text: &'static str) -> Answer {
         status,
         headers: vec![("content-type", "text/plain".into())],
         extra: Vec::new(),
-        body: bytes::Bytes::from_static(text.as_bytes()),
+        body: bytes::Bytes::from_static(text.as_bytes()).into(),
         length: Length::Exact,
         is_json: false,
     }

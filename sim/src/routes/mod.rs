@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::payload::Payload;
 use crate::query::Query;
 
 /// A host of the service.
@@ -150,13 +151,13 @@ impl Ask {
 }
 
 /// An answer before faults.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     /// Headers that a fault asked for.
     pub(crate) extra: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// For HEAD and for hosts that tell no length: what `Content-Length` says.
     pub(crate) length: Length,
     /// May be compressed.
@@ -180,7 +181,7 @@ impl Answer {
             status,
             headers: vec![("content-type", "application/json; charset=utf-8".into())],
             extra: Vec::new(),
-            body: Bytes::from(body.to_string()),
+            body: Bytes::from(body.to_string()).into(),
             length: Length::Exact,
             is_json: true,
         }
@@ -203,7 +204,7 @@ impl Answer {
 
     /// Refuses an answer over the limit, as both APIs do at about 5 MB.
     pub(crate) fn within(self, max_bytes: usize) -> Self {
-        if self.body.len() > max_bytes {
+        if self.body.len() > max_bytes as u64 {
             return Self::error(
                 400,
                 "Response body size is too long. Check your url parameters.",

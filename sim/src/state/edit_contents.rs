@@ -179,6 +179,8 @@ impl World {
             | Edit::ExpireTokens
             | Edit::SetAssetOptions { .. }
             | Edit::SwitchAssetHosts { .. }
+            | Edit::ResizeMedium { .. }
+            | Edit::SetMediumPath { .. }
             | Edit::SetMaxAnswerBytes { .. } => Ok(String::new()),
         }
     }

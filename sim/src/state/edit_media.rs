@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::World;
 use super::edits::{Edit, EditError};
-use super::media::{Medium, Stale, Validators};
-use crate::bytes::{ByteSource, Form};
+use super::medium::{Medium, Stale, Validators};
+use crate::bytes::ByteSource;
+use crate::form::Form;
 use crate::mix::mix_all;
 
 impl World {
@@ -70,6 +71,19 @@ impl World {
                 self.change(&id, touch, |medium, _, _| medium.name = name)?;
                 self.move_to_new_url(&id)
             }
+            Edit::ResizeMedium { id, size, touch } => {
+                self.change(&id, touch, |medium, now, seed| {
+                    replace(medium, None, now, seed, is_frozen);
+                    medium.bytes = medium.bytes.of_length(size);
+                    medium.stale = None;
+                    medium.alt = None;
+                })
+            }
+            Edit::SetMediumPath { id, path, touch } => {
+                let serial = self.medium(&id)?.serial;
+                self.media_mut().claim(&path, serial);
+                self.change(&id, touch, |medium, _, _| medium.path = path)
+            }
             Edit::SetAlt { id, alt, touch } => {
                 self.change(&id, touch, |medium, _, _| medium.alt = alt)
             }
@@ -123,6 +137,7 @@ impl World {
             &medium.name,
             medium.layout,
         );
+        self.media_mut().claim(&medium.path, medium.serial);
         self.media_mut().put(medium);
         Ok(id.to_owned())
     }

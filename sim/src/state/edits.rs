@@ -72,6 +72,27 @@ pub enum Edit {
         /// Whether `updatedAt` moves.
         touch: bool,
     },
+    /// Re-upload under the same URL of a file made from the seed that is so long:
+    /// also gigabytes, for it is made while it is sent. (A huge PNG costs a pass over
+    /// all its bytes when its end is read, for they have a checksum.)
+    ResizeMedium {
+        /// The medium.
+        id: String,
+        /// In bytes.
+        size: u64,
+        /// Whether `updatedAt` moves.
+        touch: bool,
+    },
+    /// Gives the medium any URL path, as often as wanted; the bytes stay. Two media may
+    /// have the same: their URL serves the one that got it last.
+    SetMediumPath {
+        /// The medium.
+        id: String,
+        /// The URL's path, percent-encoded, with its first slash.
+        path: String,
+        /// Whether `updatedAt` moves.
+        touch: bool,
+    },
     /// Sets or removes the alternative text.
     SetAlt {
         /// The medium.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::contents::{Api, ApiKind, ApiPlan};
-use super::media::{Bases, MediaSet, Recipe};
+use super::media::{MediaSet, Recipe};
+use super::medium::Bases;
 use super::rights::Key;
 use super::schema::SchemaFormat;
 use crate::budget::Budgets;

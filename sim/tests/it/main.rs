@@ -20,6 +20,8 @@ mod faults;
 #[cfg(test)]
 mod hosts;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod lies;
 #[cfg(test)]
 mod management;
