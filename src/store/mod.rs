@@ -16,15 +16,18 @@ mod contents;
 mod endpoints;
 mod error;
 mod files;
+mod hosts;
 mod lock;
 mod look;
 mod media;
 mod migrate;
 mod open;
+mod partials;
 mod runs;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod totals;
 mod values;
 
 pub use absences::Sighting;
