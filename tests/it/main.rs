@@ -36,3 +36,4 @@ mod support;
 mod sync;
 #[cfg(test)]
 mod throughput;
+mod transfer;

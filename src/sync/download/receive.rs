@@ -4,7 +4,7 @@ use super::Download;
 use super::unsaved::Unsaved;
 use crate::mirror::{Digest, Expect, Finished, Kept, MirrorError, Partial};
 use crate::model::{AssetUrl, MediaId, PartialFile};
-use crate::plan::may_try;
+use crate::plan::{Lesson, may_try};
 use crate::remote::{Ask, AssetBody};
 use crate::sync::quota::Reserved;
 use crate::sync::room::Place;
@@ -112,6 +112,7 @@ impl Download {
             Ok(place) => place,
             Err(no_room) => return Err((no_room.into(), None)),
         };
+        let is_part = !beginning.overlap.is_empty();
         let mut gathered: Vec<u8> = Vec::new();
         let done = loop {
             let piece = tokio::select! {
@@ -127,9 +128,7 @@ impl Download {
             self.shared.tally.bytes.add(piece.len() as u64);
             reserved.arrived(piece.len() as u64);
             if !beginning.repeats(&mut piece) {
-                self.shared
-                    .hosts
-                    .learn(host, &crate::plan::Lesson::RangeLied);
+                self.shared.hosts.learn(host, &Lesson::RangeLied);
                 self.forget_beginning(beginning).await;
                 return Err((Unsaved::WrongPart, None));
             }
@@ -154,6 +153,9 @@ impl Download {
                 };
             }
         };
+        if is_part && beginning.overlap.is_empty() {
+            self.shared.hosts.learn(host, &Lesson::RangeHeld);
+        }
         let (beginning, _) = match on_disk(beginning, gathered).await {
             Ok(written) => written,
             Err(err) => return Err((err, None)),
