@@ -4,82 +4,134 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
-
 use super::failure::Failure;
 use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::mirror::{self, Mirror};
-use crate::model::{ExitCode, RunReport, Tally, Timestamp};
+use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
 
-/// How long downloads in flight may go on after the first signal. Shorter than what service
-/// managers wait before they kill.
+/// How long a one-shot's downloads in flight may go on after the first signal. Shorter than what
+/// service managers wait before they kill.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Takes the lock, opens the rooms and does one run. A stop is looked at while waiting for the
-/// lock, too. A dry run takes no lock: it writes nothing and may look on while another run works.
-///
-/// # Errors
-/// What kept the run from being done. What went wrong within it stands in the report.
-pub(crate) async fn sync(
-    args: &Args,
-    config: Config,
-    key: ApiKey,
-    clock: Clock,
-    tally: Arc<Tally>,
-    stop: Stop,
-) -> Result<RunReport, Failure> {
-    let remote = remote(&config, &key)?;
-    let _lock = if args.dry_run {
-        None
-    } else {
-        Some(lock(args, &config, clock, &stop).await?)
-    };
-    // After the lock: opening the mirror clears away what a cut-off writer left.
-    let (store, mirror) = open(&config, args.dry_run, clock()).await?;
-    let (store, thread) = StoreThread::spawn(store).map_err(|err| failed(err, StoreError::hint))?;
-    let rooms = Rooms {
-        remote: Arc::new(remote),
-        store,
-        mirror: mirror.map(Arc::new),
-    };
-    let done = sync::run(options(args, &config, clock), rooms, tally, stop).await;
-    let closed = thread.join().await;
-    // The run's own error comes first; a database that could not be closed well may be its echo.
-    let report = done.map_err(|err| failed(err, |err| err.hint()))?;
-    closed.map_err(|err| failed(err, StoreError::hint))?;
-    Ok(report)
+/// What one run is to do, whoever asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    only: Only,
+    endpoints: Vec<Endpoint>,
+    is_dry_run: bool,
+    is_full: bool,
+    allow_deletes: u64,
+    trigger: String,
+    grace: Duration,
 }
 
-/// Waits for the lock on a thread that may block. After a stop that thread is left to itself: the
-/// process ends, and the lock with it.
-async fn lock(args: &Args, config: &Config, clock: Clock, stop: &Stop) -> Result<Lock, Failure> {
-    let (database, wait) = (config.storage.database.clone(), args.wait_lock);
-    let taken = tokio::task::spawn_blocking(move || {
-        let say = |held: &LockError| info!("{held}; waiting for it to end");
-        Lock::acquire(&database, Some(wait), clock(), say)
-    });
-    tokio::select! {
-        taken = taken => match taken {
-            Ok(Ok(lock)) => Ok(lock),
-            Ok(Err(err)) => {
-                let exit = match &err {
-                    LockError::Held { .. } => ExitCode::Locked,
-                    LockError::Unusable(_) => ExitCode::Failed,
-                };
-                Err(Failure { exit, ..failed(err, LockError::hint) })
-            }
-            Err(err) => Err(Failure::new(ExitCode::Failed, err)),
-        },
-        () = stop.wait() => {
-            let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
-            let text = "stopped while waiting for another run to end; nothing was done";
-            Err(Failure::new(exit, text))
+impl Order {
+    /// What a person asks for: the flags, and where they say nothing the configuration.
+    pub(crate) fn of(args: &Args, config: &Config) -> Self {
+        let wants = |part| args.only.is_empty() || args.only.contains(&part);
+        let configured = || config.service.endpoints.clone().unwrap_or_default();
+        Self {
+            only: Only {
+                media: wants(Part::Media),
+                contents: wants(Part::Contents),
+                assets: wants(Part::Assets),
+            },
+            endpoints: if args.endpoints.is_empty() {
+                configured()
+            } else {
+                args.endpoints.clone()
+            },
+            is_dry_run: args.dry_run,
+            is_full: args.full,
+            allow_deletes: args.allow_deletes.unwrap_or(0),
+            trigger: "command".to_owned(),
+            grace: GRACE,
         }
+    }
+}
+
+/// Where runs are done: one configuration, one key, one clock.
+///
+/// The rooms are opened anew for each run, with the lock in hand, and closed with it. Between two
+/// runs of a daemon nothing is held: a one-shot by hand, a restored database, a migration by a newer
+/// program or a rotated key find no open file in their way, and opening costs milliseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) config: Config,
+    pub(crate) key: ApiKey,
+    pub(crate) clock: Clock,
+}
+
+impl Site {
+    /// Takes the lock, on a thread that may block, waiting for up to `wait`; `on_wait` hears of the
+    /// holder. After a stop that thread is left to itself: the process ends, and the lock with it.
+    ///
+    /// # Errors
+    /// Exit code 11 if somebody else holds it, the stop's code if one came while waiting.
+    pub(crate) async fn lock(
+        &self,
+        wait: Duration,
+        on_wait: impl FnOnce(&LockError) + Send + 'static,
+        stop: &Stop,
+    ) -> Result<Lock, Failure> {
+        let (database, now) = (self.config.storage.database.clone(), (self.clock)());
+        let taken =
+            tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+        tokio::select! {
+            taken = taken => match taken {
+                Ok(Ok(lock)) => Ok(lock),
+                Ok(Err(err)) => {
+                    let exit = match &err {
+                        LockError::Held { .. } => ExitCode::Locked,
+                        LockError::Unusable(_) => ExitCode::Failed,
+                    };
+                    Err(Failure { exit, ..failed(err, LockError::hint) })
+                }
+                Err(err) => Err(Failure::new(ExitCode::Failed, err)),
+            },
+            () = stop.wait() => {
+                let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
+                let text = "stopped while waiting for another run to end; nothing was done";
+                Err(Failure::new(exit, text))
+            }
+        }
+    }
+
+    /// Opens the rooms, does one run, closes them. The lock is given up when all is closed; a dry
+    /// run has none: it writes nothing and may look on while another run works.
+    ///
+    /// # Errors
+    /// What kept the run from being done. What went wrong within it stands in the report.
+    pub(crate) async fn run(
+        &self,
+        order: Order,
+        lock: Option<Lock>,
+        tally: Arc<Tally>,
+        stop: Stop,
+    ) -> Result<RunReport, Failure> {
+        let remote = remote(&self.config, &self.key)?;
+        // After the lock: opening the mirror clears away what a cut-off writer left.
+        let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
+        let (store, thread) =
+            StoreThread::spawn(store).map_err(|err| failed(err, StoreError::hint))?;
+        let rooms = Rooms {
+            remote: Arc::new(remote),
+            store,
+            mirror: mirror.map(Arc::new),
+        };
+        let options = options(order, &self.config, self.clock);
+        let done = sync::run(options, rooms, tally, stop).await;
+        let closed = thread.join().await;
+        drop(lock);
+        // The run's own error comes first; a database that could not be closed well may be its echo.
+        let report = done.map_err(|err| failed(err, |err| err.hint()))?;
+        closed.map_err(|err| failed(err, StoreError::hint))?;
+        Ok(report)
     }
 }
 
@@ -143,27 +195,17 @@ async fn open(
         .map_err(|err| Failure::new(ExitCode::Failed, err))?
 }
 
-fn options(args: &Args, config: &Config, clock: Clock) -> sync::Options {
-    let wants = |part| args.only.is_empty() || args.only.contains(&part);
-    let configured = || config.service.endpoints.clone().unwrap_or_default();
+fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
     sync::Options {
         service: config.service.id.clone(),
-        only: Only {
-            media: wants(Part::Media),
-            contents: wants(Part::Contents),
-            assets: wants(Part::Assets),
-        },
-        endpoints: if args.endpoints.is_empty() {
-            configured()
-        } else {
-            args.endpoints.clone()
-        },
-        is_dry_run: args.dry_run,
-        is_full: args.full,
-        allow_deletes: args.allow_deletes.unwrap_or(0),
+        only: order.only,
+        endpoints: order.endpoints,
+        is_dry_run: order.is_dry_run,
+        is_full: order.is_full,
+        allow_deletes: order.allow_deletes,
         downloads: config.limits.downloads as usize,
-        grace: GRACE,
-        trigger: "command".to_owned(),
+        grace: order.grace,
+        trigger: order.trigger,
         now: clock,
     }
 }
@@ -206,7 +248,8 @@ mod tests {
             .env
             .insert("MICROCMS_SERVICE_ID".to_owned(), "my-service".to_owned());
         let config = load(&sources).expect("a usable configuration");
-        options(&args, &config, || Timestamp::from_unix_millis(0))
+        let order = Order::of(&args, &config);
+        options(order, &config, || Timestamp::from_unix_millis(0))
     }
 
     #[test]
