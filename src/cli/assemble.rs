@@ -4,10 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::info;
+
 use super::failure::Failure;
 use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
+use crate::daemon::{Facts, Trigger};
 use crate::mirror::{self, Mirror};
 use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp};
 use crate::remote::{self, Key, Remote};
@@ -17,6 +20,8 @@ use crate::sync::{self, Only, Rooms, Stop};
 /// How long a one-shot's downloads in flight may go on after the first signal. Shorter than what
 /// service managers wait before they kill.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same for a daemon: a machine that shuts down waits for it, and the next start goes on.
+const DAEMON_GRACE: Duration = Duration::from_secs(3);
 
 /// What one run is to do, whoever asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,19 @@ impl Order {
             allow_deletes: args.allow_deletes.unwrap_or(0),
             trigger: "command".to_owned(),
             grace: GRACE,
+        }
+    }
+
+    /// What a daemon asks for: everything that the configuration names.
+    pub(crate) fn of_daemon(config: &Config, trigger: Trigger) -> Self {
+        Self {
+            only: Only::ALL,
+            endpoints: config.service.endpoints.clone().unwrap_or_default(),
+            is_dry_run: false,
+            is_full: false,
+            allow_deletes: 0,
+            trigger: trigger.to_string(),
+            grace: DAEMON_GRACE,
         }
     }
 }
@@ -100,6 +118,43 @@ impl Site {
                 Err(Failure::new(exit, text))
             }
         }
+    }
+
+    /// Looks whether a run could be done: makes and migrates what is needed, clears away what a
+    /// cut-off run left, and closes everything again. If somebody else's run is under way, the
+    /// database is only looked at.
+    ///
+    /// # Errors
+    /// What would keep a run from being done.
+    pub(crate) async fn check(&self) -> Result<Facts, Failure> {
+        // Without certificates, for example, no run could ask anything.
+        remote(&self.config, &self.key)?;
+        let Self { config, clock, .. } = self.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let database = &config.storage.database;
+            match Lock::acquire(database, None, clock(), |_held| {}) {
+                Ok(_lock) => {
+                    let (store, _mirror) = open_rooms(&config, false, clock())?;
+                    let facts = facts(&store)?;
+                    store.close().map_err(|err| failed(err, StoreError::hint))?;
+                    Ok(facts)
+                }
+                Err(held @ LockError::Held { .. }) => {
+                    info!("{held}; the first run waits for it to end");
+                    let options = store_options(&config, Mode::DryRun);
+                    match Store::open(&options, clock()) {
+                        Ok(store) => facts(&store),
+                        // The first run will migrate it, as soon as nobody else works in it.
+                        Err(StoreError::Older { .. }) => Ok(Facts::default()),
+                        Err(err) => Err(failed(err, StoreError::hint)),
+                    }
+                }
+                Err(err @ LockError::Unusable(_)) => Err(failed(err, LockError::hint)),
+            }
+        });
+        checked
+            .await
+            .map_err(|err| Failure::new(ExitCode::Failed, err))?
     }
 
     /// Opens the rooms, does one run, closes them. The lock is given up when all is closed; a dry
@@ -163,36 +218,56 @@ async fn open(
     is_dry_run: bool,
     now: Timestamp,
 ) -> Result<(Store, Option<Mirror>), Failure> {
-    let storage = config.storage.clone();
-    let service_id = config.service.id.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let mode = if is_dry_run {
-            Mode::DryRun
-        } else {
-            Mode::ReadWrite
-        };
-        let options = store::Options {
-            path: storage.database,
-            service_id,
-            mode,
-        };
-        let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
-        if is_dry_run {
-            return Ok((store, None));
-        }
-        let options = mirror::Options {
-            root: storage.mirror,
-            archive: storage.archive,
-            file_mode: storage.file_mode,
-            dir_mode: storage.folder_mode,
-        };
-        let mirror = Mirror::open(&options)
-            .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
-        Ok((store, Some(mirror)))
-    });
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, now));
     opened
         .await
         .map_err(|err| Failure::new(ExitCode::Failed, err))?
+}
+
+fn open_rooms(
+    config: &Config,
+    is_dry_run: bool,
+    now: Timestamp,
+) -> Result<(Store, Option<Mirror>), Failure> {
+    let mode = if is_dry_run {
+        Mode::DryRun
+    } else {
+        Mode::ReadWrite
+    };
+    let options = store_options(config, mode);
+    let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
+    if is_dry_run {
+        return Ok((store, None));
+    }
+    let storage = config.storage.clone();
+    let options = mirror::Options {
+        root: storage.mirror,
+        archive: storage.archive,
+        file_mode: storage.file_mode,
+        dir_mode: storage.folder_mode,
+    };
+    let mirror =
+        Mirror::open(&options).map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    Ok((store, Some(mirror)))
+}
+
+fn store_options(config: &Config, mode: Mode) -> store::Options {
+    store::Options {
+        path: config.storage.database.clone(),
+        service_id: config.service.id.clone(),
+        mode,
+    }
+}
+
+fn facts(store: &Store) -> Result<Facts, Failure> {
+    let asked = store.last_complete_run().and_then(|last_complete| {
+        Ok(Facts {
+            last_complete,
+            was_cut_off: store.was_cut_off()?,
+        })
+    });
+    asked.map_err(|err| failed(err, StoreError::hint))
 }
 
 fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {

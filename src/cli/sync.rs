@@ -16,9 +16,9 @@ use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
-use super::signals::{Signal, Signals};
 use super::{exit, summary};
 use crate::config::{self, ApiKey, Config, Sources};
+use crate::daemon::{Signal, Signals};
 use crate::model::{Endpoint, ExitCode, RunReport, Tally};
 use crate::store::LockError;
 use crate::sync::Stop;
@@ -180,7 +180,7 @@ fn report_file(args: &Args) -> Result<Option<ReportFile>, Failure> {
     })
 }
 
-fn announce(config: &Config, key: &ApiKey) {
+pub(crate) fn announce(config: &Config, key: &ApiKey) {
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -249,7 +249,9 @@ mod tests {
             .chain(line.split_whitespace());
         match Cli::try_parse_from(words).expect(line).command {
             Command::Sync(args) => args,
-            other @ (Command::Completions(_) | Command::Man(_)) => panic!("{other:?}"),
+            other @ (Command::Daemon(_) | Command::Completions(_) | Command::Man(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 
