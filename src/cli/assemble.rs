@@ -12,7 +12,7 @@ use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
 use crate::mirror::{self, Mirror};
-use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp};
+use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp, Traffic};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
@@ -89,6 +89,8 @@ pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) key: ApiKey,
     pub(crate) clock: Clock,
+    /// What all runs of this process ask and are answered.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Site {
@@ -134,7 +136,7 @@ impl Site {
     /// What would keep a run from being done.
     pub(crate) async fn check(&self) -> Result<Facts, Failure> {
         // Without certificates, for example, no run could ask anything.
-        remote(&self.config, &self.key)?;
+        self.remote()?;
         let Self { config, clock, .. } = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
             let database = &config.storage.database;
@@ -175,7 +177,7 @@ impl Site {
         tally: Arc<Tally>,
         stop: Stop,
     ) -> Result<RunReport, Failure> {
-        let remote = remote(&self.config, &self.key)?;
+        let remote = self.remote()?;
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
         let (store, thread) =
@@ -194,28 +196,30 @@ impl Site {
         closed.map_err(|err| failed(err, StoreError::hint))?;
         Ok(report)
     }
-}
 
-fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
-    let Some(key) = Key::new(&key.secret) else {
-        // The configuration lets visible ASCII pass and nothing else.
-        return Err(Failure::new(
-            ExitCode::Usage,
-            "the API key cannot stand in a header",
-        ));
-    };
-    let options = remote::Options {
-        management_url: config.service.management_url.clone(),
-        content_url: config.service.content_url.clone(),
-        key,
-        asset_hosts: config.assets.hosts.clone(),
-        management_per_10s: config.limits.management_per_10s as usize,
-        content_per_second: config.limits.content_per_second as usize,
-        connect_timeout: config.limits.connect_timeout,
-        read_timeout: config.limits.read_timeout,
-        bandwidth: config.limits.bandwidth,
-    };
-    Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
+    fn remote(&self) -> Result<Remote, Failure> {
+        let Self { config, key, .. } = self;
+        let Some(key) = Key::new(&key.secret) else {
+            // The configuration lets visible ASCII pass and nothing else.
+            return Err(Failure::new(
+                ExitCode::Usage,
+                "the API key cannot stand in a header",
+            ));
+        };
+        let options = remote::Options {
+            management_url: config.service.management_url.clone(),
+            content_url: config.service.content_url.clone(),
+            key,
+            asset_hosts: config.assets.hosts.clone(),
+            management_per_10s: config.limits.management_per_10s as usize,
+            content_per_second: config.limits.content_per_second as usize,
+            connect_timeout: config.limits.connect_timeout,
+            read_timeout: config.limits.read_timeout,
+            bandwidth: config.limits.bandwidth,
+            traffic: Arc::clone(&self.traffic),
+        };
+        Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
+    }
 }
 
 /// Opens the database and, unless nothing is to be written, the mirror. Both may migrate or scan,

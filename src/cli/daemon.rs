@@ -90,7 +90,12 @@ impl Backup {
         let clock = edge.clock;
         Ok(Self {
             sources: edge.sources,
-            site: Arc::new(Site { config, key, clock }),
+            site: Arc::new(Site {
+                config,
+                key,
+                clock,
+                traffic: Arc::default(),
+            }),
         })
     }
 }
@@ -119,9 +124,13 @@ impl Work for Backup {
         let (config, key) = config::load_with_key(&self.sources).map_err(Failure::from)?;
         let schedule = schedule(&config)?;
         announce(&config, &key);
-        let clock = self.site.clock;
         // The run under way keeps its own.
-        self.site = Arc::new(Site { config, key, clock });
+        self.site = Arc::new(Site {
+            config,
+            key,
+            clock: self.site.clock,
+            traffic: Arc::clone(&self.site.traffic),
+        });
         info!("the configuration was read again; it counts from the next run on");
         Ok(schedule)
     }

@@ -140,7 +140,12 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         let mut signals = Signals::open()?;
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
         let clock = edge.clock;
-        let site = Site { config, key, clock };
+        let site = Site {
+            config,
+            key,
+            clock,
+            traffic: Arc::default(),
+        };
         let run = once(args, site, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
         let ask_to_stop = |signal: Signal| stop.request(signal.exit());

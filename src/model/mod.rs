@@ -14,6 +14,7 @@ pub mod report;
 pub mod sniff;
 pub mod tally;
 pub mod time;
+pub mod traffic;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
@@ -29,4 +30,5 @@ pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use tally::Tally;
 pub use time::Timestamp;
+pub use traffic::{ApiName, Flow, Traffic};
 pub use walk::{Scope, WalkRecord, WalkVerdict};
