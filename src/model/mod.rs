@@ -5,6 +5,7 @@
 
 pub mod asset;
 pub mod causes;
+pub mod condition;
 pub mod content;
 pub mod host;
 pub mod ids;

@@ -63,6 +63,22 @@ impl Outcome {
             Self::Interrupted => "interrupted",
         }
     }
+
+    /// Reads the word used in the database.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+    }
+
+    /// Every outcome there is.
+    pub const ALL: [Self; 5] = [
+        Self::Running,
+        Self::Complete,
+        Self::Partial,
+        Self::Failed,
+        Self::Interrupted,
+    ];
 }
 
 impl fmt::Display for Outcome {

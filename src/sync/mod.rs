@@ -20,7 +20,7 @@ mod room;
 mod run;
 
 pub use error::RunError;
-pub use options::{Only, Options, Rooms, Stop};
+pub use options::{Only, Options, Rooms, Stop, mark_of_limits};
 
 use crate::model::{RunReport, Tally};
 use run::Run;

@@ -1,7 +1,7 @@
 //! What the parts of a run share.
 
 use super::quota::Quota;
-use super::{Options, Rooms, RunError, Stop};
+use super::{Options, Rooms, RunError, Stop, mark_of_limits};
 use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
     Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
@@ -118,10 +118,8 @@ impl Run {
         let id = if options.is_dry_run {
             None
         } else {
-            let trigger = match options.limits() {
-                None => options.trigger.clone(),
-                Some(part) => format!("{}, {part} only", options.trigger),
-            };
+            let mark = mark_of_limits(options.only, &options.endpoints);
+            let trigger = options.trigger.clone() + &mark.unwrap_or_default();
             Some(
                 rooms
                     .store
