@@ -10,12 +10,14 @@
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`config`]: file and environment, checked once
 //! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
+//! - [`health`]: metrics and findings, and the listener that tells them
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
 
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod health;
 pub mod logging;
 pub mod mirror;
 pub mod model;

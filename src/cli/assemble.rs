@@ -11,7 +11,10 @@ use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
+use crate::health::Disk;
 use crate::mirror::{self, Mirror};
+use crate::model::condition::{Condition, Wanted};
+use crate::model::report::Budget;
 use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp, Traffic};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
@@ -197,6 +200,51 @@ impl Site {
         Ok(report)
     }
 
+    /// Looks at the backup's condition; writes nothing. Where there is no database, that of an empty
+    /// one. Blocks.
+    ///
+    /// # Errors
+    /// If there is a database that cannot be read.
+    pub(crate) fn condition(&self) -> Result<Condition, Failure> {
+        let now = (self.clock)();
+        let endpoints = self.config.service.endpoints.clone();
+        let mark = sync::mark_of_limits(Only::ALL, endpoints.as_deref().unwrap_or_default());
+        let wanted = Wanted { endpoints, mark };
+        let options = store_options(&self.config, Mode::DryRun);
+        Store::open(&options, now)
+            .and_then(|store| store.condition(&wanted, now))
+            .map_err(|err| failed(err, StoreError::hint))
+    }
+
+    /// Returns where the month's transfer budget stands, as the database counts; `None` where none is
+    /// set.
+    pub(crate) fn budget(&self, found: &Condition) -> Option<Budget> {
+        let limit = self.config.limits.monthly_transfer?;
+        // The Management API is not among what microCMS counts.
+        let free = remote::host_key(&self.config.service.management_url);
+        let counted = found.transfer_this_month.iter();
+        let spent = counted
+            .filter(|entry| entry.host != free)
+            .map(|entry| entry.bytes)
+            .sum();
+        Some(Budget {
+            month: (self.clock)().month(),
+            limit,
+            spent,
+            left: limit.saturating_sub(spent),
+        })
+    }
+
+    /// Returns how full the mirror's disk is; `None` where there is no mirror. Blocks.
+    pub(crate) fn disk(&self) -> Option<Disk> {
+        let mirror = mirror::Reader::open(&mirror_options(&self.config)).ok()?;
+        let space = mirror.free_space().ok()?;
+        Some(Disk {
+            free: space.bytes,
+            total: space.total_bytes,
+        })
+    }
+
     fn remote(&self) -> Result<Remote, Failure> {
         let Self { config, key, .. } = self;
         let Some(key) = Key::new(&key.secret) else {
@@ -251,16 +299,19 @@ fn open_rooms(
     if is_dry_run {
         return Ok((store, None));
     }
+    let mirror = Mirror::open(&mirror_options(config))
+        .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    Ok((store, Some(mirror)))
+}
+
+fn mirror_options(config: &Config) -> mirror::Options {
     let storage = config.storage.clone();
-    let options = mirror::Options {
+    mirror::Options {
         root: storage.mirror,
         archive: storage.archive,
         file_mode: storage.file_mode,
         dir_mode: storage.folder_mode,
-    };
-    let mirror =
-        Mirror::open(&options).map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
-    Ok((store, Some(mirror)))
+    }
 }
 
 fn store_options(config: &Config, mode: Mode) -> store::Options {

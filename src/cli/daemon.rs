@@ -1,6 +1,5 @@
 //! `daemon`: runs by a schedule until it is asked to end.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::runtime;
@@ -10,6 +9,7 @@ use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
 use super::exit;
 use super::failure::Failure;
+use super::health::{self, Desk};
 use super::progress::Progress;
 use super::sync::{Edge, announce};
 use crate::config::{self, Config, Sources};
@@ -40,7 +40,7 @@ pub(crate) struct Args {}
 
 /// Lives until a signal ends it. Returns the number for the shell.
 pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
-    let backup = Backup::load(edge)?;
+    let mut backup = Backup::load(edge)?;
     let schedule = schedule(&backup.site.config)?;
     let daemon = Daemon::new(schedule, backup.site.clock);
     let runtime = runtime::Builder::new_multi_thread()
@@ -48,13 +48,13 @@ pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
         .build()
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let ending = runtime.block_on(async {
-        let mut calls = Calls::open()?;
+        let mut calls = Calls::open().map_err(|err| Failure::new(ExitCode::Failed, err))?;
+        backup.open_desk(&daemon)?;
         let calls = async || -> Call { calls.next().await };
-        io::Result::Ok(daemon.serve(backup, calls).await)
+        daemon.serve(backup, calls).await.map_err(Failure::from)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
-    let ending = ending.map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let text = match ending? {
         Ending::Tidy => return Ok(ExitCode::Complete.code()),
         Ending::AtOnce(signal) => {
@@ -81,6 +81,8 @@ fn schedule(config: &Config) -> Result<Schedule, Failure> {
 struct Backup {
     sources: Sources,
     site: Arc<Site>,
+    /// Where monitors ask.
+    desk: Option<Desk>,
 }
 
 impl Backup {
@@ -96,7 +98,14 @@ impl Backup {
                 clock,
                 traffic: Arc::default(),
             }),
+            desk: None,
         })
+    }
+
+    /// Opens the desk that the configuration asks for.
+    fn open_desk(&mut self, daemon: &Daemon) -> Result<(), Failure> {
+        let desk = self.desk.insert(Desk::of(daemon, &self.site));
+        desk.follow(&self.site)
     }
 }
 
@@ -124,13 +133,18 @@ impl Work for Backup {
         let (config, key) = config::load_with_key(&self.sources).map_err(Failure::from)?;
         let schedule = schedule(&config)?;
         announce(&config, &key);
-        // The run under way keeps its own.
-        self.site = Arc::new(Site {
+        let site = Arc::new(Site {
             config,
             key,
             clock: self.site.clock,
             traffic: Arc::clone(&self.site.traffic),
         });
+        // The last that can fail: then the old address stays, and with it everything else.
+        if let Some(desk) = &mut self.desk {
+            desk.follow(&site)?;
+        }
+        // The run under way keeps its own.
+        self.site = site;
         info!("the configuration was read again; it counts from the next run on");
         Ok(schedule)
     }
@@ -146,5 +160,7 @@ async fn once(site: Arc<Site>, ask: Ask) -> Result<RunReport, Failure> {
     let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await?;
     ask.voice.working();
     let order = Order::of_daemon(&site.config, ask.trigger);
-    site.run(order, Some(lock), ask.tally, ask.stop).await
+    let done = site.run(order, Some(lock), ask.tally, ask.stop).await;
+    health::write_textfile(&site).await;
+    done
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::output;
 use crate::config::ConfigError;
 use crate::daemon::Trouble;
-use crate::model::ExitCode;
+use crate::model::{ExitCode, chain};
 
 /// An error at the edge: with its exit code, and apart from it what can be done.
 #[derive(Debug)]
@@ -39,6 +39,11 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         output::message(&self.render());
         self.exit
+    }
+
+    /// Returns what happened in one line, with its chain.
+    pub(crate) fn line(&self) -> String {
+        chain(&*self.error)
     }
 
     fn render(&self) -> String {

@@ -1,15 +1,19 @@
-//! `--report FILE`: the report as a file that is either the whole new one or the whole old one.
+//! `--report FILE` and `--metrics-file FILE`: a file that is either the whole new one or the whole old
+//! one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where the report goes, checked before the run: an hour later is too late for a typing error.
+/// Where a report goes, checked before the run: an hour later is too late for a typing error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReportFile {
     path: PathBuf,
     /// A pipe or a device takes the bytes; putting a file in its place would break it.
     is_stream: bool,
+    /// The mode of the new file, whatever the umask; `None`: as the umask says.
+    mode: Option<u32>,
 }
 
 impl ReportFile {
@@ -28,6 +32,7 @@ impl ReportFile {
                 Ok(Self {
                     path,
                     is_stream: !kind.is_file(),
+                    mode: None,
                 })
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
@@ -39,10 +44,17 @@ impl ReportFile {
                 Ok(Self {
                     path: folder.join(name),
                     is_stream: false,
+                    mode: None,
                 })
             }
             Err(err) => Err(err),
         }
+    }
+
+    /// Lets everybody read the file: another user's program is to.
+    pub(crate) fn readable_by_all(self) -> Self {
+        let mode = Some(0o644);
+        Self { mode, ..self }
     }
 
     /// Saves `text`: temporary name, write, flush to disk, rename, flush the folder. After an
@@ -58,7 +70,8 @@ impl ReportFile {
                 .write_all(text.as_bytes());
         }
         let temporary = self.temporary();
-        let saved = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
+        let saved = write_new(&temporary, text, self.mode)
+            .and_then(|()| fs::rename(&temporary, &self.path));
         if let Err(err) = saved {
             // It may never have been created; the first error is the one to tell.
             drop(fs::remove_file(&temporary));
@@ -75,9 +88,12 @@ impl ReportFile {
     }
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str, mode: Option<u32>) -> io::Result<()> {
     // Truncates: what a killed process of the same id left behind is nobody's.
     let mut file = File::create(path)?;
+    if let Some(mode) = mode {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -120,6 +136,16 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("a file"), text);
         }
         assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_file_for_others_can_be_read_by_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("metrics.prom");
+        let file = ReportFile::at(&path).expect("a usable path");
+        file.readable_by_all().save("m 1\n").expect("saved");
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
     }
 
     #[test]

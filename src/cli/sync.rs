@@ -1,7 +1,7 @@
 //! `sync`: one run, then exit.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
 use super::failure::Failure;
+use super::health;
 use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
@@ -87,6 +88,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
+    /// Save metrics for node_exporter in this file, too: whole or not at all; its name should end in
+    /// `.prom` [default: health.textfile]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) metrics_file: Option<PathBuf>,
+
     /// Wait this long if another run holds the lock, such as 30s
     #[arg(
         long,
@@ -127,8 +133,16 @@ pub(crate) struct Edge {
 pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     check(args)?;
     let (config, key) = config::load_with_key(&edge.sources)?;
-    let report_file = report_file(args)?;
+    let report_file = args.report.as_deref().map(writable).transpose()?;
+    let metrics_file = args.metrics_file.as_deref().map(writable).transpose()?;
     announce(&config, &key);
+    let clock = edge.clock;
+    let site = Arc::new(Site {
+        config,
+        key,
+        clock,
+        traffic: Arc::default(),
+    });
 
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
@@ -139,14 +153,7 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let ended = runtime.block_on(async {
         let mut signals = Signals::open()?;
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
-        let clock = edge.clock;
-        let site = Site {
-            config,
-            key,
-            clock,
-            traffic: Arc::default(),
-        };
-        let run = once(args, site, Arc::clone(&tally), stopping);
+        let run = once(args, &site, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
         let ask_to_stop = |signal: Signal| stop.request(signal.exit());
         io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
@@ -154,13 +161,37 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
     let ended = ended.map_err(|err| Failure::new(ExitCode::Failed, err))?;
-    conclude(ended, args, report_file.as_ref(), output::result)
+    let told = if changed_something(&ended, args) {
+        health::save_metrics(&site, metrics_file)
+    } else {
+        Ok(())
+    };
+    let exit = conclude(ended, args, report_file.as_ref(), output::result);
+    match (exit, told) {
+        (exit, Ok(())) => exit,
+        (Ok(0), Err(failure)) => Err(failure),
+        // The run's own trouble is worse news.
+        (exit, Err(failure)) => {
+            failure.report();
+            exit
+        }
+    }
+}
+
+/// Whether there is something new to tell: not after a dry run, and not where another run, which will
+/// tell its own, holds the lock. Whoever says "at once" does not wait for it.
+fn changed_something(ended: &Ended, args: &Args) -> bool {
+    match ended {
+        Ended::AtOnce(_) => false,
+        Ended::ByItself(Ok(report)) => !report.dry_run,
+        Ended::ByItself(Err(failure)) => !args.dry_run && failure.exit != ExitCode::Locked,
+    }
 }
 
 /// Takes the lock, where something is to be written, and does the run.
 async fn once(
     args: &Args,
-    site: Site,
+    site: &Site,
     tally: Arc<Tally>,
     stop: Stop,
 ) -> Result<RunReport, Failure> {
@@ -184,13 +215,10 @@ fn check(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks `--report` before anything is asked or written.
-fn report_file(args: &Args) -> Result<Option<ReportFile>, Failure> {
-    let Some(path) = &args.report else {
-        return Ok(None);
-    };
-    ReportFile::at(path).map(Some).map_err(|err| {
-        let text = format!("cannot save a report as `{}`: {err}", path.display());
+/// Checks `--report` and `--metrics-file` before anything is asked or written.
+fn writable(path: &Path) -> Result<ReportFile, Failure> {
+    ReportFile::at(path).map_err(|err| {
+        let text = format!("cannot save `{}`: {err}", path.display());
         Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")
     })
 }
@@ -291,6 +319,7 @@ mod tests {
             allow_deletes: None,
             json: false,
             report: None,
+            metrics_file: None,
             wait_lock: Duration::ZERO,
         };
         assert_eq!(args(""), expected);

@@ -28,6 +28,9 @@ pub const KEYS: &[&str] = &[
     "assets.hosts",
     "assets.max_size",
     "assets.revalidate_every",
+    "health.listen",
+    "health.max_age",
+    "health.textfile",
     "retention.superseded",
     "retention.deleted",
 ];

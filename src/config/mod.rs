@@ -25,7 +25,7 @@ mod tests;
 mod values;
 
 pub use checked::{
-    Assets, Config, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
+    Assets, Config, Health, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
 };
 pub use key::{ApiKey, KeySource};
 pub use keys::KEYS;

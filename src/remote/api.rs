@@ -368,7 +368,7 @@ impl Api {
 }
 
 /// Returns the lower-case host, with the port where it is not the scheme's own.
-pub(crate) fn host_key(url: &Url) -> String {
+pub fn host_key(url: &Url) -> String {
     let host = url.host_str().unwrap_or("").to_ascii_lowercase();
     match url.port() {
         Some(port) => format!("{host}:{port}"),

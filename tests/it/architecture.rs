@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("remote", &["model"]),
@@ -15,10 +15,11 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("config", &["model"]),
     ("logging", &[]),
     ("daemon", &["model", "sync"]),
+    ("health", &["model"]),
     (
         "cli",
         &[
-            "config", "daemon", "logging", "mirror", "model", "remote", "store", "sync",
+            "config", "daemon", "health", "logging", "mirror", "model", "remote", "store", "sync",
         ],
     ),
     ("main", &["cli", "model"]),
@@ -32,11 +33,16 @@ struct Only {
     why: &'static str,
 }
 
-const ONLY: [Only; 15] = [
+const ONLY: [Only; 16] = [
     Only {
         words: &["reqwest"],
         places: &["remote"],
         why: "HTTP stays in `remote`",
+    },
+    Only {
+        words: &["hyper::", "hyper_util", "TcpListener"],
+        places: &["health/listen.rs"],
+        why: "who listens is `health`, in one file",
     },
     Only {
         words: &[

@@ -23,6 +23,8 @@ mod damage;
 #[cfg(test)]
 mod deletions;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interruption;
