@@ -56,7 +56,7 @@ fn an_older_database_is_copied_then_migrated_and_a_dry_run_waits() {
             )
         })
         .unwrap();
-    assert_eq!(applied, "initial first second1");
+    assert_eq!(applied, "initial transfer first second1");
     store.close().unwrap();
     Store::open_with(&options(&folder), &migrations, at(3)).unwrap();
 
