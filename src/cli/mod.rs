@@ -6,6 +6,7 @@
 
 mod args;
 mod assemble;
+mod columns;
 mod completions;
 mod drive;
 mod exit;
@@ -16,6 +17,8 @@ mod progress;
 mod report_file;
 mod run;
 mod signals;
+mod status;
+mod status_table;
 mod summary;
 mod sync;
 

@@ -12,7 +12,7 @@ use super::problem::{ConfigError, Place};
 use super::raw::Raw;
 use super::sources::Sources;
 use super::values;
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,6 +79,13 @@ pub struct Schedule {
     pub cron: String,
     /// The zone in which `cron` is read.
     pub timezone: Tz,
+}
+
+impl Schedule {
+    /// Returns when the next run is due after `now`, give or take the daemon's own delays.
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        values::next_occurrence(&self.cron, self.timezone, now)
+    }
 }
 
 /// How much of the network may be used.

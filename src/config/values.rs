@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds};
 use url::{Host, Url};
 
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Timestamp};
 
 const A_DURATION: &str = "a number and a unit, such as `30s`, `15m`, `12h` or `30d`";
 
@@ -230,12 +230,7 @@ pub(crate) fn cron(text: &str, zone: Tz) -> Result<String, String> {
             "`{text}` is not a cron line (expected 6 fields, got {fields}){remedy}"
         ));
     }
-    // The day of the month and the day of the week must both fit, as the scheduler reads them.
-    let parser = CronParser::builder()
-        .seconds(Seconds::Required)
-        .dom_and_dow(true)
-        .build();
-    let cron = parser.parse(text).map_err(|err| {
+    let cron = cron_parser().parse(text).map_err(|err| {
         format!(
             "`{text}` is not a cron line: {}",
             err.to_string().trim_end_matches('.')
@@ -247,6 +242,22 @@ pub(crate) fn cron(text: &str, zone: Tz) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(format!("`{text}` never happens")),
     }
+}
+
+fn cron_parser() -> CronParser {
+    // The day of the month and the day of the week must both fit, as the scheduler reads them.
+    CronParser::builder()
+        .seconds(Seconds::Required)
+        .dom_and_dow(true)
+        .build()
+}
+
+/// Returns when a cron line that was checked happens next after `now`.
+pub(crate) fn next_occurrence(cron: &str, zone: Tz, now: Timestamp) -> Option<Timestamp> {
+    let cron = cron_parser().parse(cron).ok()?;
+    let now = DateTime::<Utc>::from_timestamp_millis(now.unix_millis())?.with_timezone(&zone);
+    let next = cron.find_next_occurrence(&now, false).ok()?;
+    Some(Timestamp::from_unix_millis(next.timestamp_millis()))
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 mod contents;
 mod guard;
 mod media;
+mod standing;
 mod verdict;
 
 pub use contents::content_step;
 pub use guard::{Finding, examine};
 pub use media::{Recheck, medium_step, recheck};
+pub use standing::{Judgement, Question, judge};
 pub use verdict::{Account, outcome, verdict_line};

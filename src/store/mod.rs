@@ -22,16 +22,20 @@ mod media;
 mod migrate;
 mod open;
 mod runs;
+mod status;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod values;
+mod view;
 
 pub use absences::Sighting;
 pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset};
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::StoreError;
-pub use lock::{Lock, LockError};
+pub use lock::{Lock, LockError, LockState};
 pub use open::{Mode, Options, Store};
 pub use runs::{RunEnd, RunId};
+pub use status::Integrity;
 pub use thread::{StoreHandle, StoreThread};
+pub use view::view;

@@ -17,7 +17,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     (
         "cli",
         &[
-            "config", "logging", "mirror", "model", "remote", "store", "sync",
+            "config", "logging", "mirror", "model", "plan", "remote", "store", "sync",
         ],
     ),
     ("main", &["cli", "model"]),

@@ -10,6 +10,7 @@ mod migrating;
 mod opening;
 mod runs;
 mod scale;
+mod status;
 mod thread;
 mod timeline;
 

@@ -19,7 +19,17 @@ impl Program {
     /// The same, behind another command such as `setpriv`.
     pub(crate) fn wrapped(before: &[&str], home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
-        let mut words = before.iter().copied().chain([binary, "sync"]);
+        Self::of(&[before, &[binary, "sync"]].concat(), home, sim)
+    }
+
+    /// Another command of the binary, such as `status --json`.
+    pub(crate) fn command(words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+        let binary = env!("CARGO_BIN_EXE_microcms-backup");
+        Self::of(&[&[binary], words].concat(), home, sim)
+    }
+
+    fn of(words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+        let mut words = words.iter();
         let mut command = Command::new(words.next().expect("a program"));
         command
             .args(words)
