@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, exit, man, status, sync};
+use super::{completions, doctor, exit, man, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -80,6 +80,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Sync(sync::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -83,7 +83,7 @@ async fn lock(args: &Args, config: &Config, clock: Clock, stop: &Stop) -> Result
     }
 }
 
-fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
+pub(super) fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
     let Some(key) = Key::new(&key.secret) else {
         // The configuration lets visible ASCII pass and nothing else.
         return Err(Failure::new(

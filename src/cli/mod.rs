@@ -8,6 +8,7 @@ mod args;
 mod assemble;
 mod columns;
 mod completions;
+mod doctor;
 mod drive;
 mod exit;
 mod failure;

@@ -50,6 +50,17 @@ pub fn may_write(folder: &Path) -> io::Result<bool> {
     Ok(existing == folder)
 }
 
+/// Checks that this user may write to an existing file.
+///
+/// # Errors
+/// When that is not so.
+pub fn may_write_file(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(
+        path,
+        Access::READ_OK | Access::WRITE_OK,
+    )?)
+}
+
 /// The nearest of `path` and the folders above it that exists.
 fn existing(path: &Path) -> PathBuf {
     path.ancestors()

@@ -20,7 +20,7 @@ mod steps;
 mod temp;
 
 pub use digest::Digest;
-pub use disk::{Disk, disk, may_write};
+pub use disk::{Disk, disk, may_write, may_write_file};
 pub use error::MirrorError;
 pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Partial};

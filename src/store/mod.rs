@@ -36,6 +36,6 @@ pub use error::StoreError;
 pub use lock::{Lock, LockError, LockState};
 pub use open::{Mode, Options, Store};
 pub use runs::{RunEnd, RunId};
-pub use status::Integrity;
+pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};
 pub use view::view;

@@ -6,7 +6,7 @@ use crate::model::report::{Holdings, HostTransfer};
 use crate::model::standing::{
     EndpointStanding, FAILED_SHOWN, FailedFile, FileStanding, RUNS_LISTED, RunLine, UnprovenWalk,
 };
-use crate::model::{Endpoint, Outcome, Standing, Timestamp, WalkVerdict};
+use crate::model::{ContentId, Endpoint, Outcome, Standing, Timestamp, WalkVerdict};
 use rusqlite::{Connection, ErrorCode, Row, named_params};
 
 /// A database up to this size is checked whole by [`Store::check`]: a second or two of reading.
@@ -31,6 +31,19 @@ pub struct Integrity {
     pub is_whole: bool,
 }
 
+/// Contents of one API by which to try what a key sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The API.
+    pub endpoint: Endpoint,
+    /// One that was never published.
+    pub draft: Option<ContentId>,
+    /// One whose publication ended.
+    pub closed: Option<ContentId>,
+    /// Whether one is published and has a draft as well.
+    pub has_both: bool,
+}
+
 impl Store {
     /// Returns where the backup stands, all of it at one moment. `configured` are the APIs that the
     /// configuration names, if it names any: they decide which runs were about everything.
@@ -43,6 +56,40 @@ impl Store {
             // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept.
             let tx = conn.unchecked_transaction()?;
             standing(&tx, configured, now)
+        })
+    }
+
+    /// Returns whether the newest run has not ended: if somebody holds the lock, it is under way.
+    pub fn has_open_run(&self) -> Result<bool, StoreError> {
+        self.read("read how the last run ended", |conn| {
+            conn.query_row(
+                "SELECT coalesce((SELECT outcome FROM runs ORDER BY id DESC LIMIT 1), '') = 'running'",
+                [],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Returns for each list API which of its contents can tell what the key sees.
+    pub fn samples(&self) -> Result<Vec<Sample>, StoreError> {
+        self.read("look for contents in each state", |conn| {
+            conn.prepare(
+                "SELECT c.endpoint, min(c.id) FILTER (WHERE c.status = 'DRAFT'),
+                     min(c.id) FILTER (WHERE c.status = 'CLOSED'),
+                     count(*) FILTER (WHERE c.status = 'PUBLISH_AND_DRAFT') > 0
+                 FROM contents AS c JOIN endpoints AS e ON e.endpoint = c.endpoint
+                 WHERE c.deleted_at IS NULL AND e.deleted_at IS NULL AND e.kind = 'list'
+                 GROUP BY c.endpoint ORDER BY c.endpoint",
+            )?
+            .query_map([], |row| {
+                Ok(Sample {
+                    endpoint: row.get(0)?,
+                    draft: row.get(1)?,
+                    closed: row.get(2)?,
+                    has_both: row.get(3)?,
+                })
+            })?
+            .collect()
         })
     }
 
