@@ -8,6 +8,7 @@ use crate::model::standing::{
 };
 use crate::model::{ContentId, Endpoint, Outcome, Standing, Timestamp, WalkVerdict};
 use rusqlite::{Connection, ErrorCode, Row, named_params};
+use std::collections::BTreeMap;
 
 /// A database up to this size is checked whole by [`Store::check`]: a second or two of reading.
 const CHECKED_WHOLE: u64 = 256 << 20;
@@ -151,36 +152,31 @@ fn standing(
         Some(run) => unproven(conn, run.id)?,
         None => Vec::new(),
     };
-    let endpoints = endpoints(conn)?;
+    let contents = contents(conn)?;
+    let endpoints = endpoints(conn, &contents)?;
     let files = files(conn)?;
     let month = now.month();
-    let (mirror_bytes, archive_bytes) = bytes_on_disk(conn)?;
-    let (media, saved_bytes) = conn.query_row(
-        "SELECT (SELECT count(*) FROM media WHERE deleted_at IS NULL),
-             (SELECT coalesce(sum(bytes), 0) FROM assets WHERE state = 'saved')",
-        [],
-        |row| Ok((count(row, 0)?, count(row, 1)?)),
-    )?;
     Ok(Standing {
         schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
         holdings: Holdings {
             endpoints: endpoints.len() as u64,
-            contents: contents(conn)?,
-            media,
-            files: files.saved,
-            bytes: saved_bytes,
+            // Not over the APIs: a content whose API has no row is a content all the same.
+            contents: contents.values().sum(),
+            media: media(conn)?,
+            files: files.counts.saved,
+            bytes: files.saved_bytes,
         },
         runs: runs.newest,
         last_complete: runs.last_complete,
         last_ended: runs.last_ended,
         unproven,
         endpoints,
-        files,
+        files: files.counts,
         failed: failed(conn)?,
         transfer: transfer(conn, &month)?,
         month,
-        mirror_bytes,
-        archive_bytes,
+        mirror_bytes: files.bytes_with_path,
+        archive_bytes: archive_bytes(conn)?,
     })
 }
 
@@ -249,60 +245,88 @@ fn unproven(conn: &Connection, run: i64) -> rusqlite::Result<Vec<UnprovenWalk>> 
     .collect()
 }
 
-fn endpoints(conn: &Connection) -> rusqlite::Result<Vec<EndpointStanding>> {
+fn endpoints(
+    conn: &Connection,
+    contents: &BTreeMap<String, u64>,
+) -> rusqlite::Result<Vec<EndpointStanding>> {
     conn.prepare(
         "WITH owed AS (
              SELECT endpoint, count(*) FILTER (WHERE state = 'owed') AS owed,
                  count(*) FILTER (WHERE state = 'refused') AS refused,
                  coalesce(max(last_error) FILTER (WHERE state = 'refused'), max(last_error)) AS error
              FROM owed_bodies GROUP BY endpoint)
-         SELECT e.endpoint, e.name, e.kind, e.schema IS NOT NULL,
-             (SELECT count(*) FROM contents AS c WHERE c.endpoint = e.endpoint AND c.deleted_at IS NULL),
-             coalesce(o.owed, 0), coalesce(o.refused, 0), o.error
+         SELECT e.endpoint, e.name, e.kind, e.schema IS NOT NULL, coalesce(o.owed, 0), coalesce(o.refused, 0), o.error
          FROM endpoints AS e LEFT JOIN owed AS o ON o.endpoint = e.endpoint
          WHERE e.deleted_at IS NULL ORDER BY e.endpoint",
     )?
     .query_map([], |row| {
+        let endpoint: Endpoint = row.get(0)?;
+        let contents = contents.get(endpoint.as_str()).copied();
         Ok(EndpointStanding {
-            endpoint: row.get(0)?,
+            endpoint,
             name: row.get(1)?,
             kind: row.get(2)?,
             has_schema: row.get(3)?,
-            contents: count(row, 4)?,
-            bodies_owed: count(row, 5)?,
-            bodies_refused: count(row, 6)?,
-            bodies_error: row.get(7)?,
+            contents: contents.unwrap_or_default(),
+            bodies_owed: count(row, 4)?,
+            bodies_refused: count(row, 5)?,
+            bodies_error: row.get(6)?,
         })
     })?
     .collect()
 }
 
-/// Counts by itself and not over the APIs: a content whose API has no row is a content all the same.
-fn contents(conn: &Connection) -> rusqlite::Result<u64> {
+/// Counts the contents of each API that exist upstream, in one pass: the table may be large.
+fn contents(conn: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
+    // By the index, every row would be a jump through the file.
+    conn.prepare(
+        "SELECT endpoint, count(*) FROM contents NOT INDEXED WHERE deleted_at IS NULL GROUP BY endpoint",
+    )?
+    .query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?
+    .collect()
+}
+
+fn media(conn: &Connection) -> rusqlite::Result<u64> {
     conn.query_row(
-        "SELECT count(*) FROM contents WHERE deleted_at IS NULL",
+        "SELECT count(*) FROM media WHERE deleted_at IS NULL",
         [],
         |row| count(row, 0),
     )
 }
 
-fn files(conn: &Connection) -> rusqlite::Result<FileStanding> {
+/// The files with their bytes.
+struct Files {
+    counts: FileStanding,
+    saved_bytes: u64,
+    /// Those of saved versions whose replacement is owed included: what lies in the mirror.
+    bytes_with_path: u64,
+}
+
+/// Counts the files in one pass: the table may be large.
+fn files(conn: &Connection) -> rusqlite::Result<Files> {
     conn.query_row(
         "SELECT count(*) FILTER (WHERE state = 'saved'), count(*) FILTER (WHERE state = 'owed'),
              count(*) FILTER (WHERE state = 'failed'),
              count(*) FILTER (WHERE state IN ('owed', 'failed') AND why IN ('missing', 'damaged')),
              count(*) FILTER (WHERE state = 'gone'),
-             min(next_attempt_at) FILTER (WHERE state = 'failed')
+             min(next_attempt_at) FILTER (WHERE state = 'failed'),
+             coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
+             coalesce(sum(bytes) FILTER (WHERE path IS NOT NULL), 0)
          FROM assets",
         [],
         |row| {
-            Ok(FileStanding {
+            let counts = FileStanding {
                 saved: count(row, 0)?,
                 owed: count(row, 1)?,
                 failed: count(row, 2)?,
                 lost: count(row, 3)?,
                 gone: count(row, 4)?,
                 next_attempt_at: row.get(5)?,
+            };
+            Ok(Files {
+                counts,
+                saved_bytes: count(row, 6)?,
+                bytes_with_path: count(row, 7)?,
             })
         },
     )
@@ -345,17 +369,16 @@ fn transfer(conn: &Connection, month: &str) -> rusqlite::Result<Vec<HostTransfer
     .collect()
 }
 
-/// Adds up what must lie in the mirror and in the archive. A version whose bytes are those of the
-/// present one only got another name, and the archive has none of it.
-fn bytes_on_disk(conn: &Connection) -> rusqlite::Result<(u64, u64)> {
+/// Adds up what must lie in the archive. A version whose bytes are those of the present one only got
+/// another name, and the archive has none of it.
+fn archive_bytes(conn: &Connection) -> rusqlite::Result<u64> {
     conn.query_row(
-        "SELECT (SELECT coalesce(sum(bytes), 0) FROM assets WHERE path IS NOT NULL),
-             (SELECT coalesce(sum(bytes), 0) FROM (
-                 SELECT h.sha256, max(h.bytes) AS bytes FROM assets_history AS h
-                 WHERE NOT EXISTS (
-                     SELECT 1 FROM assets AS a WHERE a.media_id = h.media_id AND a.sha256 = h.sha256)
-                 GROUP BY h.sha256))",
+        "SELECT coalesce(sum(bytes), 0) FROM (
+             SELECT h.sha256, max(h.bytes) AS bytes FROM assets_history AS h
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM assets AS a WHERE a.media_id = h.media_id AND a.sha256 = h.sha256)
+             GROUP BY h.sha256)",
         [],
-        |row| Ok((count(row, 0)?, count(row, 1)?)),
+        |row| count(row, 0),
     )
 }
