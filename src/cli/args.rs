@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, doctor, exit, man, status, sync};
+use super::{completions, doctor, exit, init, man, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Sync(sync::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod drive;
 mod exit;
 mod failure;
+mod init;
 mod man;
 mod output;
 mod progress;

@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, doctor, man, output, status, sync};
+use super::{completions, doctor, init, man, output, status, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -97,6 +97,7 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
         ),
         Command::Status(args) => status::run(args, &sources, clock),
         Command::Doctor(args) => doctor::run(args, &sources, clock),
+        Command::Init(args) => init::run(args, &sources),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),
