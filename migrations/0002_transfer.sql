@@ -14,7 +14,7 @@ ALTER TABLE assets_history ADD COLUMN next_attempt_at TEXT;
 ALTER TABLE assets_history ADD COLUMN failed_at TEXT;
 ALTER TABLE assets_history ADD COLUMN announced_bytes INTEGER;
 
--- Files of media that are listed without `updatedAt`, by the age of their last check.
+-- Saved files by the age of their last check.
 CREATE INDEX assets_by_check ON assets (checked_at) WHERE state = 'saved';
 
 -- What each asset host can do, as its own answers showed. `absent`: it does not offer it; `offered`: it
@@ -29,6 +29,18 @@ CREATE TABLE asset_hosts (
     head           TEXT CHECK (head           IN ('absent', 'offered', 'proven', 'withdrawn')),
     detail         TEXT,          -- why something was withdrawn last
     changed_at     TEXT NOT NULL  -- when this row was learned
+) STRICT, WITHOUT ROWID;
+
+-- The beginnings of large files that were cut off. The bytes lie in the mirror's folder of temporary
+-- files; a run goes on behind them if the host still has the version that the validator names.
+CREATE TABLE partials (
+    media_id   TEXT PRIMARY KEY NOT NULL,
+    url        TEXT NOT NULL,
+    validator  TEXT NOT NULL,     -- `ETag` or `Last-Modified`, verbatim
+    bytes      INTEGER NOT NULL,  -- flushed so far
+    sha256     TEXT NOT NULL,     -- of these bytes, hex
+    total      INTEGER,           -- length of the whole, where the host told it
+    updated_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Files that moved to another path without being fetched again.

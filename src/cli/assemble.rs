@@ -100,6 +100,7 @@ pub(super) fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
         content_per_second: config.limits.content_per_second as usize,
         connect_timeout: config.limits.connect_timeout,
         read_timeout: config.limits.read_timeout,
+        bandwidth: config.limits.bandwidth,
     };
     Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
 }
@@ -161,7 +162,13 @@ fn options(args: &Args, config: &Config, clock: Clock) -> sync::Options {
         is_dry_run: args.dry_run,
         is_full: args.full,
         allow_deletes: args.allow_deletes.unwrap_or(0),
+        is_impatient: args.retry_failed,
         downloads: config.limits.downloads as usize,
+        monthly_transfer: config.limits.monthly_transfer,
+        wants_forecast: args.forecast,
+        longest_asset: config.assets.max_size,
+        keep_free: config.storage.keep_free,
+        revalidate_every: config.assets.revalidate_every,
         grace: GRACE,
         trigger: "command".to_owned(),
         now: clock,

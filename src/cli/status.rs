@@ -11,8 +11,8 @@ use super::run::Clock;
 use super::status_table;
 use crate::config::{self, Config, Sources};
 use crate::mirror::{self, Disk};
-use crate::model::{ExitCode, Standing, Timestamp, chain};
-use crate::plan::{Judgement, Question, judge};
+use crate::model::{BackupState, ExitCode, Timestamp, chain};
+use crate::plan::{Evidence, Judgement, judge};
 use crate::store::{self, Lock, LockState, StoreError};
 
 const EXAMPLES: &str = "\
@@ -80,7 +80,7 @@ pub(crate) struct Status {
     /// When the daemon's schedule rings next; `None` if no daemon was seen at work.
     pub(crate) next_run: Option<Timestamp>,
     /// What the database says; `None` without a database that can be read.
-    pub(crate) backup: Option<Standing>,
+    pub(crate) backup: Option<BackupState>,
 }
 
 /// The lock.
@@ -146,13 +146,13 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     let lock = LockSeen::from(Lock::look(&config.storage.database));
     let configured = config.service.endpoints.clone().unwrap_or_default();
     let read = store::view(&config.storage.database, &config.service.id, |store| {
-        store.standing(&configured, now)
+        store.backup_state(&configured, now)
     });
     let (judgement, exit, hint, backup) = match read {
-        Ok(Some(standing)) => {
+        Ok(Some(state)) => {
             let trouble = mirror_trouble(&config.storage.mirror);
-            let judgement = judge(&Question {
-                standing: &standing,
+            let judgement = judge(&Evidence {
+                state: &state,
                 now,
                 max_age: args.max_age,
                 is_locked: lock.is_held,
@@ -163,7 +163,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
             } else {
                 ExitCode::Difference
             };
-            (judgement, exit, None, Some(standing))
+            (judgement, exit, None, Some(state))
         }
         Ok(None) => {
             let why = "no backup yet: run `microcms-backup sync`";
@@ -226,7 +226,7 @@ fn mirror_trouble(path: &Path) -> Option<String> {
     }
 }
 
-fn storage(config: &Config, backup: Option<&Standing>) -> Storage {
+fn storage(config: &Config, backup: Option<&BackupState>) -> Storage {
     let paths = &config.storage;
     let place = |path: &Path, bytes| Place {
         path: path.to_owned(),
@@ -250,7 +250,7 @@ fn database_bytes(path: &Path) -> Option<u64> {
 
 /// What counts against the month's transfer: every host but the Management API's, which the plan's quota
 /// does not count either.
-fn used(config: &Config, backup: Option<&Standing>) -> u64 {
+fn used(config: &Config, backup: Option<&BackupState>) -> u64 {
     let url = &config.service.management_url;
     let host = url.host_str().unwrap_or_default();
     let management = match url.port() {
@@ -267,7 +267,7 @@ fn used(config: &Config, backup: Option<&Standing>) -> u64 {
 }
 
 /// The schedule means something only where a daemon works by it, which its last run tells.
-fn next_run(config: &Config, backup: Option<&Standing>, now: Timestamp) -> Option<Timestamp> {
+fn next_run(config: &Config, backup: Option<&BackupState>, now: Timestamp) -> Option<Timestamp> {
     let newest = backup?.runs.first()?;
     let is_by_hand = newest.trigger.split(", ").next() == Some("command");
     if is_by_hand {

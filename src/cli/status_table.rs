@@ -5,8 +5,8 @@ use bytesize::ByteSize;
 use super::columns::{WIDTH, fit, pad, wrap};
 use super::output::plain;
 use super::status::{DiskSpace, Place, Status};
-use crate::model::standing::{EndpointStanding, RunLine};
-use crate::model::{Outcome, Standing, Timestamp, span};
+use crate::model::backup::{EndpointState, RunLine};
+use crate::model::{BackupState, Outcome, Timestamp, span};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 10;
@@ -116,7 +116,7 @@ fn run_line(status: &Status, run: &RunLine) -> String {
 }
 
 /// What the last run could not prove, the first of it in words.
-fn unproven(table: &mut Table, backup: &Standing) {
+fn unproven(table: &mut Table, backup: &BackupState) {
     let Some(first) = backup.unproven.first() else {
         return;
     };
@@ -132,7 +132,7 @@ fn unproven(table: &mut Table, backup: &Standing) {
     );
 }
 
-fn contents(table: &mut Table, backup: &Standing) {
+fn contents(table: &mut Table, backup: &BackupState) {
     let mut items: Vec<String> = backup
         .endpoints
         .iter()
@@ -163,8 +163,8 @@ fn contents(table: &mut Table, backup: &Standing) {
     }
 }
 
-fn bodies(table: &mut Table, backup: &Standing) {
-    let sum = |of: fn(&EndpointStanding) -> u64| backup.endpoints.iter().map(of).sum::<u64>();
+fn bodies(table: &mut Table, backup: &BackupState) {
+    let sum = |of: fn(&EndpointState) -> u64| backup.endpoints.iter().map(of).sum::<u64>();
     let (owed, refused) = (sum(|e| e.bodies_owed), sum(|e| e.bodies_refused));
     if owed + refused == 0 {
         table.rows("bodies", ["none owed".to_owned()]);
@@ -174,7 +174,7 @@ fn bodies(table: &mut Table, backup: &Standing) {
         "bodies",
         [format!("{owed} owed, {refused} refused to the key")],
     );
-    let mut troubled: Vec<&EndpointStanding> = backup
+    let mut troubled: Vec<&EndpointState> = backup
         .endpoints
         .iter()
         .filter(|endpoint| endpoint.bodies_owed + endpoint.bodies_refused > 0)
@@ -198,11 +198,16 @@ fn bodies(table: &mut Table, backup: &Standing) {
     );
 }
 
-fn files(table: &mut Table, status: &Status, backup: &Standing) {
+fn files(table: &mut Table, status: &Status, backup: &BackupState) {
     let files = &backup.files;
+    // Not all hosts have told, so it may be more.
+    let size = match files.owed_bytes {
+        0 => String::new(),
+        bytes => format!(" (at least {})", ByteSize(bytes)),
+    };
     let mut parts = vec![
         format!("{} saved", files.saved),
-        format!("{} owed", files.owed),
+        format!("{} owed{size}", files.owed),
         format!("{} failed", files.failed),
     ];
     if files.lost > 0 {
@@ -212,9 +217,10 @@ fn files(table: &mut Table, status: &Status, backup: &Standing) {
         parts.push(format!("{} gone for good", files.gone));
     }
     let next = match files.next_attempt_at {
-        Some(next) if files.failed > 0 => {
-            format!("; next attempt {}", when(next, status.now))
-        }
+        Some(next) if files.failed > 0 => match until(next, status.now) {
+            Some(wait) => format!("; next attempt in {wait}"),
+            None => "; next attempt is due".to_owned(),
+        },
         Some(_) | None => String::new(),
     };
     table.rows("files", [parts.join(", ") + &next]);
@@ -225,13 +231,8 @@ fn files(table: &mut Table, status: &Status, backup: &Standing) {
                 "" => &file.url,
                 name => name,
             };
-            let next = match file.next_attempt_at {
-                Some(next) => match next.since(status.now) {
-                    Some(wait) if !wait.is_zero() => format!("next in {}", about(&span(wait))),
-                    Some(_) | None => "due".to_owned(),
-                },
-                None => "due".to_owned(),
-            };
+            let wait = file.next_attempt_at.and_then(|at| until(at, status.now));
+            let next = wait.map_or("due".to_owned(), |wait| format!("next in {wait}"));
             let tries = match file.attempts {
                 1 => "1 attempt".to_owned(),
                 attempts => format!("{attempts} attempts"),
@@ -243,7 +244,7 @@ fn files(table: &mut Table, status: &Status, backup: &Standing) {
     );
 }
 
-fn transfer(table: &mut Table, status: &Status, backup: &Standing) {
+fn transfer(table: &mut Table, status: &Status, backup: &BackupState) {
     let requests: u64 = backup.transfer.iter().map(|host| host.requests).sum();
     let bytes: u64 = backup.transfer.iter().map(|host| host.bytes).sum();
     let limit = match status.monthly_transfer {
@@ -355,10 +356,16 @@ fn lock(status: &Status) -> String {
 
 /// A moment in the future with the time until then.
 fn when(then: Timestamp, now: Timestamp) -> String {
-    match then.since(now) {
-        Some(wait) if !wait.is_zero() => format!("{} (in {})", minute(then), about(&span(wait))),
-        Some(_) | None => "is due".to_owned(),
+    match until(then, now) {
+        Some(wait) => format!("{} (in {wait})", minute(then)),
+        None => "is due".to_owned(),
     }
+}
+
+/// About how long it is until then; `None` if that is past.
+fn until(then: Timestamp, now: Timestamp) -> Option<String> {
+    let wait = then.since(now).filter(|wait| !wait.is_zero())?;
+    Some(about(&span(wait)))
 }
 
 /// The larger unit of a span alone.

@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   microcms-backup sync                         everything, once
   microcms-backup sync --dry-run               what it would do, nothing written
+  microcms-backup sync --dry-run --forecast    and about how much there is to download
   microcms-backup sync --only contents --endpoint blog,news
   microcms-backup sync --json --report /var/lib/microcms-backup/last.json
   microcms-backup sync --allow-deletes 250     after the guard tripped (exit code 5) and the
@@ -59,9 +60,18 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Ask for the sizes of some files and say about how much a first download takes; with
+    /// --dry-run before anything is fetched
+    #[arg(long)]
+    pub(crate) forecast: bool,
+
     /// Ask again for what is believed to be unchanged, too
     #[arg(long)]
     pub(crate) full: bool,
+
+    /// Try now for files that failed before, also where their next attempt is not due yet
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
 
     /// Confirm up to N deletions in this one run, where the guard would stop it
     #[arg(long, value_name = "N")]
@@ -248,7 +258,9 @@ mod tests {
             only: Vec::new(),
             endpoints: Vec::new(),
             dry_run: false,
+            forecast: false,
             full: false,
+            retry_failed: false,
             allow_deletes: None,
             json: false,
             report: None,

@@ -70,6 +70,8 @@ pub struct Storage {
     pub file_mode: Option<u32>,
     /// Mode of new folders there; `None`: 0700, less what the umask takes.
     pub folder_mode: Option<u32>,
+    /// Bytes that stay free on the mirror's disk; `None`: as the disk is large.
+    pub keep_free: Option<u64>,
 }
 
 /// When the daemon starts a run.
@@ -112,6 +114,8 @@ pub struct Limits {
 pub struct Assets {
     /// The allow-list, each `host` or `host:port` in lower case.
     pub hosts: Vec<String>,
+    /// Longer files are not fetched; `None`: any length.
+    pub max_size: Option<u64>,
     /// How old a check of a file may become before the host is asked again; `None`: never.
     pub revalidate_every: Option<Duration>,
 }
@@ -240,12 +244,16 @@ fn storage(raw: &mut Raw) -> Storage {
     let mut mode = |key, least| raw.parsed(key, None, |text| values::mode(text, least).map(Some));
     let file_mode = mode("storage.file_mode", 0o600);
     let folder_mode = mode("storage.folder_mode", 0o700);
+    let keep_free = raw.parsed("storage.keep_free", None, |text| {
+        values::size_or(text, "auto", 0)
+    });
     let storage = Storage {
         database,
         mirror,
         archive,
         file_mode,
         folder_mode,
+        keep_free,
     };
     for (key, text) in paths::contradictions(&storage.database, &storage.mirror, &storage.archive) {
         raw.wrong(key, text, raw.place(key));
@@ -273,15 +281,8 @@ fn limits(raw: &mut Raw) -> Limits {
     let management_per_10s = raw.whole("limits.management_per_10s", 8, 1..=10);
     let content_per_second = raw.whole("limits.content_per_second", 30, 1..=60);
     let downloads = raw.whole("limits.downloads", 16, 1..=64);
-    let mut size = |key, least| {
-        let size = raw.parsed(key, None, |text| values::size_or_unlimited(text, least));
-        if size.is_some() {
-            // Whoever set it counts on it, and transfer costs money.
-            let text = format!("`{key}` is not applied yet: downloads are not limited by it");
-            raw.warnings.push(text);
-        }
-        size
-    };
+    let mut size =
+        |key, least| raw.parsed(key, None, |text| values::size_or(text, "unlimited", least));
     Limits {
         management_per_10s,
         content_per_second,
@@ -304,8 +305,12 @@ fn assets(raw: &mut Raw) -> Assets {
     let revalidate_every = raw.parsed("assets.revalidate_every", Some(DAY * 30), |text| {
         values::duration_or(text, "never", HOUR)
     });
+    let max_size = raw.parsed("assets.max_size", None, |text| {
+        values::size_or(text, "unlimited", KIB)
+    });
     Assets {
         hosts,
+        max_size,
         revalidate_every,
     }
 }

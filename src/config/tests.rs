@@ -503,19 +503,3 @@ fn one_underscore_too_few_is_a_warning_and_kubernetes_names_are_none() {
         ]
     );
 }
-
-#[test]
-fn a_limit_that_is_not_applied_says_so() {
-    let warnings = |limits: &str| {
-        let text = format!("[service]\nid = \"a\"\n[limits]\n{limits}\n");
-        Room::with_file(&text).config().warnings
-    };
-    assert_eq!(warnings("monthly_transfer = \"unlimited\""), [""; 0]);
-    assert_eq!(
-        warnings("bandwidth = \"20MiB\"\nmonthly_transfer = \"15GiB\""),
-        [
-            "`limits.bandwidth` is not applied yet: downloads are not limited by it",
-            "`limits.monthly_transfer` is not applied yet: downloads are not limited by it",
-        ]
-    );
-}

@@ -177,16 +177,16 @@ pub(crate) fn duration_or(
 
 /// Parses a size such as `20MiB`, or `unlimited` for `None`. A bare number is refused: bytes
 /// are hardly ever meant.
-pub(crate) fn size_or_unlimited(text: &str, least: u64) -> Result<Option<u64>, String> {
+pub(crate) fn size_or(text: &str, word: &str, least: u64) -> Result<Option<u64>, String> {
     let text = text.trim();
-    if text == "unlimited" {
+    if text == word {
         return Ok(None);
     }
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
     let size = text.parse::<ByteSize>().ok().filter(|_| has_unit);
     let Some(size) = size.map(|size| size.as_u64()) else {
         return Err(format!(
-            "`{text}` is not a size; write `unlimited`, or a number and a unit, such as `20MiB`"
+            "`{text}` is not a size; write `{word}`, or a number and a unit, such as `20MiB`"
         ));
     };
     if size < least {
@@ -415,11 +415,17 @@ mod tests {
 
     #[test]
     fn sizes_have_a_unit_and_a_least() {
-        assert_eq!(size_or_unlimited("unlimited", 1024), Ok(None));
-        assert_eq!(size_or_unlimited("20MiB", 1024), Ok(Some(20 * 1024 * 1024)));
-        assert_eq!(size_or_unlimited("1.5 GB", 1024), Ok(Some(1_500_000_000)));
+        assert_eq!(size_or("unlimited", "unlimited", 1024), Ok(None));
+        assert_eq!(
+            size_or("20MiB", "unlimited", 1024),
+            Ok(Some(20 * 1024 * 1024))
+        );
+        assert_eq!(
+            size_or("1.5 GB", "unlimited", 1024),
+            Ok(Some(1_500_000_000))
+        );
         refuses(
-            |text| size_or_unlimited(text, 1024),
+            |text| size_or(text, "unlimited", 1024),
             &[
                 (
                     "20",

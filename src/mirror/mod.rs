@@ -23,7 +23,7 @@ pub use digest::Digest;
 pub use disk::{Disk, disk, may_write, may_write_file};
 pub use error::MirrorError;
 pub use open::{Mirror, Options};
-pub use partial::{Expect, Finished, Partial};
+pub use partial::{Expect, Finished, Kept, Partial};
 pub use publish::{Published, Superseded};
 pub use read::{Found, Hashed, Reader, Scan, Space};
 

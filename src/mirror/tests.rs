@@ -2,7 +2,9 @@
 
 mod interruption;
 mod looking;
+mod moving;
 mod publishing;
+mod resuming;
 mod trouble;
 
 use std::fs;

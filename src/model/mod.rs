@@ -4,29 +4,31 @@
 //! a clock, a runtime or a logger; every other room may speak it.
 
 pub mod asset;
+pub mod backup;
 pub mod causes;
 pub mod content;
+pub mod host;
 pub mod ids;
 pub mod medium;
 pub mod path;
 pub mod report;
 pub mod sniff;
-pub mod standing;
 pub mod tally;
 pub mod time;
 pub mod walk;
 
-pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, Why};
+pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
+pub use backup::BackupState;
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
     OwedBody, Status,
 };
+pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
 pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
-pub use standing::Standing;
 pub use tally::Tally;
 pub use time::{Timestamp, span};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

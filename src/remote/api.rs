@@ -108,11 +108,6 @@ impl Api {
         }
     }
 
-    /// Returns the host as messages name it.
-    pub(super) fn host_name(&self) -> &str {
-        &self.host
-    }
-
     /// Returns what the service's clock shows now, as far as an answer told: to about a second.
     pub(super) fn server_now(&self) -> Option<Timestamp> {
         let (then, heard) = *self
@@ -121,6 +116,11 @@ impl Api {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()?;
         Some(then.plus(heard.elapsed()))
+    }
+
+    /// Returns the host as [`Meter`] counts it.
+    pub(crate) fn host(&self) -> String {
+        self.host.clone()
     }
 
     /// Asks up to `tries` times, until there is an answer that `read` can use, or no point in asking

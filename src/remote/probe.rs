@@ -115,8 +115,8 @@ impl Remote {
     }
 
     /// Returns the hosts of the Management API and of the Content API.
-    pub fn api_hosts(&self) -> [&str; 2] {
-        [self.management.host_name(), self.content.host_name()]
+    pub fn api_hosts(&self) -> [String; 2] {
+        [self.management.host(), self.content.host()]
     }
 }
 

@@ -16,16 +16,19 @@ mod contents;
 mod endpoints;
 mod error;
 mod files;
+mod hosts;
 mod lock;
 mod look;
 mod media;
 mod migrate;
 mod open;
+mod partials;
 mod runs;
 mod status;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod totals;
 mod values;
 mod view;
 

@@ -2,11 +2,11 @@
 
 use super::values::count;
 use super::{Store, StoreError};
-use crate::model::report::{Holdings, HostTransfer};
-use crate::model::standing::{
-    EndpointStanding, FAILED_SHOWN, FailedFile, FileStanding, RUNS_LISTED, RunLine, UnprovenWalk,
+use crate::model::backup::{
+    EndpointState, FAILED_SHOWN, FailedFile, FileState, RUNS_LISTED, RunLine, UnprovenWalk,
 };
-use crate::model::{ContentId, Endpoint, Outcome, Standing, Timestamp, WalkVerdict};
+use crate::model::report::{Holdings, HostTransfer};
+use crate::model::{BackupState, ContentId, Endpoint, Outcome, Timestamp, WalkVerdict};
 use rusqlite::{Connection, ErrorCode, Row, named_params};
 use std::collections::BTreeMap;
 
@@ -48,15 +48,15 @@ pub struct Sample {
 impl Store {
     /// Returns where the backup stands, all of it at one moment. `configured` are the APIs that the
     /// configuration names, if it names any: they decide which runs were about everything.
-    pub fn standing(
+    pub fn backup_state(
         &self,
         configured: &[Endpoint],
         now: Timestamp,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<BackupState, StoreError> {
         self.read("read where the backup stands", |conn| {
             // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept.
             let tx = conn.unchecked_transaction()?;
-            standing(&tx, configured, now)
+            state(&tx, configured, now)
         })
     }
 
@@ -142,11 +142,11 @@ fn quick_check(
     Ok(())
 }
 
-fn standing(
+fn state(
     conn: &Connection,
     configured: &[Endpoint],
     now: Timestamp,
-) -> rusqlite::Result<Standing> {
+) -> rusqlite::Result<BackupState> {
     let runs = Runs::read(conn, configured)?;
     let unproven = match &runs.last_ended {
         Some(run) => unproven(conn, run.id)?,
@@ -156,7 +156,7 @@ fn standing(
     let endpoints = endpoints(conn, &contents)?;
     let files = files(conn)?;
     let month = now.month();
-    Ok(Standing {
+    Ok(BackupState {
         schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
         holdings: Holdings {
             endpoints: endpoints.len() as u64,
@@ -248,7 +248,7 @@ fn unproven(conn: &Connection, run: i64) -> rusqlite::Result<Vec<UnprovenWalk>> 
 fn endpoints(
     conn: &Connection,
     contents: &BTreeMap<String, u64>,
-) -> rusqlite::Result<Vec<EndpointStanding>> {
+) -> rusqlite::Result<Vec<EndpointState>> {
     conn.prepare(
         "WITH owed AS (
              SELECT endpoint, count(*) FILTER (WHERE state = 'owed') AS owed,
@@ -262,7 +262,7 @@ fn endpoints(
     .query_map([], |row| {
         let endpoint: Endpoint = row.get(0)?;
         let contents = contents.get(endpoint.as_str()).copied();
-        Ok(EndpointStanding {
+        Ok(EndpointState {
             endpoint,
             name: row.get(1)?,
             kind: row.get(2)?,
@@ -296,7 +296,7 @@ fn media(conn: &Connection) -> rusqlite::Result<u64> {
 
 /// The files with their bytes.
 struct Files {
-    counts: FileStanding,
+    counts: FileState,
     saved_bytes: u64,
     /// Those of saved versions whose replacement is owed included: what lies in the mirror.
     bytes_with_path: u64,
@@ -311,13 +311,15 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
              count(*) FILTER (WHERE state = 'gone'),
              min(next_attempt_at) FILTER (WHERE state = 'failed'),
              coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
-             coalesce(sum(bytes) FILTER (WHERE path IS NOT NULL), 0)
+             coalesce(sum(bytes) FILTER (WHERE path IS NOT NULL), 0),
+             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
          FROM assets",
         [],
         |row| {
-            let counts = FileStanding {
+            let counts = FileState {
                 saved: count(row, 0)?,
                 owed: count(row, 1)?,
+                owed_bytes: count(row, 8)?,
                 failed: count(row, 2)?,
                 lost: count(row, 3)?,
                 gone: count(row, 4)?,

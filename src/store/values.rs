@@ -1,7 +1,7 @@
 //! How the program's words stand in columns.
 
 use crate::model::{
-    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Timestamp,
+    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Standing, Timestamp,
     WalkVerdict, Why,
 };
 use rusqlite::Row;
@@ -49,6 +49,7 @@ text_column! {
     Why, "reason to fetch a file", Why::parse;
     Outcome, "outcome of a run", Outcome::parse;
     WalkVerdict, "verdict of a walk", WalkVerdict::parse;
+    Standing, "standing of a host's ability", Standing::parse;
 }
 
 impl ToSql for Timestamp {

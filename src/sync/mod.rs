@@ -10,9 +10,13 @@ mod contents;
 mod download;
 mod error;
 mod finish;
+mod forecast;
 mod hosts;
 mod media;
 mod options;
+mod owed;
+mod quota;
+mod room;
 mod run;
 
 pub use error::RunError;
@@ -43,6 +47,7 @@ pub async fn run(
                 contents::part(&run),
                 bodies::part(&run),
                 assets::part(&run),
+                forecast::part(&run),
                 run.keep_books(),
             )
         };

@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod assets;
 #[cfg(test)]
+mod attempts;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod cli;
@@ -25,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod media_walk;
 #[cfg(test)]
 mod migrations;
@@ -40,3 +44,5 @@ mod support;
 mod sync;
 #[cfg(test)]
 mod throughput;
+#[cfg(test)]
+mod transfer;

@@ -2,8 +2,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::super::status::LockSeen;
 use super::*;
+use crate::model::backup::{FailedFile, FileState, UnprovenWalk};
 use crate::model::report::{Holdings, HostTransfer};
-use crate::model::standing::{FailedFile, FileStanding, UnprovenWalk};
 use crate::model::{Endpoint, EndpointKind, WalkVerdict};
 use crate::plan::Judgement;
 
@@ -23,8 +23,8 @@ fn run(id: i64, minutes: i64, outcome: Outcome, exit_code: Option<u8>) -> RunLin
     }
 }
 
-fn endpoint(name: &str, contents: u64) -> EndpointStanding {
-    EndpointStanding {
+fn endpoint(name: &str, contents: u64) -> EndpointState {
+    EndpointState {
         endpoint: Endpoint::parse(name).unwrap(),
         name: name.to_owned(),
         kind: EndpointKind::List,
@@ -85,7 +85,7 @@ fn status() -> Status {
         monthly_transfer: None,
         monthly_transfer_used: 0,
         next_run: None,
-        backup: Some(Standing {
+        backup: Some(BackupState {
             schema: 2,
             runs: vec![
                 run(2, -38, Outcome::Complete, Some(0)),
@@ -96,9 +96,9 @@ fn status() -> Status {
             unproven: Vec::new(),
             holdings: Holdings::default(),
             endpoints: vec![endpoint("blog", 62), endpoint("news", 24)],
-            files: FileStanding {
+            files: FileState {
                 saved: 120,
-                ..FileStanding::default()
+                ..FileState::default()
             },
             failed: Vec::new(),
             month: "2026-11".to_owned(),
@@ -170,7 +170,7 @@ fn troubled() -> Status {
         3
     ];
     backup.endpoints = (0..200)
-        .map(|n| EndpointStanding {
+        .map(|n| EndpointState {
             bodies_owed: n,
             bodies_refused: n,
             bodies_error: Some(hostile.clone()),
@@ -178,9 +178,10 @@ fn troubled() -> Status {
             ..endpoint(&format!("a-rather-long-endpoint-{n}"), 1_000_000)
         })
         .collect();
-    backup.files = FileStanding {
+    backup.files = FileState {
         saved: 1_000_000,
         owed: 1_000_000,
+        owed_bytes: 1 << 40,
         failed: 1_000_000,
         lost: 1_000_000,
         gone: 1_000_000,
@@ -231,6 +232,7 @@ fn each_trouble_has_its_words() {
     backup.endpoints[1].has_schema = false;
     backup.endpoints[1].bodies_error = Some("closed contents need a right".to_owned());
     backup.files.owed = 2;
+    backup.files.owed_bytes = 3 << 20;
     backup.files.failed = 1;
     backup.files.next_attempt_at = Some(at(130));
     backup.failed = vec![FailedFile {
@@ -267,7 +269,7 @@ fn each_trouble_has_its_words() {
         "bodies    1 owed, 3 refused to the key",
         "          news: 3 refused: closed contents need a right",
         "          blog: 1 owed: not asked for yet",
-        "files     120 saved, 2 owed, 1 failed; next attempt 2026-11-18 13:16Z (in 2 h)",
+        "files     120 saved, 2 owed (at least 3.0 MiB), 1 failed; next attempt in 2 h",
         "          料金表.png (4 attempts, next in 2 h): the asset host refused it: 404",
         "transfer  2026-11: 3.4 MiB in 120 requests; 3.0 GiB of 15.0 GiB used (20 %)",
         "now       run 3 is under way, process 812 since 2026-11-18 11:05Z",

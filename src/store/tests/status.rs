@@ -7,13 +7,13 @@ fn run(store: &mut Store, sql: &str) {
 }
 
 #[test]
-fn an_empty_database_has_an_empty_standing() {
+fn an_empty_database_has_nothing_to_tell() {
     let home = Sandbox::new();
     let before = home.written();
-    let standing = home.store.standing(&[], at(0)).unwrap();
-    assert_eq!((standing.runs.len(), standing.last_complete), (0, None));
-    assert_eq!(standing.month, "2023-11");
-    assert_eq!((standing.mirror_bytes, standing.archive_bytes), (0, 0));
+    let state = home.store.backup_state(&[], at(0)).unwrap();
+    assert_eq!((state.runs.len(), state.last_complete), (0, None));
+    assert_eq!(state.month, "2023-11");
+    assert_eq!((state.mirror_bytes, state.archive_bytes), (0, 0));
     assert_eq!(home.written(), before);
 }
 
@@ -40,9 +40,9 @@ fn the_archive_holds_each_superseded_digest_once_and_no_present_one() {
     ] {
         run(&mut home.store, &sql);
     }
-    let standing = home.store.standing(&[], at(0)).unwrap();
-    assert_eq!(standing.mirror_bytes, 54_300);
-    assert_eq!(standing.archive_bytes, 10);
+    let state = home.store.backup_state(&[], at(0)).unwrap();
+    assert_eq!(state.mirror_bytes, 54_300);
+    assert_eq!(state.archive_bytes, 10);
 }
 
 #[test]
@@ -57,11 +57,11 @@ fn the_last_complete_run_is_found_however_long_ago() {
              CASE WHEN i = 7 OR i > 400 THEN 'complete' ELSE 'failed' END
          FROM n",
     );
-    let standing = home.store.standing(&[], at(0)).unwrap();
-    assert_eq!(standing.runs.len(), 20);
-    assert_eq!(standing.runs[0].id, 500);
-    assert_eq!(standing.last_complete.map(|run| run.id), Some(7));
-    assert_eq!(standing.last_ended.map(|run| run.id), Some(400));
+    let state = home.store.backup_state(&[], at(0)).unwrap();
+    assert_eq!(state.runs.len(), 20);
+    assert_eq!(state.runs[0].id, 500);
+    assert_eq!(state.last_complete.map(|run| run.id), Some(7));
+    assert_eq!(state.last_ended.map(|run| run.id), Some(400));
 }
 
 #[test]
@@ -76,15 +76,15 @@ fn an_api_that_was_deleted_is_not_listed_and_owed_bodies_belong_to_theirs() {
          INSERT INTO owed_bodies (endpoint, id, side, state, last_error, owed_at)
          VALUES ('blog', 'a', 'draft', 'owed', 'lost', '1'), ('blog', 'a', 'published', 'refused', 'closed', '1')",
     );
-    let standing = home.store.standing(&[endpoint("blog")], at(0)).unwrap();
-    assert_eq!(standing.endpoints.len(), 1);
-    let blog = &standing.endpoints[0];
+    let state = home.store.backup_state(&[endpoint("blog")], at(0)).unwrap();
+    assert_eq!(state.endpoints.len(), 1);
+    let blog = &state.endpoints[0];
     assert_eq!(
         (blog.contents, blog.bodies_owed, blog.bodies_refused),
         (1, 1, 1)
     );
     assert_eq!(blog.bodies_error.as_deref(), Some("closed"));
-    assert_eq!(standing.holdings.contents, 1);
+    assert_eq!(state.holdings.contents, 1);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_look_sees_what_stands_in_the_log_and_leaves_no_file_behind() {
     let path = options(&folder).path;
     let runs = || {
         view(&path, "my-service", |store| {
-            Ok(store.standing(&[], at(0))?.runs.len())
+            Ok(store.backup_state(&[], at(0))?.runs.len())
         })
         .unwrap()
     };
@@ -133,7 +133,7 @@ fn a_look_during_which_the_database_was_written_to_is_repeated() {
             store.begin_run("test", "test", at(1)).unwrap();
             store.close().unwrap();
         }
-        Ok(looking.standing(&[], at(0))?.runs.len())
+        Ok(looking.backup_state(&[], at(0))?.runs.len())
     });
     assert_eq!((runs.unwrap(), asked.get()), (Some(1), 2));
 }
@@ -145,7 +145,7 @@ fn an_older_schema_is_not_guessed_at() {
     let mut store = Store::open(&options(&folder), at(0)).unwrap();
     run(&mut store, "PRAGMA user_version = 1");
     store.close().unwrap();
-    let error = view(&path, "my-service", |store| store.standing(&[], at(0))).unwrap_err();
+    let error = view(&path, "my-service", |store| store.backup_state(&[], at(0))).unwrap_err();
     assert!(matches!(error, StoreError::Older { .. }), "{error}");
     assert!(error.hint().is_some());
 }

@@ -1,6 +1,6 @@
 use super::*;
+use crate::model::backup::{EndpointState, FileState};
 use crate::model::report::{Holdings, HostTransfer};
-use crate::model::standing::{EndpointStanding, FileStanding};
 use crate::model::{Endpoint, EndpointKind};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,13 +24,13 @@ fn run(id: i64, hours: i64, outcome: Outcome, exit_code: Option<u8>) -> RunLine 
 }
 
 /// What the database says after these runs, newest last.
-fn standing(runs: &[RunLine]) -> Standing {
+fn after(runs: &[RunLine]) -> BackupState {
     let newest_first: Vec<RunLine> = runs.iter().rev().cloned().collect();
     let find = |wanted: fn(&RunLine) -> bool| {
         let mut runs = newest_first.iter();
         runs.find(|run| run.covers(&[]) && wanted(run)).cloned()
     };
-    Standing {
+    BackupState {
         schema: 2,
         last_complete: find(|run| run.outcome == Outcome::Complete),
         last_ended: find(|run| run.outcome != Outcome::Running),
@@ -43,7 +43,7 @@ fn standing(runs: &[RunLine]) -> Standing {
             files: 3,
             bytes: 4,
         },
-        endpoints: vec![EndpointStanding {
+        endpoints: vec![EndpointState {
             endpoint: Endpoint::parse("blog").unwrap(),
             name: "blog".to_owned(),
             kind: EndpointKind::List,
@@ -53,9 +53,9 @@ fn standing(runs: &[RunLine]) -> Standing {
             bodies_refused: 0,
             bodies_error: None,
         }],
-        files: FileStanding {
+        files: FileState {
             saved: 3,
-            ..FileStanding::default()
+            ..FileState::default()
         },
         failed: Vec::new(),
         month: "2023-11".to_owned(),
@@ -70,13 +70,13 @@ fn standing(runs: &[RunLine]) -> Standing {
 }
 
 /// Judges at hour 10 with nobody at the lock.
-fn judged(standing: &Standing) -> Judgement {
-    judged_with(standing, Some(false))
+fn judged(state: &BackupState) -> Judgement {
+    judged_with(state, Some(false))
 }
 
-fn judged_with(standing: &Standing, is_locked: Option<bool>) -> Judgement {
-    judge(&Question {
-        standing,
+fn judged_with(state: &BackupState, is_locked: Option<bool>) -> Judgement {
+    judge(&Evidence {
+        state,
         now: at(10),
         max_age: 26 * HOUR,
         is_locked,
@@ -90,7 +90,7 @@ fn complete(hours: i64) -> RunLine {
 
 #[test]
 fn a_complete_run_with_nothing_owed_is_safe_as_of_its_start() {
-    let judgement = judged(&standing(&[complete(9)]));
+    let judgement = judged(&after(&[complete(9)]));
     assert!(judgement.safe);
     assert_eq!(
         judgement.line,
@@ -102,7 +102,7 @@ fn a_complete_run_with_nothing_owed_is_safe_as_of_its_start() {
 
 #[test]
 fn without_a_complete_run_of_everything_nothing_is_safe() {
-    let nothing = judged(&standing(&[]));
+    let nothing = judged(&after(&[]));
     assert_eq!(
         nothing.line,
         "UNSAFE: no run of everything was complete yet; saved so far: 3 media, 2 contents in 1 APIs, \
@@ -110,16 +110,16 @@ fn without_a_complete_run_of_everything_nothing_is_safe() {
     );
     let mut part = complete(9);
     part.trigger = "command, media only".to_owned();
-    assert!(!judged(&standing(&[part])).safe);
+    assert!(!judged(&after(&[part])).safe);
 }
 
 #[test]
 fn what_is_owed_failed_lost_or_refused_is_each_a_reason() {
-    let all = standing(&[complete(9)]);
-    let reasons = |edit: fn(&mut Standing)| {
-        let mut standing = all.clone();
-        edit(&mut standing);
-        let judgement = judged(&standing);
+    let all = after(&[complete(9)]);
+    let reasons = |edit: fn(&mut BackupState)| {
+        let mut state = all.clone();
+        edit(&mut state);
+        let judgement = judged(&state);
         assert!(!judgement.safe);
         assert!(
             judgement
@@ -151,24 +151,24 @@ fn what_is_owed_failed_lost_or_refused_is_each_a_reason() {
 
 #[test]
 fn a_mirror_that_is_gone_is_a_reason_once_it_held_something() {
-    let mut standing = standing(&[complete(9)]);
-    let question = |standing: &Standing| {
-        judge(&Question {
-            standing,
+    let mut state = after(&[complete(9)]);
+    let evidence = |state: &BackupState| {
+        judge(&Evidence {
+            state,
             now: at(10),
             max_age: HOUR * 26,
             is_locked: Some(false),
             mirror_trouble: Some("the mirror `m` is missing"),
         })
     };
-    assert_eq!(question(&standing).reasons, ["the mirror `m` is missing"]);
-    standing.files.saved = 0;
-    assert!(question(&standing).safe);
+    assert_eq!(evidence(&state).reasons, ["the mirror `m` is missing"]);
+    state.files.saved = 0;
+    assert!(evidence(&state).safe);
 }
 
 #[test]
 fn an_old_backup_is_unsafe_and_a_clock_that_went_back_proves_nothing() {
-    let age = |hours| judged(&standing(&[complete(hours)])).reasons;
+    let age = |hours| judged(&after(&[complete(hours)])).reasons;
     assert_eq!(age(-16), Vec::<String>::new());
     assert_eq!(
         age(-17),
@@ -181,7 +181,7 @@ fn an_old_backup_is_unsafe_and_a_clock_that_went_back_proves_nothing() {
     // Clocks are set by seconds all the time.
     let mut near = complete(10);
     near.started_at = near.started_at.plus(Duration::from_secs(60));
-    assert!(judged(&standing(&[near])).safe);
+    assert!(judged(&after(&[near])).safe);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_later_run_that_may_do_better_next_time_is_a_note() {
         (Outcome::Partial, 3, "run 2 was not complete: media: why"),
         (Outcome::Interrupted, 143, "run 2 was interrupted"),
     ] {
-        let judgement = judged(&standing(&[complete(8), run(2, 9, outcome, Some(code))]));
+        let judgement = judged(&after(&[complete(8), run(2, 9, outcome, Some(code))]));
         assert!(judgement.safe, "{}", judgement.line);
         assert_eq!(judgement.notes, [note]);
         assert_eq!(judgement.as_of, Some(at(8)));
@@ -206,7 +206,7 @@ fn a_later_run_that_needs_a_person_is_a_reason() {
         (5, "a guard tripped"),
     ] {
         let later = run(2, 9, Outcome::Partial, Some(code));
-        let judgement = judged(&standing(&[complete(8), later.clone()]));
+        let judgement = judged(&after(&[complete(8), later.clone()]));
         assert_eq!(judgement.reasons, [format!("{words} in run 2: media: why")]);
         assert_eq!(judgement.notes, Vec::<String>::new());
         // Until a run of everything is complete again.
@@ -214,13 +214,13 @@ fn a_later_run_that_needs_a_person_is_a_reason() {
             id: 3,
             ..complete(9)
         };
-        assert!(judged(&standing(&[complete(7), later.clone(), healed])).safe);
+        assert!(judged(&after(&[complete(7), later.clone(), healed])).safe);
         // A part run speaks to whoever called it.
         let part = RunLine {
             trigger: "command, media only".to_owned(),
             ..later
         };
-        let judgement = judged(&standing(&[complete(8), part]));
+        let judgement = judged(&after(&[complete(8), part]));
         assert!(judgement.safe);
         assert_eq!(
             judgement.notes,
@@ -232,7 +232,7 @@ fn a_later_run_that_needs_a_person_is_a_reason() {
 #[test]
 fn what_a_run_under_way_has_found_itself_is_no_debt_yet() {
     let running = run(2, 9, Outcome::Running, None);
-    let mut found = standing(&[complete(8), running.clone()]);
+    let mut found = after(&[complete(8), running.clone()]);
     found.files.owed = 12;
     let judgement = judged_with(&found, Some(true));
     assert!(judgement.safe, "{}", judgement.line);
@@ -252,7 +252,7 @@ fn what_a_run_under_way_has_found_itself_is_no_debt_yet() {
     found.files.lost = 1;
     assert!(!judged_with(&found, Some(true)).safe);
     // The run before left debts, so these may be its own.
-    let mut owing = standing(&[
+    let mut owing = after(&[
         complete(7),
         run(2, 8, Outcome::Partial, Some(3)),
         RunLine { id: 3, ..running },
@@ -268,7 +268,7 @@ fn what_a_run_under_way_has_found_itself_is_no_debt_yet() {
 fn a_run_s_own_words_find_an_end() {
     let mut later = run(2, 9, Outcome::Failed, Some(1));
     later.error = Some("あ".repeat(5000));
-    let judgement = judged(&standing(&[complete(8), later]));
+    let judgement = judged(&after(&[complete(8), later]));
     assert_eq!(
         judgement.notes,
         [format!("run 2 failed: {}…", "あ".repeat(WORDS))]

@@ -5,7 +5,7 @@ use super::{Endpoint, EndpointKind, Outcome, Timestamp, WalkVerdict};
 
 /// Everything that the database can say about the backup's state, read at one moment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Standing {
+pub struct BackupState {
     /// The schema's number.
     pub schema: u32,
     /// The newest runs, newest first, at most [`RUNS_LISTED`].
@@ -19,9 +19,9 @@ pub struct Standing {
     /// What the backup holds.
     pub holdings: Holdings,
     /// The APIs that exist upstream, by name.
-    pub endpoints: Vec<EndpointStanding>,
+    pub endpoints: Vec<EndpointState>,
     /// The files.
-    pub files: FileStanding,
+    pub files: FileState,
     /// The files whose last attempt failed, most attempts first, at most [`FAILED_SHOWN`].
     pub failed: Vec<FailedFile>,
     /// The month of `transfer`, UTC, such as `2026-11`.
@@ -34,9 +34,9 @@ pub struct Standing {
     pub archive_bytes: u64,
 }
 
-/// How many runs a [`Standing`] lists.
+/// How many runs a [`BackupState`] lists.
 pub const RUNS_LISTED: usize = 20;
-/// How many failed files a [`Standing`] names; [`FileStanding::failed`] is their true number.
+/// How many failed files a [`BackupState`] names; [`FileState::failed`] is their true number.
 pub const FAILED_SHOWN: usize = 200;
 
 /// One run.
@@ -98,7 +98,7 @@ pub struct UnprovenWalk {
 
 /// One API.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct EndpointStanding {
+pub struct EndpointState {
     /// Its name in requests.
     pub endpoint: Endpoint,
     /// Its name for people.
@@ -119,11 +119,13 @@ pub struct EndpointStanding {
 
 /// The files, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct FileStanding {
+pub struct FileState {
     /// Saved.
     pub saved: u64,
     /// Listed and not saved yet.
     pub owed: u64,
+    /// Bytes of the owed ones, as far as their hosts have told.
+    pub owed_bytes: u64,
     /// Files whose last attempt failed.
     pub failed: u64,
     /// Of the owed and failed ones, those that were saved before and that the mirror lost.

@@ -1,8 +1,8 @@
 //! Whether the backup is safe now, long after the run that could say so.
 
 use super::verdict::held;
-use crate::model::standing::RunLine;
-use crate::model::{ExitCode, Outcome, Standing, Timestamp, span};
+use crate::model::backup::RunLine;
+use crate::model::{BackupState, ExitCode, Outcome, Timestamp, span};
 use std::time::Duration;
 
 /// How far the clock may have gone back since the last run before its time proves nothing.
@@ -12,9 +12,9 @@ const WORDS: usize = 160;
 
 /// The facts that decide.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct Evidence<'a> {
     /// What the database says.
-    pub standing: &'a Standing,
+    pub state: &'a BackupState,
     /// Now.
     pub now: Timestamp,
     /// How long ago the last complete run may have begun.
@@ -48,32 +48,32 @@ pub struct Judgement {
 /// run is recent enough, and no later one says that a person must act. A later run that failed for a
 /// reason that may pass, or was interrupted, does not make untrue what the complete one proved: it is a
 /// note, and if it goes on, the age decides.
-pub fn judge(question: &Question<'_>) -> Judgement {
-    let standing = question.standing;
-    let under_way = under_way(question);
+pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let state = evidence.state;
+    let under_way = under_way(evidence);
     let mut reasons = Vec::new();
     let mut notes = Vec::new();
 
-    let complete = standing.last_complete.as_ref();
+    let complete = state.last_complete.as_ref();
     if complete.is_none() {
         reasons.push("no run of everything was complete yet".to_owned());
     }
-    let person = needs_person(standing);
+    let person = needs_person(state);
     if let Some((run, why)) = person {
         reasons.push(format!("{why} in {}{}", named(run), reason(run)));
     }
-    if let Some(trouble) = question.mirror_trouble
-        && standing.files.saved > 0
+    if let Some(trouble) = evidence.mirror_trouble
+        && state.files.saved > 0
     {
         reasons.push(trouble.to_owned());
     }
-    debts(standing, under_way, &mut reasons, &mut notes);
+    debts(state, under_way, &mut reasons, &mut notes);
     if let Some(run) = complete {
-        age(question, run, &mut reasons);
+        age(evidence, run, &mut reasons);
     }
-    endings(question, under_way, person.map(|(run, _)| run), &mut notes);
+    endings(evidence, under_way, person.map(|(run, _)| run), &mut notes);
 
-    let held = held(&standing.holdings);
+    let held = held(&state.holdings);
     let as_of = complete.map(|run| run.started_at);
     let line = match as_of.filter(|_| reasons.is_empty()) {
         Some(as_of) => format!("SAFE as of {as_of}: {held}"),
@@ -95,15 +95,15 @@ pub fn judge(question: &Question<'_>) -> Judgement {
 }
 
 /// The newest run, if it has not ended and somebody holds the lock.
-fn under_way<'a>(question: &Question<'a>) -> Option<&'a RunLine> {
-    let newest = question.standing.runs.first()?;
-    let is_running = newest.outcome == Outcome::Running && question.is_locked == Some(true);
+fn under_way<'a>(evidence: &Evidence<'a>) -> Option<&'a RunLine> {
+    let newest = evidence.state.runs.first()?;
+    let is_running = newest.outcome == Outcome::Running && evidence.is_locked == Some(true);
     is_running.then_some(newest)
 }
 
 /// The last run of everything, where it ended in a way that no later one heals by itself.
-fn needs_person(standing: &Standing) -> Option<(&RunLine, &'static str)> {
-    let run = standing.last_ended.as_ref()?;
+fn needs_person(state: &BackupState) -> Option<(&RunLine, &'static str)> {
+    let run = state.last_ended.as_ref()?;
     let code = run.exit_code?;
     let why = if code == ExitCode::Guard.code() {
         "a guard tripped"
@@ -120,14 +120,14 @@ fn needs_person(standing: &Standing) -> Option<(&RunLine, &'static str)> {
 /// What is listed and not saved. What a run under way has found itself is no debt yet, if the run
 /// before it left none: it is what came up since, and the run is at it.
 fn debts(
-    standing: &Standing,
+    state: &BackupState,
     under_way: Option<&RunLine>,
     reasons: &mut Vec<String>,
     notes: &mut Vec<String>,
 ) {
-    let files = &standing.files;
-    let sum = |of: fn(&crate::model::standing::EndpointStanding) -> u64| -> u64 {
-        standing.endpoints.iter().map(of).sum()
+    let files = &state.files;
+    let sum = |of: fn(&crate::model::backup::EndpointState) -> u64| -> u64 {
+        state.endpoints.iter().map(of).sum()
     };
     let (bodies, refused) = (
         sum(|endpoint| endpoint.bodies_owed),
@@ -140,7 +140,7 @@ fn debts(
     if files.owed > 0 {
         owed.push(counted(files.owed, "file is owed", "files are owed"));
     }
-    let is_new = standing
+    let is_new = state
         .runs
         .iter()
         .find(|run| run.outcome != Outcome::Running)
@@ -174,16 +174,16 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn age(question: &Question<'_>, run: &RunLine, reasons: &mut Vec<String>) {
-    match question.now.since(run.started_at) {
-        Some(age) if age > question.max_age => reasons.push(format!(
+fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>) {
+    match evidence.now.since(run.started_at) {
+        Some(age) if age > evidence.max_age => reasons.push(format!(
             "the last complete run began {} ago, more than {}",
             span(age),
-            span(question.max_age)
+            span(evidence.max_age)
         )),
         Some(_) => {}
         None => {
-            let ahead = run.started_at.since(question.now).unwrap_or_default();
+            let ahead = run.started_at.since(evidence.now).unwrap_or_default();
             if ahead > CLOCK_TOLERANCE {
                 reasons.push(format!(
                     "the last complete run began {} ahead of this machine's clock",
@@ -196,19 +196,19 @@ fn age(question: &Question<'_>, run: &RunLine, reasons: &mut Vec<String>) {
 
 /// How the runs after the last complete one went.
 fn endings(
-    question: &Question<'_>,
+    evidence: &Evidence<'_>,
     under_way: Option<&RunLine>,
     told_already: Option<&RunLine>,
     notes: &mut Vec<String>,
 ) {
-    let standing = question.standing;
+    let state = evidence.state;
     if let Some(run) = under_way {
         notes.push(format!(
             "run {} is under way since {}",
             run.id, run.started_at
         ));
     }
-    let Some(newest) = standing
+    let Some(newest) = state
         .runs
         .iter()
         .find(|run| under_way.is_none_or(|under_way| under_way.id != run.id))
@@ -220,7 +220,7 @@ fn endings(
     }
     match newest.outcome {
         Outcome::Complete => {}
-        Outcome::Running if question.is_locked.is_none() => notes.push(format!(
+        Outcome::Running if evidence.is_locked.is_none() => notes.push(format!(
             "{} has not ended; whether it still works cannot be told",
             named(newest)
         )),
