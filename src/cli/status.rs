@@ -10,6 +10,7 @@ use super::output;
 use super::run::Clock;
 use super::status_table;
 use crate::config::{self, Config, Sources};
+use crate::daemon::Schedule;
 use crate::mirror::{self, Disk};
 use crate::model::{BackupState, ExitCode, Timestamp, chain};
 use crate::plan::{Evidence, Judgement, judge};
@@ -273,7 +274,9 @@ fn next_run(config: &Config, backup: Option<&BackupState>, now: Timestamp) -> Op
     if is_by_hand {
         return None;
     }
-    config.schedule.next_after(now)
+    let (line, zone) = (&config.schedule.cron, config.schedule.timezone);
+    // Give or take the jitter; after a failure the daemon comes sooner.
+    Schedule::new(line, zone).ok()?.next_after(now)
 }
 
 impl From<LockState> for LockSeen {

@@ -10,9 +10,10 @@ use super::key::{self, ApiKey};
 use super::paths;
 use super::problem::{ConfigError, Place};
 use super::raw::Raw;
+use super::schedule;
 use super::sources::Sources;
 use super::values;
-use crate::model::{Endpoint, Timestamp};
+use crate::model::Endpoint;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -81,13 +82,13 @@ pub struct Schedule {
     pub cron: String,
     /// The zone in which `cron` is read.
     pub timezone: Tz,
-}
-
-impl Schedule {
-    /// Returns when the next run is due after `now`, give or take the daemon's own delays.
-    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        values::next_occurrence(&self.cron, self.timezone, now)
-    }
+    /// Whether a start of the daemon is a reason to run. If not, one that was missed still is.
+    pub run_at_start: bool,
+    /// Each tick is late by up to this, by a span drawn when the daemon starts. Shorter than the
+    /// time between two ticks.
+    pub jitter: Duration,
+    /// How long after a run that failed the next is tried, at first.
+    pub retry: Duration,
 }
 
 /// How much of the network may be used.
@@ -166,7 +167,7 @@ fn finish<T>(raw: Raw, made: Option<T>) -> Result<(T, Vec<String>), ConfigError>
 fn check(raw: &mut Raw) -> Option<Config> {
     let service = service(raw);
     let storage = storage(raw);
-    let schedule = schedule(raw);
+    let schedule = schedule::schedule(raw);
     let limits = limits(raw);
     let assets = assets(raw);
     let retention = retention(raw);
@@ -259,14 +260,6 @@ fn storage(raw: &mut Raw) -> Storage {
         raw.wrong(key, text, raw.place(key));
     }
     storage
-}
-
-fn schedule(raw: &mut Raw) -> Schedule {
-    let timezone = raw.parsed("schedule.timezone", Tz::Asia__Tokyo, values::timezone);
-    let cron = raw.parsed("schedule.cron", "0 7 * * * *".to_owned(), |text| {
-        values::cron(text, timezone)
-    });
-    Schedule { cron, timezone }
 }
 
 fn limits(raw: &mut Raw) -> Limits {

@@ -17,6 +17,8 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deletions;
