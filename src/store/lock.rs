@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Who only looks whether the lock is free ([`Lock::look`]) has a share in it meanwhile, for some
 /// microseconds. One who wants it does not give up for that.
-const GLANCE: Duration = Duration::from_millis(20);
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The right to run. The operating system takes it back when the value is dropped, and when the
 /// process dies in whatever way; the file stays, and what a dead process wrote in it is no obstacle.

@@ -1,8 +1,7 @@
 //! `status`: the truth about a backup as it lies there, whoever works on it meanwhile.
 
-use crate::support::{Expect as _, Program, Sandbox, Setup, now};
+use crate::support::{Expect as _, Program, Sandbox, Setup};
 use microcms_backup::model::ExitCode;
-use microcms_backup::store::{Lock, LockState};
 use microcms_backup::sync::Only;
 use microcms_sim::{ContentRights, Edit, Fault, ManagementRights, Occasion, Route, Sim};
 use rusqlite::Connection;
@@ -361,36 +360,6 @@ async fn a_run_under_way_is_seen_with_its_process_and_a_dead_one_is_told_apart()
         "{text}"
     );
     assert!(text.contains("now       no run is under way\n"), "{text}");
-}
-
-#[test]
-fn looking_at_the_lock_takes_it_from_nobody() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = folder.path().join("backup.sqlite3");
-    assert_eq!(Lock::look(&database), LockState::Free);
-    assert!(!folder.path().join("backup.sqlite3.lock").exists());
-    let take = || Lock::acquire(&database, None, now(), |_| ());
-    let lock = take().expect("it is free");
-    let held = Lock::look(&database);
-    assert!(
-        matches!(held, LockState::Held { pid: Some(pid), since: Some(_) } if pid == std::process::id()),
-        "{held:?}"
-    );
-    drop(lock);
-    assert_eq!(Lock::look(&database), LockState::Free);
-    // Who looks all the time is in nobody's way.
-    let is_done = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
-                Lock::look(&database);
-                std::thread::yield_now();
-            }
-        });
-        let taken: Vec<bool> = (0..200).map(|_| take().is_ok()).collect();
-        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(taken.iter().all(|taken| *taken));
-    });
 }
 
 /// What cannot be read is nothing that can be called safe, and is left as it is.
