@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// How often the transfer so far is written down, so that a crash forgets little of what was paid for.
-const BOOKS: Duration = Duration::from_secs(5);
+const BOOKS: Duration = Duration::from_secs(1);
 
 /// One run under way.
 #[derive(Debug)]
