@@ -163,8 +163,8 @@ fn state(
             // Not over the APIs: a content whose API has no row is a content all the same.
             contents: contents.values().sum(),
             media: media(conn)?,
-            files: files.counts.saved,
-            bytes: files.saved_bytes,
+            files: files.held,
+            bytes: files.held_bytes,
         },
         runs: runs.newest,
         last_complete: runs.last_complete,
@@ -175,7 +175,7 @@ fn state(
         failed: failed(conn)?,
         transfer: transfer(conn, &month)?,
         month,
-        mirror_bytes: files.bytes_with_path,
+        mirror_bytes: files.held_bytes,
         archive_bytes: archive_bytes(conn)?,
     })
 }
@@ -297,9 +297,10 @@ fn media(conn: &Connection) -> rusqlite::Result<u64> {
 /// The files with their bytes.
 struct Files {
     counts: FileState,
-    saved_bytes: u64,
-    /// Those of saved versions whose replacement is owed included: what lies in the mirror.
-    bytes_with_path: u64,
+    /// What lies in the mirror: saved versions whose replacement is owed included. As in
+    /// [`Store::holdings`].
+    held: u64,
+    held_bytes: u64,
 }
 
 /// Counts the files in one pass: the table may be large.
@@ -310,8 +311,8 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
              count(*) FILTER (WHERE state IN ('owed', 'failed') AND why IN ('missing', 'damaged')),
              count(*) FILTER (WHERE state = 'gone'),
              min(next_attempt_at) FILTER (WHERE state = 'failed'),
-             coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
-             coalesce(sum(bytes) FILTER (WHERE path IS NOT NULL), 0),
+             count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
+             coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
              coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
          FROM assets",
         [],
@@ -327,8 +328,8 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
             };
             Ok(Files {
                 counts,
-                saved_bytes: count(row, 6)?,
-                bytes_with_path: count(row, 7)?,
+                held: count(row, 6)?,
+                held_bytes: count(row, 7)?,
             })
         },
     )

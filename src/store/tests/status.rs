@@ -43,6 +43,17 @@ fn the_archive_holds_each_superseded_digest_once_and_no_present_one() {
     let state = home.store.backup_state(&[], at(0)).unwrap();
     assert_eq!(state.mirror_bytes, 54_300);
     assert_eq!(state.archive_bytes, 10);
+    // A file whose replacement is owed is held, one that the mirror lost for good is not; and a run
+    // says the same.
+    run(
+        &mut home.store,
+        "UPDATE assets SET state = 'owed', why = 'changed' WHERE media_id = 'a';
+         UPDATE assets SET state = 'gone' WHERE media_id = 'b'",
+    );
+    let state = home.store.backup_state(&[], at(0)).unwrap();
+    assert_eq!((state.holdings.files, state.holdings.bytes), (2, 50_300));
+    assert_eq!(state.mirror_bytes, 50_300);
+    assert_eq!(state.holdings, home.store.holdings().unwrap());
 }
 
 #[test]
