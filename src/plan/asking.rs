@@ -71,7 +71,7 @@ pub fn way(question: &Question<'_>) -> Way {
             last_modified,
         };
     }
-    let may_head = may_try(host.head) && row.bytes.is_some();
+    let may_head = may_try(host.head) && may_try(host.content_length) && row.bytes.is_some();
     match why {
         // The listing itself would tell of new bytes: an equal length is enough.
         Why::Described if may_head => Way::Head,

@@ -428,6 +428,22 @@ async fn what_does_not_arrive_whole_is_never_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
+    for head in [
+        "200 OK\ncontent-type: image/png\ncontent-length: 1000",
+        "200 OK\ncontent-type: image/png\netag: \"1\"\ncontent-length: 1000",
+    ] {
+        let (home, code, error) = run_against(http(head, &png(900))).await;
+        assert_eq!(code, ExitCode::Partial);
+        assert!(error.contains("lost on the way"), "{error}");
+        assert_eq!(
+            home.texts("SELECT content_length FROM asset_hosts"),
+            ["withdrawn"]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_not_the_file_never_takes_the_place_of_the_good_copy() {
     let sim = Sim::builder().start().await;
     let id = add(&sim, "x.png", "/assets/s/x.png");
