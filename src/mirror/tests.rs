@@ -3,6 +3,7 @@
 mod interruption;
 mod looking;
 mod publishing;
+mod removing;
 mod trouble;
 
 use std::fs;
