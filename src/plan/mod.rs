@@ -6,9 +6,11 @@
 mod contents;
 mod guard;
 mod media;
+mod retention;
 mod verdict;
 
 pub use contents::content_step;
 pub use guard::{Finding, examine};
 pub use media::{Recheck, medium_step, recheck};
+pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
 pub use verdict::{Account, outcome, verdict_line};
