@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, exit, man, sync};
+use super::{completions, exit, man, prune, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -79,6 +79,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Sync(sync::Args),
+    Prune(prune::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

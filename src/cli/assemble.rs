@@ -37,7 +37,7 @@ pub(crate) async fn sync(
     let _lock = if args.dry_run {
         None
     } else {
-        Some(lock(args, &config, clock, &stop).await?)
+        Some(lock(args.wait_lock, &config, clock, &stop).await?)
     };
     // After the lock: opening the mirror clears away what a cut-off writer left.
     let (store, mirror) = open(&config, args.dry_run, clock()).await?;
@@ -57,8 +57,13 @@ pub(crate) async fn sync(
 
 /// Waits for the lock on a thread that may block. After a stop that thread is left to itself: the
 /// process ends, and the lock with it.
-async fn lock(args: &Args, config: &Config, clock: Clock, stop: &Stop) -> Result<Lock, Failure> {
-    let (database, wait) = (config.storage.database.clone(), args.wait_lock);
+pub(crate) async fn lock(
+    wait: Duration,
+    config: &Config,
+    clock: Clock,
+    stop: &Stop,
+) -> Result<Lock, Failure> {
+    let database = config.storage.database.clone();
     let taken = tokio::task::spawn_blocking(move || {
         let say = |held: &LockError| info!("{held}; waiting for it to end");
         Lock::acquire(&database, Some(wait), clock(), say)
@@ -169,7 +174,7 @@ fn options(args: &Args, config: &Config, clock: Clock) -> sync::Options {
 }
 
 /// An error of a room as it reaches a person.
-fn failed<E: Error + Send + Sync + 'static>(
+pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     err: E,
     hint: impl FnOnce(&E) -> Option<String>,
 ) -> Failure {

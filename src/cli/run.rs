@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, man, output, sync};
+use super::{completions, man, output, prune, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -95,6 +95,7 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
                 clock,
             },
         ),
+        Command::Prune(args) => prune::run(args, &sources, clock),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),

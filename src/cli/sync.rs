@@ -228,7 +228,9 @@ mod tests {
             .chain(line.split_whitespace());
         match Cli::try_parse_from(words).expect(line).command {
             Command::Sync(args) => args,
-            other @ (Command::Completions(_) | Command::Man(_)) => panic!("{other:?}"),
+            other @ (Command::Prune(_) | Command::Completions(_) | Command::Man(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

@@ -18,8 +18,17 @@ impl Program {
 
     /// The same, behind another command such as `setpriv`.
     pub(crate) fn wrapped(before: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+        Self::command(before, &["sync"], home, sim)
+    }
+
+    /// Any command with its flags.
+    pub(crate) fn command(before: &[&str], arguments: &[&str], home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
-        let mut words = before.iter().copied().chain([binary, "sync"]);
+        let mut words = before
+            .iter()
+            .copied()
+            .chain([binary])
+            .chain(arguments.iter().copied());
         let mut command = Command::new(words.next().expect("a program"));
         command
             .args(words)
