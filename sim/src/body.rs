@@ -1,21 +1,22 @@
 //! Bodies on the wire: whole, cut, stalled or dripping, and counted.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::Read;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::read::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use tokio::time::{Sleep, sleep};
 
 use crate::counters::Entry;
+use crate::meter::Meter;
+use crate::payload::Payload;
 use crate::request::Closing;
 use crate::routes::{Answer, Length};
 
@@ -38,7 +39,7 @@ pub(crate) enum Flow {
 }
 
 /// The largest piece that is handed out at once.
-const PIECE: usize = 64 * 1024;
+const PIECE: u64 = 64 * 1024;
 
 /// How long a cut waits, so that what was written before it gets out.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -46,10 +47,11 @@ const FLUSH: Duration = Duration::from_millis(20);
 /// A body on its way.
 #[derive(Debug)]
 pub(crate) struct SimBody {
-    rest: Bytes,
+    rest: Payload,
     flow: Flow,
     is_sized: bool,
     pause: Option<Pin<Box<Sleep>>>,
+    /// Where bytes are booked when they are handed out; `None` if the socket's meter books them.
     entry: Option<Entry>,
     /// Books the end of the request when the body is dropped.
     _closing: Option<Closing>,
@@ -57,9 +59,9 @@ pub(crate) struct SimBody {
 
 impl SimBody {
     /// A body that nobody counts.
-    pub(crate) const fn plain(rest: Bytes) -> Self {
+    pub(crate) fn plain(rest: Bytes) -> Self {
         Self {
-            rest,
+            rest: rest.into(),
             flow: Flow::Plain,
             is_sized: true,
             pause: None,
@@ -69,16 +71,9 @@ impl SimBody {
     }
 
     fn piece(&mut self, most: u64) -> Frame<Bytes> {
-        let most = usize::try_from(most)
-            .unwrap_or(usize::MAX)
-            .min(PIECE)
-            .min(self.rest.len());
-        let piece = self.rest.split_to(most);
+        let piece = self.rest.take(most.min(PIECE));
         if let Some(entry) = &self.entry {
-            entry.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            entry
-                .route_bytes
-                .fetch_add(piece.len() as u64, Ordering::Relaxed);
+            entry.sent(piece.len() as u64);
         }
         Frame::data(piece)
     }
@@ -144,7 +139,7 @@ impl Body for SimBody {
 
     fn size_hint(&self) -> SizeHint {
         if self.is_sized {
-            SizeHint::with_exact(self.rest.len() as u64)
+            SizeHint::with_exact(self.rest.len())
         } else {
             SizeHint::default()
         }
@@ -153,31 +148,39 @@ impl Body for SimBody {
 
 /// The answer as it goes over the wire.
 pub(crate) fn respond(
-    answer: Answer,
+    mut answer: Answer,
     flow: Flow,
     compress: bool,
-    entry: Entry,
+    (entry, meter): (Entry, Option<&Meter>),
     closing: Closing,
 ) -> Response<SimBody> {
-    let (body, is_packed) = if compress && answer.is_json {
-        pack(&answer.body).map_or((answer.body, false), |packed| (packed, true))
+    let is_packed = compress && answer.is_json;
+    let body = if is_packed {
+        pack(&answer.body.take_all()).into()
     } else {
-        (answer.body, false)
+        answer.body
     };
     let chunked =
         matches!(flow, Flow::Cut { chunked: true, .. }) || answer.length == Length::Untold;
     let told = match answer.length {
         Length::Told(len) => len,
-        Length::Exact | Length::Untold => body.len() as u64,
+        Length::Exact | Length::Untold => body.len(),
     };
     let has_body = answer.status != 304 && answer.status != 204;
+    let entry = match meter.filter(|_| !chunked) {
+        Some(meter) => {
+            meter.begin(entry, body.len());
+            None
+        }
+        None => Some(entry),
+    };
     let body = SimBody {
         rest: body,
         flow,
         // A cut body must not know its true end, or the server would complain instead of sending it.
         is_sized: !chunked,
         pause: None,
-        entry: Some(entry),
+        entry,
         _closing: Some(closing),
     };
     let mut response = Response::new(body);
@@ -204,8 +207,10 @@ pub(crate) fn respond(
     response
 }
 
-fn pack(body: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().map(Bytes::from)
+/// Packs with gzip, repeatably.
+pub(crate) fn pack(body: &[u8]) -> Bytes {
+    let mut packed = Vec::new();
+    // Reading from memory into memory cannot fail.
+    let _read = GzEncoder::new(body, Compression::fast()).read_to_end(&mut packed);
+    Bytes::from(packed)
 }

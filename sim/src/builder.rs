@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::budget::Budget;
-use crate::routes::assets::AssetOptions;
+use crate::routes::asset_options::AssetOptions;
 use crate::server::{Listeners, Sim};
 use crate::state::contents::{ApiKind, ApiPlan};
 use crate::state::rights::{ContentRights, Key, ManagementRights};
@@ -291,7 +291,8 @@ impl SimBuilder {
         self
     }
 
-    /// Takes fixed ports, from `first` on: management, content, images, files, foreign, admin.
+    /// Takes fixed ports, from `first` on: management, content, images, files, foreign, admin,
+    /// custom images, custom files.
     pub fn port_base(mut self, first: u16) -> Self {
         self.listeners = Listeners::Separate {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -3,147 +3,14 @@
 //! A file starts and ends like a real one of its kind, so that whoever sniffs the
 //! content sees an image or a PDF; between is noise.
 
+use std::cell::OnceCell;
+use std::ops::Range;
+
 use bytes::Bytes;
 use flate2::Crc;
 
+use crate::form::Form;
 use crate::mix::{Noise, mix_all, salt};
-
-/// The kind of a file, decided by its name's extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Png,
-    Jpeg,
-    Gif,
-    Webp,
-    Svg,
-    Pdf,
-    Mp4,
-    Csv,
-    Zip,
-    Other,
-}
-
-impl Form {
-    pub(crate) fn of_name(name: &str) -> Self {
-        let extension = name
-            .rsplit_once('.')
-            .map_or("", |(_, ext)| ext)
-            .to_ascii_lowercase();
-        match extension.as_str() {
-            "png" => Self::Png,
-            "jpg" | "jpeg" => Self::Jpeg,
-            "gif" => Self::Gif,
-            "webp" => Self::Webp,
-            "svg" => Self::Svg,
-            "pdf" => Self::Pdf,
-            "mp4" => Self::Mp4,
-            "csv" => Self::Csv,
-            "zip" => Self::Zip,
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether the image host serves it (decided by MIME type at upload).
-    pub(crate) const fn is_image(self) -> bool {
-        matches!(
-            self,
-            Self::Png | Self::Jpeg | Self::Gif | Self::Webp | Self::Svg
-        )
-    }
-
-    pub(crate) const fn content_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Jpeg => "image/jpeg",
-            Self::Gif => "image/gif",
-            Self::Webp => "image/webp",
-            Self::Svg => "image/svg+xml",
-            Self::Pdf => "application/pdf",
-            Self::Mp4 => "video/mp4",
-            Self::Csv => "text/csv",
-            Self::Zip => "application/zip",
-            Self::Other => "application/octet-stream",
-        }
-    }
-
-    /// What stands before the noise. Its length does not depend on the arguments.
-    fn head(self, width: u32, height: u32, noise_len: u32) -> Vec<u8> {
-        match self {
-            Self::Png => {
-                let mut ihdr = b"IHDR".to_vec();
-                ihdr.extend(width.to_be_bytes());
-                ihdr.extend(height.to_be_bytes());
-                ihdr.extend([8, 2, 0, 0, 0]);
-                let mut head = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
-                head.extend(&ihdr);
-                head.extend(crc(&ihdr).to_be_bytes());
-                head.extend(noise_len.to_be_bytes());
-                head.extend(b"IDAT");
-                head
-            }
-            Self::Jpeg => b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x48\0\x48\0\0".to_vec(),
-            Self::Gif => {
-                let mut head = b"GIF89a".to_vec();
-                head.extend(width.to_le_bytes().iter().take(2));
-                head.extend(height.to_le_bytes().iter().take(2));
-                head.extend([0, 0, 0]);
-                head
-            }
-            Self::Webp => {
-                let mut head = b"RIFF".to_vec();
-                head.extend(noise_len.saturating_add(12).to_le_bytes());
-                head.extend(b"WEBPVP8 ");
-                head.extend(noise_len.to_le_bytes());
-                head
-            }
-            Self::Svg => {
-                format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:010}\" height=\"{height:010}\"><desc>")
-                    .into_bytes()
-            }
-            Self::Pdf => b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< /Type /Catalog >>\nendobj\n".to_vec(),
-            Self::Mp4 => {
-                let mut head = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
-                head.extend(noise_len.saturating_add(8).to_be_bytes());
-                head.extend(b"mdat");
-                head
-            }
-            Self::Csv => b"id,value\n1,".to_vec(),
-            Self::Zip => b"PK\x03\x04".to_vec(),
-            Self::Other => Vec::new(),
-        }
-    }
-
-    /// What stands after the noise.
-    fn tail(self, noise: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Png => {
-                let mut sum = Crc::new();
-                sum.update(b"IDAT");
-                sum.update(noise);
-                let mut tail = sum.sum().to_be_bytes().to_vec();
-                tail.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
-                tail
-            }
-            Self::Jpeg => b"\xff\xd9".to_vec(),
-            Self::Gif => b";".to_vec(),
-            Self::Svg => b"</desc></svg>\n".to_vec(),
-            Self::Pdf => b"\n%%EOF\n".to_vec(),
-            Self::Csv => b"\n".to_vec(),
-            Self::Zip => b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
-            Self::Webp | Self::Mp4 | Self::Other => Vec::new(),
-        }
-    }
-
-    const fn is_text(self) -> bool {
-        matches!(self, Self::Svg | Self::Csv)
-    }
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let mut sum = Crc::new();
-    sum.update(bytes);
-    sum.sum()
-}
 
 /// Where the bytes of one medium come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,44 +39,24 @@ impl ByteSource {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Made { form, wanted, .. } => {
-                let frame = form.head(0, 0, 0).len() + form.tail(&[]).len();
-                (*wanted).max(frame as u64 + 1)
+                let frame = form.head(0, 0, 0).len() as u64 + form.tail_len();
+                (*wanted).max(frame + 1)
             }
             Self::Given { bytes, .. } => bytes.len() as u64,
         }
     }
 
-    /// The bytes; the same at every call.
+    /// The bytes, all in memory; the same at every call.
     pub(crate) fn bytes(&self) -> Bytes {
         match self {
             Self::Given { bytes, .. } => bytes.clone(),
-            Self::Made {
-                form,
-                key,
-                version,
-                width,
-                height,
-                ..
-            } => {
-                let frame = form.head(0, 0, 0).len() + form.tail(&[]).len();
-                let noise_len = usize::try_from(self.len())
-                    .unwrap_or(usize::MAX)
-                    .saturating_sub(frame);
-                let mut noise = vec![0; noise_len];
-                Noise::new(&[*key, u64::from(*version)]).fill(&mut noise);
-                if form.is_text() {
-                    noise.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26);
-                }
-                let mut out = form.head(
-                    *width,
-                    *height,
-                    u32::try_from(noise_len).unwrap_or(u32::MAX),
-                );
-                out.extend(&noise);
-                out.extend(form.tail(&noise));
-                Bytes::from(out)
-            }
+            Self::Made { .. } => self.reader().read(0..self.len()),
         }
+    }
+
+    /// Makes single parts of the bytes.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(self)
     }
 
     /// A validator that changes exactly when the bytes do, quotes included.
@@ -221,6 +68,31 @@ impl ByteSource {
             }),
         };
         format!("\"{key:016x}{:016x}\"", mix_all(&[key]))
+    }
+
+    /// The same, shorter or longer; given bytes are cut or stay as they are.
+    pub(crate) fn of_length(&self, size: u64) -> Self {
+        match self.clone() {
+            Self::Made {
+                form,
+                key,
+                version,
+                width,
+                height,
+                ..
+            } => Self::Made {
+                form,
+                key,
+                version,
+                width,
+                height,
+                wanted: size,
+            },
+            Self::Given { form, bytes } => Self::Given {
+                form,
+                bytes: bytes.slice(..place(size).min(bytes.len())),
+            },
+        }
     }
 
     /// Other bytes of the same kind: the next version.
@@ -256,8 +128,162 @@ impl ByteSource {
     }
 }
 
+/// From this length on, the noise repeats, but for [`Reader::mark`]: gigabytes of it
+/// must not cost a test its patience.
+const BLOCK: u64 = 1024 * 1024;
+
+/// Makes any part of the bytes, with the memory of a block at most.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Given(Bytes),
+    Made {
+        form: Form,
+        key: u64,
+        head: Vec<u8>,
+        /// The noise, or its first block.
+        block: Vec<u8>,
+        noise_len: u64,
+        /// Made when it is first read, for it can depend on all the noise.
+        tail: OnceCell<Vec<u8>>,
+    },
+}
+
+impl Reader {
+    fn new(source: &ByteSource) -> Self {
+        let ByteSource::Made {
+            form,
+            key,
+            version,
+            width,
+            height,
+            ..
+        } = source
+        else {
+            return Self::Given(source.bytes());
+        };
+        let len_of = |noise_len: u64| u32::try_from(noise_len).unwrap_or(u32::MAX);
+        let frame = form.head(0, 0, 0).len() as u64 + form.tail_len();
+        let noise_len = source.len().saturating_sub(frame);
+        let mut block = vec![0; place(noise_len.min(BLOCK))];
+        Noise::new(&[*key, u64::from(*version)]).fill(&mut block);
+        if form.is_text() {
+            block.iter_mut().for_each(|byte| *byte = letter(*byte));
+        }
+        Self::Made {
+            form: *form,
+            key: mix_all(&[*key, u64::from(*version)]),
+            head: form.head(*width, *height, len_of(noise_len)),
+            block,
+            noise_len,
+            tail: OnceCell::new(),
+        }
+    }
+
+    /// This part of the bytes; what lies beyond their end is left out.
+    pub(crate) fn read(&self, part: Range<u64>) -> Bytes {
+        match self {
+            Self::Given(bytes) => {
+                let end = place(part.end).min(bytes.len());
+                bytes.slice(place(part.start).min(end)..end)
+            }
+            Self::Made {
+                head, noise_len, ..
+            } => {
+                let mut out = Vec::with_capacity(place(part.end.saturating_sub(part.start)));
+                let head_len = head.len() as u64;
+                out.extend_from_slice(within(head, &part, 0));
+                let noise = part.start.max(head_len)..part.end.min(head_len + noise_len);
+                self.noise(
+                    noise.start.saturating_sub(head_len)..noise.end.saturating_sub(head_len),
+                    &mut out,
+                );
+                let tail_at = head_len + noise_len;
+                if part.end > tail_at {
+                    out.extend_from_slice(within(self.tail(), &part, tail_at));
+                }
+                Bytes::from(out)
+            }
+        }
+    }
+
+    /// Appends a part of the noise.
+    fn noise(&self, part: Range<u64>, out: &mut Vec<u8>) {
+        let Self::Made { block, .. } = self else {
+            return;
+        };
+        let mut at = part.start;
+        while at < part.end {
+            let (repetition, start) = (at / BLOCK, at % BLOCK);
+            let end = (start + (part.end - at)).min(block.len() as u64);
+            let from = out.len();
+            out.extend_from_slice(block.get(place(start)..place(end)).unwrap_or_default());
+            let mark = self.mark(repetition);
+            let marked = mark.iter().skip(place(start));
+            for (byte, mark) in out.iter_mut().skip(from).zip(marked) {
+                *byte = *mark;
+            }
+            // A block that is shorter than a repetition ends the noise.
+            at += (end - start).max(1);
+        }
+    }
+
+    /// What each repetition of the block starts with, so that no two are alike.
+    fn mark(&self, repetition: u64) -> Vec<u8> {
+        match self {
+            Self::Made { form, key, .. } if repetition > 0 => {
+                let mark = mix_all(&[*key, repetition]).to_le_bytes();
+                let letters = |byte: &u8| if form.is_text() { letter(*byte) } else { *byte };
+                mark.iter().map(letters).collect()
+            }
+            Self::Made { .. } | Self::Given(_) => Vec::new(),
+        }
+    }
+
+    fn tail(&self) -> &[u8] {
+        let Self::Made {
+            form,
+            noise_len,
+            tail,
+            ..
+        } = self
+        else {
+            return &[];
+        };
+        tail.get_or_init(|| {
+            let mut sum = Crc::new();
+            sum.update(b"IDAT");
+            let (mut at, mut piece) = (0, Vec::new());
+            while form.is_summed() && at < *noise_len {
+                let end = (at + BLOCK).min(*noise_len);
+                piece.clear();
+                self.noise(at..end, &mut piece);
+                sum.update(&piece);
+                at = end;
+            }
+            form.tail(sum.sum())
+        })
+    }
+}
+
+/// What of a text that stands at `at` lies in this part.
+fn within<'a>(text: &'a [u8], part: &Range<u64>, at: u64) -> &'a [u8] {
+    let from = place(part.start.saturating_sub(at));
+    let to = place(part.end.saturating_sub(at)).min(text.len());
+    text.get(from..to).unwrap_or_default()
+}
+
+const fn letter(byte: u8) -> u8 {
+    b'a' + byte % 26
+}
+
+fn place(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn made(form: Form, wanted: u64) -> ByteSource {
@@ -307,11 +333,41 @@ mod tests {
         while !rest.is_empty() {
             let len = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
             let sum = u32::from_be_bytes(rest[8 + len..12 + len].try_into().unwrap());
-            assert_eq!(crc(&rest[4..8 + len]), sum);
+            let mut made = Crc::new();
+            made.update(&rest[4..8 + len]);
+            assert_eq!(made.sum(), sum);
             names.push(String::from_utf8_lossy(&rest[4..8]).into_owned());
             rest = &rest[12 + len..];
         }
         assert_eq!(names, ["IHDR", "IDAT", "IEND"]);
+    }
+
+    #[test]
+    fn any_part_is_that_of_the_whole() {
+        for form in [Form::Png, Form::Csv, Form::Mp4, Form::Other] {
+            for wanted in [40, 1_000, BLOCK + 5, 3 * BLOCK] {
+                let source = made(form, wanted);
+                let (whole, total) = (source.bytes(), source.len());
+                let reader = source.reader();
+                for start in [0, 1, 7, 50, BLOCK - 3, BLOCK + 70, 2 * BLOCK + 3, total - 9] {
+                    for len in [0, 1, 30, BLOCK + 100] {
+                        let (start, end) = (start.min(total), (start + len).min(total));
+                        let part = reader.read(start..end);
+                        let expected = &whole[place(start)..place(end)];
+                        assert!(part == expected, "{form:?} {wanted} {start} {end}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_blocks_of_a_long_file_are_alike() {
+        for form in [Form::Mp4, Form::Csv] {
+            let bytes = made(form, 5 * BLOCK).bytes();
+            let blocks: HashSet<&[u8]> = bytes[100..].chunks_exact(place(BLOCK)).collect();
+            assert_eq!(blocks.len(), 4, "{form:?}");
+        }
     }
 
     #[test]

@@ -28,15 +28,27 @@ pub struct RequestRecord {
     pub host: String,
     /// The answer's status; 0 while there is none, and for ever when the connection was dropped.
     pub status: u16,
-    /// Body bytes that were sent (after compression).
+    /// Body bytes that were written to the socket (after compression); 0 for HEAD.
     pub bytes: u64,
     /// Milliseconds since the page token's last use, for requests that carried one that was known.
     pub token_age_ms: Option<u64>,
     /// The `Range` header.
     pub range: Option<String>,
+    /// The `If-Range` header.
+    pub if_range: Option<String>,
+    /// The `If-None-Match` header.
+    pub if_none_match: Option<String>,
+    /// The `If-Modified-Since` header.
+    pub if_modified_since: Option<String>,
 }
 
 impl RequestRecord {
+    /// Whether it asked for the bytes only if they changed.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.if_none_match.is_some() || self.if_modified_since.is_some()
+    }
+
     /// Method and path without the query: `GET /api/v2/media`.
     #[must_use]
     pub fn line(&self) -> String {
@@ -48,6 +60,19 @@ impl RequestRecord {
     }
 }
 
+/// The sums of one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct HostCounters {
+    /// All requests.
+    pub requests: u64,
+    /// Those with `If-None-Match` or `If-Modified-Since`.
+    pub conditional: u64,
+    /// Those with `Range`.
+    pub ranged: u64,
+    /// Body bytes written.
+    pub bytes: u64,
+}
+
 /// The sums since the start, or since requests were last forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
@@ -55,9 +80,11 @@ pub struct Counters {
     pub total: u64,
     /// Requests per route.
     pub requests: BTreeMap<Route, u64>,
-    /// Body bytes sent, per route.
+    /// Body bytes written, per route.
     pub bytes: BTreeMap<Route, u64>,
-    /// All body bytes sent.
+    /// The sums per host, by the `Host` header: `127.0.0.1:40123`.
+    pub hosts: BTreeMap<String, HostCounters>,
+    /// All body bytes written.
     pub bytes_total: u64,
     /// Answers per status.
     pub statuses: BTreeMap<u16, u64>,
@@ -83,6 +110,12 @@ impl Counters {
     #[must_use]
     pub fn of(&self, route: Route) -> u64 {
         self.requests.get(&route).copied().unwrap_or(0)
+    }
+
+    /// The sums of one host, named as `Sim::image_host` names it.
+    #[must_use]
+    pub fn at(&self, host: &str) -> HostCounters {
+        self.hosts.get(host).copied().unwrap_or_default()
     }
 
     /// Requests of both asset hosts.
@@ -129,6 +162,7 @@ pub(crate) struct Ledger {
     sums: Counters,
     records: Vec<(RequestRecord, Arc<AtomicU64>)>,
     bytes: BTreeMap<Route, Arc<AtomicU64>>,
+    host_bytes: BTreeMap<String, Arc<AtomicU64>>,
     management: Peak,
     content: Peak,
     open_assets: u64,
@@ -142,10 +176,35 @@ pub(crate) struct Entry {
     place: Option<usize>,
     generation: u64,
     is_asset: bool,
-    /// Counts the body bytes of this request.
-    pub(crate) bytes: Arc<AtomicU64>,
-    /// Counts the body bytes of its route.
-    pub(crate) route_bytes: Arc<AtomicU64>,
+    /// The body bytes of this request, of its route and of its host.
+    bytes: [Arc<AtomicU64>; 3],
+}
+
+impl Entry {
+    /// The body bytes of this request.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        let [bytes, ..] = &self.bytes;
+        bytes.load(Ordering::Relaxed)
+    }
+
+    /// An entry of no ledger.
+    #[cfg(test)]
+    pub(crate) fn alone() -> Self {
+        Self {
+            place: None,
+            generation: 0,
+            is_asset: false,
+            bytes: Default::default(),
+        }
+    }
+
+    /// Books body bytes that were sent.
+    pub(crate) fn sent(&self, bytes: u64) {
+        for sum in &self.bytes {
+            sum.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What is known of a request when it arrives.
@@ -158,6 +217,9 @@ pub(crate) struct Arrival {
     pub(crate) host: String,
     pub(crate) has_key: bool,
     pub(crate) range: Option<String>,
+    pub(crate) if_range: Option<String>,
+    pub(crate) if_none_match: Option<String>,
+    pub(crate) if_modified_since: Option<String>,
 }
 
 impl Ledger {
@@ -167,6 +229,7 @@ impl Ledger {
             sums: Counters::default(),
             records: Vec::new(),
             bytes: BTreeMap::new(),
+            host_bytes: BTreeMap::new(),
             management: Peak::new(Duration::from_secs(10)),
             content: Peak::new(Duration::from_secs(1)),
             open_assets: 0,
@@ -181,7 +244,7 @@ impl Ledger {
         match arrival.site {
             Site::Management => self.management.arrived(now),
             Site::Content => self.content.arrived(now),
-            Site::Images | Site::Files => {
+            Site::Images | Site::Files | Site::CustomImages | Site::CustomFiles => {
                 self.open_assets += 1;
                 self.sums.assets_max_open = self.sums.assets_max_open.max(self.open_assets);
                 self.sums.keys_at_asset_hosts += u64::from(arrival.has_key);
@@ -190,6 +253,13 @@ impl Ledger {
             Site::Foreign => self.sums.keys_at_wrong_hosts += u64::from(arrival.has_key),
             Site::ByHost | Site::Admin => {}
         }
+        let is_conditional = arrival.if_none_match.is_some() || arrival.if_modified_since.is_some();
+        let host = self.sums.hosts.entry(arrival.host.clone()).or_default();
+        host.requests += 1;
+        host.conditional += u64::from(is_conditional);
+        host.ranged += u64::from(arrival.range.is_some());
+        let host_bytes = self.host_bytes.entry(arrival.host.clone()).or_default();
+        let host_bytes = Arc::clone(host_bytes);
         let bytes = Arc::new(AtomicU64::new(0));
         let place = (self.records.len() < LISTED).then_some(self.records.len());
         if place.is_some() {
@@ -203,17 +273,22 @@ impl Ledger {
                 bytes: 0,
                 token_age_ms: None,
                 range: arrival.range,
+                if_range: arrival.if_range,
+                if_none_match: arrival.if_none_match,
+                if_modified_since: arrival.if_modified_since,
             };
             self.records.push((record, Arc::clone(&bytes)));
         }
         let route_bytes = Arc::clone(self.bytes.entry(arrival.route).or_default());
-        let is_asset = matches!(arrival.site, Site::Images | Site::Files);
+        let is_asset = matches!(
+            arrival.site,
+            Site::Images | Site::Files | Site::CustomImages | Site::CustomFiles
+        );
         Entry {
             place,
             generation: self.generation,
             is_asset,
-            bytes,
-            route_bytes,
+            bytes: [bytes, route_bytes, host_bytes],
         }
     }
 
@@ -253,6 +328,11 @@ impl Ledger {
             .iter()
             .map(|(route, bytes)| (*route, bytes.load(Ordering::Relaxed)))
             .collect();
+        for (host, bytes) in &self.host_bytes {
+            if let Some(sums) = sums.hosts.get_mut(host) {
+                sums.bytes = bytes.load(Ordering::Relaxed);
+            }
+        }
         sums.bytes_total = sums.bytes.values().sum();
         sums.management_max_in_10s = self.management.most;
         sums.content_max_in_1s = self.content.most;
@@ -273,6 +353,7 @@ impl Ledger {
         self.sums = Counters::default();
         self.records.clear();
         self.bytes.clear();
+        self.host_bytes.clear();
         self.management = Peak::new(self.management.window);
         self.content = Peak::new(self.content.window);
         self.generation += 1;

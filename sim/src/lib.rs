@@ -17,7 +17,8 @@
 //! ```
 //!
 //! The rooms: `builder` describes · `state` holds the service and edits it ·
-//! `routes` answers · `server`, `request` and `body` speak HTTP · `tokens`, `budget`,
+//! `routes` answers · `form`, `bytes` and `payload` make files while they are sent ·
+//! `server`, `request`, `body` and `meter` speak HTTP · `tokens`, `budget`,
 //! `faults` make it as strict and as nasty as asked · `counters` and `truth`
 //! are what tests compare with.
 
@@ -27,8 +28,11 @@ mod builder;
 mod bytes;
 mod counters;
 mod faults;
+mod form;
+mod meter;
 mod mix;
 mod names;
+mod payload;
 mod query;
 mod request;
 mod routes;
@@ -41,10 +45,10 @@ mod tokens;
 mod truth;
 
 pub use builder::SimBuilder;
-pub use counters::{Counters, RequestRecord};
+pub use counters::{Counters, HostCounters, RequestRecord};
 pub use faults::{EditRule, Fault, FaultRule, Occasion, Target, When};
 pub use routes::Route;
-pub use routes::assets::AssetOptions;
+pub use routes::asset_options::{AssetOptions, WrongRange};
 pub use server::Sim;
 pub use state::contents::{ApiKind, Status};
 pub use state::edits::{Edit, EditError};

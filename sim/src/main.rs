@@ -44,7 +44,7 @@ struct Serve {
     /// The API key
     #[arg(long)]
     api_key: Option<String>,
-    /// The first of six ports: management, content, images, files, foreign, admin; 0 takes any
+    /// The first of eight ports: management, content, images, files, foreign, admin, custom images, custom files; 0 takes any
     #[arg(long, default_value_t = 0)]
     port_base: u16,
     /// Allow any number of requests
@@ -138,6 +138,7 @@ impl Serve {
 fn greeting(sim: &Sim) -> String {
     let (management, content) = (sim.management_url(), sim.content_url());
     let (images, files, admin) = (sim.image_host(), sim.file_host(), sim.admin_url());
+    let (custom_images, custom_files) = (sim.custom_image_host(), sim.custom_file_host());
     let (id, key) = (sim.service_id(), sim.api_key());
     format!(
         "microCMS stand-in for service `{id}`\n\
@@ -146,6 +147,7 @@ fn greeting(sim: &Sim) -> String {
          \x20 images          {images}\n\
          \x20 files           {files}\n\
          \x20 admin           {admin}\n\
+         \x20 custom domain   {custom_images}, {custom_files} (once switched to)\n\
          \x20 API key         {key}\n\n\
          # for microcms-backup:\n\
          export MICROCMS_SERVICE_ID={id}\n\

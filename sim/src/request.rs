@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use tokio::time::sleep;
 
 use crate::body::{Dropped, Flow, SimBody, respond};
 use crate::counters::{Arrival, Entry};
 use crate::faults::Fault;
+use crate::meter::Meter;
+use crate::payload::Payload;
 use crate::query::Query;
 use crate::routes::{Answer, Ask, Length, Route, Site};
 use crate::server::Shared;
@@ -33,6 +35,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     site: Site,
     client: IpAddr,
+    meter: &Meter,
     request: Request<Incoming>,
 ) -> Result<Response<SimBody>, Dropped> {
     let host =
@@ -44,10 +47,7 @@ pub(crate) async fn serve(
         site
     };
     let ask = read(&request, site, client);
-    let full = request
-        .uri()
-        .path_and_query()
-        .map_or_else(|| ask.path.clone(), ToString::to_string);
+    let full = ask.path_and_query.clone();
     let entry = shared.ledger().arrived(Arrival {
         site,
         route: ask.route,
@@ -56,6 +56,9 @@ pub(crate) async fn serve(
         host,
         has_key: ask.key.is_some(),
         range: ask.range.clone(),
+        if_range: ask.if_range.clone(),
+        if_none_match: ask.if_none_match.clone(),
+        if_modified_since: ask.if_modified_since.clone(),
     });
     let closing = Closing {
         shared: Arc::clone(&shared),
@@ -79,7 +82,8 @@ pub(crate) async fn serve(
     let accepts_gzip =
         header(&request, "accept-encoding").is_some_and(|codings| codings.contains("gzip"));
     let compress = accepts_gzip && shared.world().gzip;
-    Ok(respond(answer, flow, compress, entry, closing))
+    let meter = (request.version() <= Version::HTTP_11).then_some(meter);
+    Ok(respond(answer, flow, compress, (entry, meter), closing))
 }
 
 fn header(request: &Request<Incoming>, name: &str) -> Option<String> {
@@ -93,8 +97,13 @@ fn header(request: &Request<Incoming>, name: &str) -> Option<String> {
 fn read(request: &Request<Incoming>, site: Site, client: IpAddr) -> Ask {
     let path = request.uri().path().to_owned();
     Ask {
+        site,
         route: Route::of(site, &path),
         method: request.method().to_string(),
+        path_and_query: request
+            .uri()
+            .path_and_query()
+            .map_or_else(|| path.clone(), ToString::to_string),
         path,
         query: Query::parse(request.uri().query().unwrap_or("")),
         key: header(request, "x-microcms-api-key"),
@@ -116,7 +125,9 @@ fn answer(shared: &Shared, site: Site, ask: &Ask, url_len: usize) -> (Answer, Op
     match site {
         Site::Management => world.management(ask),
         Site::Content => (world.content(ask), None),
-        Site::Images | Site::Files | Site::Foreign => (world.asset(ask), None),
+        Site::Images | Site::Files | Site::CustomImages | Site::CustomFiles | Site::Foreign => {
+            (world.asset(ask), None)
+        }
         Site::ByHost | Site::Admin => (Answer::silent(404), None),
     }
 }
@@ -134,7 +145,7 @@ async fn before(faults: &[Fault], full: &str) -> Result<Option<Answer>, Dropped>
             Fault::Redirect { status, location } => {
                 let mut answer =
                     Answer::silent(*status).header("location", location.replace("{path}", full));
-                answer.body = bytes::Bytes::new();
+                answer.body = Payload::empty();
                 instead = Some(answer);
             }
             Fault::Status { .. }
@@ -163,7 +174,7 @@ fn replaced(fault: &Fault) -> Option<Answer> {
     };
     let mut answer = Answer::silent(*status);
     answer.is_json = false;
-    answer.body = bytes::Bytes::from(body.clone());
+    answer.body = bytes::Bytes::from(body.clone()).into();
     for (name, value) in headers {
         answer.extra.push((name.clone(), value.clone()));
     }
@@ -188,9 +199,7 @@ async fn spoil(mut answer: Answer, faults: &[Fault]) -> Result<(Answer, Flow), D
                 );
             }
             Fault::Corrupt => {
-                let mut body = answer.body.to_vec();
-                body.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x20);
-                answer.body = bytes::Bytes::from(body);
+                answer.body = answer.body.spoil();
             }
             Fault::Cut { after, chunked } => {
                 flow = Flow::Cut {
@@ -221,7 +230,7 @@ fn text(content_type: &str, body: &'static str) -> Answer {
         status: 200,
         headers: vec![("content-type", content_type.into())],
         extra: Vec::new(),
-        body: bytes::Bytes::from_static(body.as_bytes()),
+        body: bytes::Bytes::from_static(body.as_bytes()).into(),
         length: Length::Exact,
         is_json: false,
     }

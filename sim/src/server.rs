@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -15,12 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::builder::Options;
-use crate::counters::Ledger;
+use crate::counters::{Counters, Ledger, RequestRecord};
+use crate::meter::{Meter, Metered};
 use crate::request::serve;
-use crate::routes::Site;
+use crate::routes::{CUSTOM_FILE_HOST, CUSTOM_IMAGE_HOST, Site};
 use crate::state::World;
 use crate::state::edits::Edit;
-use crate::state::media::Bases;
+use crate::state::medium::Bases;
 use crate::tls::{Security, Stream, Wire};
 
 /// Where the simulator listens.
@@ -44,11 +45,25 @@ pub(crate) struct Shared {
     /// Guards the account of requests.
     ledger: Mutex<Ledger>,
     pub(crate) service_id: String,
+    /// Closed while counters are read; see [`Meter`].
+    gate: Arc<RwLock<()>>,
 }
 
 impl Shared {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sums, with every byte that a client can have got.
+    pub(crate) fn counters(&self) -> Counters {
+        let _all_booked = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.ledger().counters()
+    }
+
+    /// The requests, with every byte that a client can have got.
+    pub(crate) fn records(&self) -> Vec<RequestRecord> {
+        let _all_booked = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.ledger().records()
     }
 
     /// Applies edits that waited for a request, and tells of those that no longer fit.
@@ -75,6 +90,8 @@ pub(crate) struct Addresses {
     pub(crate) files: SocketAddr,
     pub(crate) foreign: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) custom_images: SocketAddr,
+    pub(crate) custom_files: SocketAddr,
 }
 
 /// A running simulator. It serves until it is stopped or dropped.
@@ -126,6 +143,8 @@ impl Sim {
                     files: next(Site::Files, 3)?,
                     foreign: next(Site::Foreign, 4)?,
                     admin: next(Site::Admin, 5)?,
+                    custom_images: next(Site::CustomImages, 6)?,
+                    custom_files: next(Site::CustomFiles, 7)?,
                 }
             }
             Listeners::ByHost { address, .. } => {
@@ -140,24 +159,35 @@ impl Sim {
                     files: all,
                     foreign: all,
                     admin,
+                    custom_images: all,
+                    custom_files: all,
                 }
             }
         };
-        let bases = if host_mode.is_some() {
-            Bases {
-                images: "https://images.microcms-assets.io".into(),
-                files: "https://files.microcms-assets.io".into(),
-            }
+        let (own, custom) = if host_mode.is_some() {
+            let named = |images: &str, files: &str| Bases {
+                images: format!("https://{images}"),
+                files: format!("https://{files}"),
+            };
+            (
+                named("images.microcms-assets.io", "files.microcms-assets.io"),
+                named(CUSTOM_IMAGE_HOST, CUSTOM_FILE_HOST),
+            )
         } else {
-            Bases {
-                images: format!("http://{}", addresses.images),
-                files: format!("http://{}", addresses.files),
-            }
+            let bound = |images: SocketAddr, files: SocketAddr| Bases {
+                images: format!("http://{images}"),
+                files: format!("http://{files}"),
+            };
+            (
+                bound(addresses.images, addresses.files),
+                bound(addresses.custom_images, addresses.custom_files),
+            )
         };
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(options, bases)),
+            world: Mutex::new(World::new(options, own, custom)),
             ledger: Mutex::new(Ledger::new()),
             service_id: options.service_id.clone(),
+            gate: Arc::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.workers)
@@ -208,6 +238,8 @@ fn host_names(service_id: &str) -> Vec<String> {
         format!("{service_id}.microcms.io"),
         "images.microcms-assets.io".into(),
         "files.microcms-assets.io".into(),
+        CUSTOM_IMAGE_HOST.into(),
+        CUSTOM_FILE_HOST.into(),
         "localhost".into(),
     ]
 }
@@ -240,13 +272,18 @@ pub(crate) async fn connection<S>(stream: S, peer: SocketAddr, site: Site, share
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let meter = Arc::new(Meter::new(Arc::clone(&shared.gate)));
+    let stream = Metered {
+        stream,
+        meter: Arc::clone(&meter),
+    };
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
+        let (shared, meter) = (Arc::clone(&shared), Arc::clone(&meter));
         async move {
             if site == Site::Admin {
                 return Ok(crate::routes::admin::answer(&shared, request).await);
             }
-            serve(shared, site, peer.ip(), request).await
+            serve(shared, site, peer.ip(), &meter, request).await
         }
     });
     // A connection ends with an error whenever a fault or a client cuts it: that is its normal life.

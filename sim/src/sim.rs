@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::counters::{Counters, RequestRecord};
 use crate::faults::{EditRule, Fault, FaultRule, Occasion, Target, When};
+use crate::routes::{CUSTOM_FILE_HOST, CUSTOM_IMAGE_HOST};
 use crate::server::Sim;
 use crate::state::edits::{Edit, EditError};
 use crate::truth::Truth;
@@ -72,6 +73,27 @@ impl Sim {
             "files.microcms-assets.io".into()
         } else {
             self.addresses.files.to_string()
+        }
+    }
+
+    /// The image host of the custom domain, host and port. It is in use after
+    /// [`Edit::SwitchAssetHosts`].
+    #[must_use]
+    pub fn custom_image_host(&self) -> String {
+        if self.host_mode.is_some() {
+            CUSTOM_IMAGE_HOST.into()
+        } else {
+            self.addresses.custom_images.to_string()
+        }
+    }
+
+    /// The file host of the custom domain, host and port.
+    #[must_use]
+    pub fn custom_file_host(&self) -> String {
+        if self.host_mode.is_some() {
+            CUSTOM_FILE_HOST.into()
+        } else {
+            self.addresses.custom_files.to_string()
         }
     }
 
@@ -152,13 +174,13 @@ impl Sim {
     /// The sums of what clients did since the start or [`Sim::forget_requests`].
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.shared.ledger().counters()
+        self.shared.counters()
     }
 
     /// Every request since the start or [`Sim::forget_requests`] (the first 200,000).
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared.ledger().records()
+        self.shared.records()
     }
 
     /// Method and path of every request, without queries.

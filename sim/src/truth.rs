@@ -1,5 +1,7 @@
 //! What the service really holds, for tests to compare a backup with.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
@@ -43,17 +45,31 @@ pub struct TruthMedium {
     source: ByteSource,
 }
 
+/// How many bytes a digest takes at once.
+const DIGESTED: usize = 1024 * 1024;
+
 impl TruthMedium {
-    /// The file's bytes (made anew at each call, so that a million media stay small).
+    /// The bytes that its URL serves (made anew at each call, so that a million media stay small).
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.source.bytes()
     }
 
+    /// A part of the bytes, for files that are too large to hold.
+    #[must_use]
+    pub fn part(&self, part: Range<u64>) -> Bytes {
+        self.source.reader().read(part)
+    }
+
     /// The SHA-256 of the bytes, in lower-case hexadecimal digits.
     #[must_use]
     pub fn sha256(&self) -> String {
-        hex::encode(Sha256::digest(self.bytes()))
+        let (reader, mut digest) = (self.source.reader(), Sha256::new());
+        for start in (0..self.size).step_by(DIGESTED) {
+            let end = (start + DIGESTED as u64).min(self.size);
+            digest.update(reader.read(start..end));
+        }
+        hex::encode(digest.finalize())
     }
 }
 
@@ -129,14 +145,17 @@ impl Truth {
 impl World {
     /// Everything, as it is now.
     pub(crate) fn truth(&self) -> Truth {
-        let media = self.media.iter().map(|medium| TruthMedium {
-            listing: medium.listing(&self.bases, self.old_media_form).to_string(),
-            url: medium.url(&self.bases),
-            size: medium.bytes.len(),
-            content_type: medium.bytes.form().content_type(),
-            id: medium.id,
-            name: medium.name,
-            source: medium.bytes,
+        let media = self.media.iter().map(|medium| {
+            let source = self.media.bytes_at_url_of(&medium);
+            TruthMedium {
+                listing: medium.listing(&self.bases, self.old_media_form).to_string(),
+                url: medium.url(&self.bases),
+                size: source.len(),
+                content_type: source.form().content_type(),
+                id: medium.id,
+                name: medium.name,
+                source,
+            }
         });
         let endpoints = self.apis.iter().map(|api| TruthEndpoint {
             endpoint: api.endpoint.clone(),

@@ -7,6 +7,7 @@
 mod args;
 mod assemble;
 mod completions;
+mod daemon;
 mod drive;
 mod exit;
 mod failure;
@@ -17,7 +18,6 @@ mod prune;
 mod prune_summary;
 mod report_file;
 mod run;
-mod signals;
 mod summary;
 mod sync;
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime;
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::assemble::{failed, lock};
+use super::assemble::{failed, lock, mirror_options, store_options};
 use super::failure::Failure;
 use super::run::Clock;
-use super::signals::{Signal, Signals};
 use super::{exit, output, prune_summary};
 use crate::config::{self, Config, Sources};
-use crate::mirror::{self, Mirror, Reader};
+use crate::daemon::{Signal, Signals};
+use crate::mirror::{Mirror, Reader};
 use crate::model::{ExitCode, PruneReport, Timestamp};
-use crate::store::{self, Mode, Store, StoreError, StoreThread};
+use crate::store::{LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, PruneError, PruneFiles, PruneOptions, PruneRooms, Stop};
 
 const EXAMPLES: &str = "\
@@ -125,7 +125,8 @@ async fn assemble(
     let _lock = if args.dry_run {
         None
     } else {
-        Some(lock(args.wait_lock, config, clock, &stop).await?)
+        let say = |held: &LockError| info!("{held}; waiting for it to end");
+        Some(lock(config, clock, args.wait_lock, say, &stop).await?)
     };
     // After the lock: opening the mirror clears away what a cut-off writer left.
     let (store, files) = open(config, args.dry_run, clock()).await?;
@@ -165,26 +166,16 @@ async fn open(
     is_dry_run: bool,
     now: Timestamp,
 ) -> Result<(Store, PruneFiles), Failure> {
-    let storage = config.storage.clone();
-    let service_id = config.service.id.clone();
+    let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let mode = if is_dry_run {
             Mode::DryRun
         } else {
             Mode::ReadWrite
         };
-        let options = store::Options {
-            path: storage.database,
-            service_id,
-            mode,
-        };
-        let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
-        let options = mirror::Options {
-            root: storage.mirror,
-            archive: storage.archive,
-            file_mode: storage.file_mode,
-            dir_mode: storage.folder_mode,
-        };
+        let store = Store::open(&store_options(&config, mode), now)
+            .map_err(|err| failed(err, StoreError::hint))?;
+        let options = mirror_options(&config);
         let files = if is_dry_run {
             Reader::open(&options).map(PruneFiles::Look)
         } else {

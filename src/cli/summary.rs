@@ -11,6 +11,22 @@ const MOST_LINES: usize = 10;
 /// Returns the summary, each line ended by a newline.
 pub(crate) fn of(report: &RunReport) -> String {
     let mut lines = counts(report);
+    if let Some(forecast) = report.forecast {
+        lines.push(format!(
+            "forecast  about {} in {} files, by the sizes of {} of them",
+            ByteSize(forecast.bytes),
+            forecast.files,
+            forecast.asked
+        ));
+    }
+    if let Some(budget) = &report.budget {
+        lines.push(format!(
+            "budget    {} of {} left in {}",
+            ByteSize(budget.left),
+            ByteSize(budget.limit),
+            budget.month
+        ));
+    }
     if report.dry_run {
         lines.push("dry run   nothing was written".to_owned());
     }
@@ -32,12 +48,15 @@ fn counts(report: &RunReport) -> Vec<String> {
             bodies.saved, bodies.owed
         ),
         format!(
-            "files     {} saved ({}){}, {} owed{}",
+            "files     {} saved ({}){}{}, {} owed{}{}{}",
             assets.saved,
             ByteSize(assets.bytes),
             some(assets.unchanged, "unchanged"),
+            some(assets.moved, "moved"),
             assets.owed,
             some(assets.failed, "failed"),
+            some(assets.waiting, "waiting for another attempt"),
+            some(assets.withheld, "over the month's budget"),
         ),
         format!(
             "transfer  {requests} requests, {}, {}",
@@ -156,6 +175,8 @@ pub(super) mod tests {
                     bytes: 1024,
                 },
             ],
+            budget: None,
+            forecast: None,
             problems: Vec::new(),
             failed: Vec::new(),
             failed_total: 0,

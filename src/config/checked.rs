@@ -10,6 +10,7 @@ use super::key::{self, ApiKey};
 use super::paths;
 use super::problem::{ConfigError, Place};
 use super::raw::Raw;
+use super::schedule;
 use super::sources::Sources;
 use super::values;
 use crate::model::Endpoint;
@@ -70,6 +71,8 @@ pub struct Storage {
     pub file_mode: Option<u32>,
     /// Mode of new folders there; `None`: 0700, less what the umask takes.
     pub folder_mode: Option<u32>,
+    /// Bytes that stay free on the mirror's disk; `None`: as the disk is large.
+    pub keep_free: Option<u64>,
 }
 
 /// When the daemon starts a run.
@@ -79,6 +82,13 @@ pub struct Schedule {
     pub cron: String,
     /// The zone in which `cron` is read.
     pub timezone: Tz,
+    /// Whether a start of the daemon is a reason to run. If not, one that was missed still is.
+    pub run_at_start: bool,
+    /// Each tick is late by up to this, by a span drawn when the daemon starts. Shorter than the
+    /// time between two ticks.
+    pub jitter: Duration,
+    /// How long after a run that failed the next is tried, at first.
+    pub retry: Duration,
 }
 
 /// How much of the network may be used.
@@ -105,6 +115,8 @@ pub struct Limits {
 pub struct Assets {
     /// The allow-list, each `host` or `host:port` in lower case.
     pub hosts: Vec<String>,
+    /// Longer files are not fetched; `None`: any length.
+    pub max_size: Option<u64>,
     /// How old a check of a file may become before the host is asked again; `None`: never.
     pub revalidate_every: Option<Duration>,
 }
@@ -155,7 +167,7 @@ fn finish<T>(raw: Raw, made: Option<T>) -> Result<(T, Vec<String>), ConfigError>
 fn check(raw: &mut Raw) -> Option<Config> {
     let service = service(raw);
     let storage = storage(raw);
-    let schedule = schedule(raw);
+    let schedule = schedule::schedule(raw);
     let limits = limits(raw);
     let assets = assets(raw);
     let retention = retention(raw);
@@ -233,25 +245,21 @@ fn storage(raw: &mut Raw) -> Storage {
     let mut mode = |key, least| raw.parsed(key, None, |text| values::mode(text, least).map(Some));
     let file_mode = mode("storage.file_mode", 0o600);
     let folder_mode = mode("storage.folder_mode", 0o700);
+    let keep_free = raw.parsed("storage.keep_free", None, |text| {
+        values::size_or(text, "auto", 0)
+    });
     let storage = Storage {
         database,
         mirror,
         archive,
         file_mode,
         folder_mode,
+        keep_free,
     };
     for (key, text) in paths::contradictions(&storage.database, &storage.mirror, &storage.archive) {
         raw.wrong(key, text, raw.place(key));
     }
     storage
-}
-
-fn schedule(raw: &mut Raw) -> Schedule {
-    let timezone = raw.parsed("schedule.timezone", Tz::Asia__Tokyo, values::timezone);
-    let cron = raw.parsed("schedule.cron", "0 7 * * * *".to_owned(), |text| {
-        values::cron(text, timezone)
-    });
-    Schedule { cron, timezone }
 }
 
 fn limits(raw: &mut Raw) -> Limits {
@@ -266,15 +274,8 @@ fn limits(raw: &mut Raw) -> Limits {
     let management_per_10s = raw.whole("limits.management_per_10s", 8, 1..=10);
     let content_per_second = raw.whole("limits.content_per_second", 30, 1..=60);
     let downloads = raw.whole("limits.downloads", 16, 1..=64);
-    let mut size = |key, least| {
-        let size = raw.parsed(key, None, |text| values::size_or_unlimited(text, least));
-        if size.is_some() {
-            // Whoever set it counts on it, and transfer costs money.
-            let text = format!("`{key}` is not applied yet: downloads are not limited by it");
-            raw.warnings.push(text);
-        }
-        size
-    };
+    let mut size =
+        |key, least| raw.parsed(key, None, |text| values::size_or(text, "unlimited", least));
     Limits {
         management_per_10s,
         content_per_second,
@@ -297,8 +298,12 @@ fn assets(raw: &mut Raw) -> Assets {
     let revalidate_every = raw.parsed("assets.revalidate_every", Some(DAY * 30), |text| {
         values::duration_or(text, "never", HOUR)
     });
+    let max_size = raw.parsed("assets.max_size", None, |text| {
+        values::size_or(text, "unlimited", KIB)
+    });
     Assets {
         hosts,
+        max_size,
         revalidate_every,
     }
 }

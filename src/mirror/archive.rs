@@ -1,18 +1,15 @@
 //! Superseded bytes, one file for each digest: `{ab}/{cd}/{sha256}`.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use cap_std::fs::{Dir, File};
-use rustix::io::Errno;
 
 use super::digest::Digest;
 use super::error::MirrorError;
-use super::folders::{Folder, Tree, open_file};
+use super::folders::{Folder, Tree, cannot_link, open_file};
 use super::read::hash_file;
 use super::steps::Steps;
 use super::temp::TempFolder;
-
-const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The archive's folder, open for keeping.
 #[derive(Debug)]
@@ -53,7 +50,8 @@ impl Archive {
                 // Another thread kept the same bytes in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) if cannot_link(&error) => {
-                    self.copy(file, &kept, &kept_name).map_err(failed())?;
+                    let mut copied = self.temp.copy(file).map_err(failed())?;
+                    copied.move_to(&kept.dir, &kept_name).map_err(failed())?;
                 }
                 Err(error) => return Err(failed()(error)),
             }
@@ -91,34 +89,4 @@ impl Archive {
         self.tree.settle(aside, &true_name)?;
         Ok(false)
     }
-
-    fn copy(&self, file: &File, kept: &Folder, name: &str) -> io::Result<()> {
-        let mut source = file.try_clone()?;
-        // The handle stands where hashing left it, at the end.
-        io::Seek::rewind(&mut source)?;
-        let mut temp = self.temp.create(name)?;
-        let mut buffer = vec![0; COPY_BUFFER_BYTES];
-        loop {
-            let read = source.read(&mut buffer)?;
-            match buffer.get(..read) {
-                Some([]) | None => break,
-                Some(bytes) => temp.write(bytes)?,
-            }
-        }
-        temp.sync()?;
-        temp.move_to(&kept.dir, name)
-    }
-}
-
-/// Another file system, one without hard links, or one that forbids them (`protected_hardlinks`).
-fn cannot_link(error: &io::Error) -> bool {
-    let reasons = [
-        Errno::XDEV,
-        Errno::PERM,
-        Errno::ACCESS,
-        Errno::MLINK,
-        Errno::OPNOTSUPP,
-        Errno::NOSYS,
-    ];
-    Errno::from_io_error(error).is_some_and(|errno| reasons.contains(&errno))
 }

@@ -38,6 +38,12 @@ pub enum MirrorError {
         /// The reason.
         source: io::Error,
     },
+    /// The file that was to move is not there, or not the recorded one.
+    #[error("`{path}` is not in the mirror as it was saved")]
+    Gone {
+        /// Where it should be.
+        path: String,
+    },
     /// The body is not as long as it was announced.
     #[error("asset `{asset}` ended after {got} of {expected} bytes")]
     Length {
@@ -71,6 +77,11 @@ impl MirrorError {
         matches!(self, Self::Blocked { .. })
     }
 
+    /// Tells whether the file that was to move is not there.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
+
     /// Tells whether something was gone that had been there: a folder removed while we held it.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self, Self::Io { .. }) && self.errno() == Some(Errno::NOENT)
@@ -78,9 +89,6 @@ impl MirrorError {
 
     /// Returns what the operator can do, if it is known.
     pub fn hint(&self) -> Option<&'static str> {
-        if let Self::Length { .. } = self {
-            return None;
-        }
         Some(match self.errno()? {
             Errno::NOSPC => {
                 "the file system is full (check free inodes too); free space, then run again"
@@ -109,7 +117,7 @@ impl MirrorError {
             Self::Open { source, .. } | Self::Io { source, .. } | Self::Blocked { source, .. } => {
                 Errno::from_io_error(source)
             }
-            Self::Length { .. } => None,
+            Self::Length { .. } | Self::Gone { .. } => None,
         }
     }
 

@@ -219,3 +219,16 @@ pub(super) fn sync_folder(dir: &Dir) -> io::Result<()> {
         Err(errno) => Err(errno.into()),
     }
 }
+
+/// Another file system, one without hard links, or one that forbids them (`protected_hardlinks`).
+pub(super) fn cannot_link(error: &io::Error) -> bool {
+    let reasons = [
+        Errno::XDEV,
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::MLINK,
+        Errno::OPNOTSUPP,
+        Errno::NOSYS,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| reasons.contains(&errno))
+}

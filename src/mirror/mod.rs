@@ -21,7 +21,7 @@ mod temp;
 pub use digest::Digest;
 pub use error::MirrorError;
 pub use open::{Mirror, Options};
-pub use partial::{Expect, Finished, Partial};
+pub use partial::{Expect, Finished, Kept, Partial};
 pub use publish::{Published, Superseded};
 pub use read::{Found, Hashed, Reader, Scan, Space};
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cap_std::fs::File;
+use cap_std::fs::{Dir, File};
 use rustix::io::Errno;
 
 use super::digest::Digest;
@@ -90,6 +90,59 @@ impl Mirror {
             .publish(Source::Memory { bytes, hint: "" }, new, old)
     }
 
+    /// Gives a saved file another path and returns once that will survive a power cut: first the new name,
+    /// then the old one goes, so that at every moment the bytes have a name. Repeating this changes nothing.
+    ///
+    /// Whatever else is at the new path goes to the archive first.
+    ///
+    /// # Errors
+    /// As [`Finished::publish`], and [`MirrorError::Gone`] if the file at neither path is the recorded
+    /// one; nothing is changed then.
+    pub fn relocate(&self, saved: &Superseded, path: &RelPath) -> Result<Published, MirrorError> {
+        let failed = || MirrorError::io("move", &saved.path);
+        let (parent, name) = saved.path.split();
+        let folder = self.inner.tree.existing(parent).map_err(failed())?;
+        let found = match &folder {
+            Some(folder) => regular_at(folder, name).map_err(failed())?,
+            None => None,
+        };
+        let hashed = match found {
+            Some(mut file) => Some((hash_file(&mut file).map_err(failed())?, file)),
+            None => None,
+        };
+        match (folder, hashed) {
+            (Some(dir), Some((hashed, file))) if hashed.sha256 == saved.sha256 => {
+                let new = New {
+                    path,
+                    sha256: saved.sha256,
+                    bytes: hashed.bytes,
+                };
+                let source = Source::Named {
+                    dir: &dir,
+                    name,
+                    file: &file,
+                };
+                self.inner.publish(source, new, Some(saved))
+            }
+            // Cut off after the move and before it was recorded.
+            (Some(_) | None, _) => {
+                let there = self.hash(path)?;
+                match there.filter(|there| there.sha256 == saved.sha256) {
+                    Some(there) => Ok(Published {
+                        path: path.clone(),
+                        sha256: there.sha256,
+                        bytes: there.bytes,
+                        archived: Vec::new(),
+                        was_unchanged: true,
+                    }),
+                    None => Err(MirrorError::Gone {
+                        path: saved.path.to_string(),
+                    }),
+                }
+            }
+        }
+    }
+
     /// Removes a file whose retention has ended, and the folders that this leaves empty. `false` if it was not there.
     /// Only `prune` calls this.
     ///
@@ -123,8 +176,17 @@ impl Mirror {
 
 /// The bytes to publish.
 enum Source<'a> {
-    Memory { bytes: &'a [u8], hint: &'a str },
+    Memory {
+        bytes: &'a [u8],
+        hint: &'a str,
+    },
     Temp(&'a mut TempFile),
+    /// A visible file, which gets a second name.
+    Named {
+        dir: &'a Dir,
+        name: &'a str,
+        file: &'a File,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -192,6 +254,11 @@ impl Inner {
             let mut written = None;
             let temp = match source {
                 Source::Temp(temp) => temp,
+                Source::Named { dir, name, file } => written.insert(
+                    self.temp
+                        .second_name(dir, name, file)
+                        .map_err(MirrorError::io("give a second name to the file for", path))?,
+                ),
                 Source::Memory { bytes, hint } => written.insert(
                     self.flushed(bytes, hint)
                         .map_err(MirrorError::io("write a temporary file for", path))?,

@@ -37,8 +37,12 @@ pub struct Hashed {
 pub struct Space {
     /// Free bytes for an ordinary user.
     pub bytes: u64,
+    /// All bytes, used and free.
+    pub total_bytes: u64,
     /// Free inodes, one for each file. `None` when the file system does not count them.
     pub inodes: Option<u64>,
+    /// All inodes, used and free; `None` as above.
+    pub total_inodes: Option<u64>,
 }
 
 /// A file that a scan came across.
@@ -155,8 +159,10 @@ impl Reader {
             .map_err(|errno| MirrorError::io("ask for free space of", "mirror")(errno.into()))?;
         Ok(Space {
             bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             // btrfs and others make inodes as needed and report none.
             inodes: (stat.f_files > 0).then_some(stat.f_favail),
+            total_inodes: (stat.f_files > 0).then_some(stat.f_files),
         })
     }
 

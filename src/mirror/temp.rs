@@ -1,20 +1,23 @@
 //! A file that nobody sees yet.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
-use super::folders::open_folder;
+use super::folders::{cannot_link, open_folder};
 use super::steps::Steps;
 use crate::model::path::TEMP_FOLDER;
 
 /// How our temporary files begin; no other file in the folder is touched.
 pub(super) const PREFIX: &str = "part-";
+/// How files begin that a later process may go on with. They stay until they are wanted or refused.
+pub(super) const KEPT_PREFIX: &str = "kept-";
 const DEFAULT_FILE_MODE: u32 = 0o600;
 const HINT_CHARS: usize = 40;
+const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The folder of temporary files in one file system.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl TempFolder {
             .collect();
         let mut options = OpenOptions::new();
         options
+            .read(true)
             .write(true)
             .create_new(true)
             .mode(self.mode.unwrap_or(DEFAULT_FILE_MODE));
@@ -76,6 +80,7 @@ impl TempFolder {
                         name,
                         file: Some(file),
                         is_moved: false,
+                        is_kept: false,
                         steps: self.steps.clone(),
                     };
                     if let (Some(mode), Some(file)) = (self.mode, &temp.file) {
@@ -90,6 +95,101 @@ impl TempFolder {
             }
         }
     }
+
+    /// Gives a visible file a second name in this folder, or copies it where the file system has no such
+    /// thing. The bytes are flushed.
+    pub(super) fn second_name(&self, dir: &Dir, name: &str, file: &File) -> io::Result<TempFile> {
+        file.sync_all()?;
+        self.steps.pass()?;
+        let linked = loop {
+            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let linked = format!("{PREFIX}{}-{count}-link", std::process::id());
+            match dir.hard_link(name, &self.dir, &linked) {
+                Ok(()) => break linked,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if cannot_link(&error) => return self.copy(file),
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(TempFile {
+            dir: Arc::clone(&self.dir),
+            name: linked,
+            file: None,
+            is_moved: false,
+            is_kept: false,
+            steps: self.steps.clone(),
+        })
+    }
+
+    /// Copies an open file from its beginning, flushed.
+    pub(super) fn copy(&self, file: &File) -> io::Result<TempFile> {
+        let mut source = file.try_clone()?;
+        // The handle stands where hashing left it, at the end.
+        source.rewind()?;
+        let mut temp = self.create("copy")?;
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        loop {
+            let read = source.read(&mut buffer)?;
+            match buffer.get(..read) {
+                Some([]) | None => break,
+                Some(bytes) => temp.write(bytes)?,
+            }
+        }
+        temp.sync()?;
+        Ok(temp)
+    }
+
+    /// Opens a file that was kept under `name`, to read and to append. `None` if there is none.
+    pub(super) fn reopen(&self, name: &str) -> io::Result<Option<(TempFile, File)>> {
+        self.steps.pass()?;
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let file = match self.dir.open_with(name, &options) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let temp = TempFile {
+            dir: Arc::clone(&self.dir),
+            name: name.to_owned(),
+            file: Some(file.try_clone()?),
+            is_moved: false,
+            is_kept: true,
+            steps: self.steps.clone(),
+        };
+        Ok(Some((temp, file)))
+    }
+
+    /// Removes the file kept under `name`, if there is one.
+    pub(super) fn remove_kept(&self, name: &str) -> io::Result<()> {
+        match self.dir.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes kept files that are not wanted and returns how many.
+    pub(super) fn sift_kept(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<u64> {
+        let mut removed = 0;
+        for entry in self.dir.entries()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| name.starts_with(KEPT_PREFIX)) else {
+                continue;
+            };
+            if !is_wanted(name) && entry.file_type()?.is_file() {
+                self.remove_kept(name)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
 }
 
 /// A temporary file; dropped without [`TempFile::move_to`], it is removed.
@@ -100,6 +200,8 @@ pub(super) struct TempFile {
     /// `None` once the bytes are on the disk.
     file: Option<File>,
     is_moved: bool,
+    /// It has a name that a later process knows, and stays when it is dropped.
+    is_kept: bool,
     steps: Steps,
 }
 
@@ -121,6 +223,52 @@ impl TempFile {
         }
     }
 
+    /// Flushes what was written so far and gives the file a name by which [`TempFolder::reopen`] finds
+    /// it, in the place of one kept earlier. May be repeated.
+    pub(super) fn keep(&mut self, name: &str) -> io::Result<()> {
+        self.steps.pass()?;
+        match &self.file {
+            Some(file) => file.sync_data()?,
+            None => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+        if !self.is_kept {
+            self.steps.pass()?;
+            self.dir.rename(&self.name, &self.dir, name)?;
+            name.clone_into(&mut self.name);
+            self.is_kept = true;
+            super::folders::sync_folder(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the last bytes, `most` at most. What is written afterwards goes to the end again.
+    pub(super) fn tail(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let Some(file) = &mut self.file else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let len = file.metadata()?.len();
+        let from = len.saturating_sub(most as u64);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::with_capacity(most);
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Cuts the file at `len`; what is written next goes there.
+    pub(super) fn cut_at(&mut self, len: u64) -> io::Result<()> {
+        self.steps.pass()?;
+        let Some(file) = &mut self.file else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        file.set_len(len)?;
+        file.seek(SeekFrom::Start(len)).map(drop)
+    }
+
+    /// Lets the file go: dropped, it is removed, whether it was kept or not.
+    pub(super) fn let_go(&mut self) {
+        self.is_kept = false;
+    }
+
     /// Gives the file its name, taking the place of a file that has it now. Atomic, and possible once.
     pub(super) fn move_to(&mut self, folder: &Dir, name: &str) -> io::Result<()> {
         if self.is_moved {
@@ -135,7 +283,7 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        if !self.is_moved && !self.steps.is_dead() {
+        if !self.is_moved && !self.is_kept && !self.steps.is_dead() {
             // Nobody is left to tell; the next start clears the folder.
             self.dir.remove_file(&self.name).ok();
         }

@@ -2,8 +2,10 @@
 
 mod interruption;
 mod looking;
+mod moving;
 mod publishing;
 mod removing;
+mod resuming;
 mod trouble;
 
 use std::fs;

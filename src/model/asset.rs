@@ -10,7 +10,7 @@ pub enum AssetState {
     Owed,
     /// In the mirror, whole, with the recorded digest.
     Saved,
-    /// Tried in vain; tried again by the next run.
+    /// Tried in vain; tried again when its next attempt is due.
     Failed,
     /// Its medium was deleted upstream before the bytes could be saved, or the mirror lost them
     /// afterwards: nobody has them any more.
@@ -66,6 +66,8 @@ pub struct AssetRow {
     pub recheck_at: Option<Timestamp>,
     /// How many such looks were already made for the current version.
     pub rechecks: u32,
+    /// How long the owed bytes are, as the host said when it was asked for them last.
+    pub announced_bytes: Option<u64>,
 }
 
 /// Why a file is asked for.
@@ -73,8 +75,12 @@ pub struct AssetRow {
 pub enum Why {
     /// Never saved.
     New,
-    /// `updatedAt`, URL or dimensions moved.
+    /// `updatedAt` or the URL's path moved.
     Changed,
+    /// Width or height moved: the bytes must have.
+    Resized,
+    /// Only the URL's host moved, as in the switch to a custom domain (microcms-facts 4.1).
+    Moved,
     /// Only `alt` or `tags` moved: a conditional request settles it.
     Described,
     /// The file is missing from the mirror.
@@ -85,6 +91,8 @@ pub enum Why {
     Recheck,
     /// A person asked for everything to be revalidated.
     Asked,
+    /// Its last check is as old as the configuration allows.
+    Due,
 }
 
 impl Why {
@@ -93,11 +101,14 @@ impl Why {
         match self {
             Self::New => "new",
             Self::Changed => "changed",
+            Self::Resized => "resized",
+            Self::Moved => "moved",
             Self::Described => "described",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
             Self::Recheck => "recheck",
             Self::Asked => "asked",
+            Self::Due => "due",
         }
     }
 
@@ -106,11 +117,14 @@ impl Why {
         [
             Self::New,
             Self::Changed,
+            Self::Resized,
+            Self::Moved,
             Self::Described,
             Self::Missing,
             Self::Damaged,
             Self::Recheck,
             Self::Asked,
+            Self::Due,
         ]
         .into_iter()
         .find(|why| why.as_str() == text)
@@ -120,8 +134,36 @@ impl Why {
     /// question is only whether upstream still has the same bytes.
     pub fn may_be_conditional(self) -> bool {
         match self {
-            Self::Changed | Self::Described | Self::Recheck | Self::Asked => true,
+            Self::Changed
+            | Self::Resized
+            | Self::Moved
+            | Self::Described
+            | Self::Recheck
+            | Self::Asked
+            | Self::Due => true,
             Self::New | Self::Missing | Self::Damaged => false,
+        }
+    }
+
+    /// Returns the stronger of two reasons: the one that leaves less to trust. A file that is owed for
+    /// one stays owed for it when a weaker one comes along.
+    #[must_use]
+    pub fn stronger(self, other: Self) -> Self {
+        if other.strength() > self.strength() {
+            other
+        } else {
+            self
+        }
+    }
+
+    fn strength(self) -> u8 {
+        match self {
+            Self::Moved => 0,
+            Self::Described => 1,
+            Self::Recheck | Self::Asked | Self::Due => 2,
+            Self::Changed => 3,
+            Self::Resized => 4,
+            Self::New | Self::Missing | Self::Damaged => 5,
         }
     }
 }
@@ -150,6 +192,9 @@ pub struct OwedAsset {
     pub listed_url: String,
     /// Whether the service lists a width and a height: it takes the file for an image.
     pub has_dimensions: bool,
+    /// Whether the service lists an `updatedAt`; its older form has none, and a re-upload then goes
+    /// unnoticed until the file is asked for.
+    pub has_updated_at: bool,
     /// Name for people.
     pub file_name: String,
     /// The file's row. Its `why` says why it is listed here, [`Why::Recheck`] for a saved file that
@@ -158,6 +203,23 @@ pub struct OwedAsset {
     /// When it was asked for last. Goes back with the outcome, so that bytes that a change of the
     /// medium overtook are not taken for the newer ones.
     pub owed_at: Option<Timestamp>,
+}
+
+/// The beginning of a file that was cut off, kept on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialFile {
+    /// The medium.
+    pub media_id: MediaId,
+    /// The URL it came from, as listed.
+    pub url: String,
+    /// Which version it is of: a strong `ETag` or a `Last-Modified`, verbatim.
+    pub validator: String,
+    /// How many bytes are kept.
+    pub bytes: u64,
+    /// Their SHA-256, hex.
+    pub sha256: String,
+    /// The length of the whole, where the host told it.
+    pub total: Option<u64>,
 }
 
 /// What came of asking for one file.
@@ -203,6 +265,32 @@ pub enum AssetOutcome {
         /// How many such looks were made for these bytes.
         rechecks: u32,
     },
+    /// The saved bytes now have another URL, and with it another path. Nothing was fetched.
+    Moved {
+        /// The medium.
+        media_id: MediaId,
+        /// As in the [`OwedAsset`] that this answers.
+        owed_at: Option<Timestamp>,
+        /// Where the bytes are listed now.
+        url: String,
+        /// Relative to the mirror.
+        path: String,
+        /// Whether the host was asked, and said that the bytes still hold.
+        is_checked: bool,
+        /// When to look once more.
+        recheck_at: Option<Timestamp>,
+        /// How many such looks were made for these bytes.
+        rechecks: u32,
+    },
+    /// It was not fetched because the month's budget has no room for it. It stays owed.
+    Withheld {
+        /// The medium.
+        media_id: MediaId,
+        /// As in the [`OwedAsset`] that this answers.
+        owed_at: Option<Timestamp>,
+        /// Its length, where the host told it.
+        announced_bytes: Option<u64>,
+    },
     /// It could not be had this time. An older version that is saved stays saved.
     Failed {
         /// The medium.
@@ -213,5 +301,23 @@ pub enum AssetOutcome {
         why: Why,
         /// What happened.
         error: String,
+        /// Whether it was the file's own attempt: `false` where nobody was asked, or where the trouble
+        /// is this machine's.
+        is_attempt: bool,
+        /// Not before this; `None`: by the next run.
+        next_attempt_at: Option<Timestamp>,
     },
+}
+
+impl AssetOutcome {
+    /// Returns the medium that this is about.
+    pub fn media_id(&self) -> &MediaId {
+        match self {
+            Self::Saved { media_id, .. }
+            | Self::Unchanged { media_id, .. }
+            | Self::Moved { media_id, .. }
+            | Self::Withheld { media_id, .. }
+            | Self::Failed { media_id, .. } => media_id,
+        }
+    }
 }

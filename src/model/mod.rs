@@ -6,6 +6,7 @@
 pub mod asset;
 pub mod causes;
 pub mod content;
+pub mod host;
 pub mod ids;
 pub mod medium;
 pub mod path;
@@ -16,12 +17,13 @@ pub mod tally;
 pub mod time;
 pub mod walk;
 
-pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, Why};
+pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
     OwedBody, Status,
 };
+pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
 pub use path::{AssetUrl, OnDisk, RelPath};

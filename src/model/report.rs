@@ -147,10 +147,18 @@ pub struct AssetCounts {
     pub saved: u64,
     /// Files that were asked for and found unchanged.
     pub unchanged: u64,
+    /// Files that took another path in the mirror without being fetched again.
+    pub moved: u64,
     /// Files owed after this run, failed ones included.
     pub owed: u64,
+    /// Bytes of the owed files that did not fail, as far as their hosts have told.
+    pub owed_bytes: u64,
     /// Files that failed in this run.
     pub failed: u64,
+    /// Failed files that were not asked for, because their next attempt is not due yet.
+    pub waiting: u64,
+    /// Files that were not fetched because the month's budget has no room for them.
+    pub withheld: u64,
     /// Bytes received from asset hosts in this run.
     pub bytes: u64,
 }
@@ -166,15 +174,47 @@ pub struct HostTransfer {
     pub bytes: u64,
 }
 
-/// One file that failed.
+/// The month's transfer budget, `limits.monthly_transfer`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Budget {
+    /// UTC, `2026-11`.
+    pub month: String,
+    /// Bytes that may be transferred in the month.
+    pub limit: u64,
+    /// Bytes that were, as far as this program knows: what a site's visitors fetch it cannot see.
+    pub spent: u64,
+    /// Bytes that may still be.
+    pub left: u64,
+}
+
+/// How much there is to download, judged by the sizes of some of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Forecast {
+    /// Files to fetch.
+    pub files: u64,
+    /// Their bytes, about.
+    pub bytes: u64,
+    /// Files whose hosts told their size.
+    pub asked: u64,
+}
+
+/// One file whose last attempt failed, in this run or in an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FailedAsset {
     /// The medium.
     pub media_id: String,
     /// Where it was asked for.
     pub url: String,
-    /// What happened.
+    /// What happened last.
     pub error: String,
+    /// Failed attempts one after the other.
+    pub attempts: u32,
+    /// When the last one failed.
+    pub failed_at: Option<Timestamp>,
+    /// Not asked for before this, unless by `sync --retry-failed`; `None`: by the next run.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Its length, where its host told it.
+    pub announced_bytes: Option<u64>,
 }
 
 /// What the whole backup holds after the run.
@@ -241,11 +281,15 @@ pub struct RunReport {
     pub holdings: Holdings,
     /// Requests and bytes by host.
     pub transfer: Vec<HostTransfer>,
+    /// Where the month's budget stands; `None` where none is set.
+    pub budget: Option<Budget>,
+    /// How much a first download takes; `None` where nobody asked.
+    pub forecast: Option<Forecast>,
     /// What keeps the run from being complete.
     pub problems: Vec<Problem>,
-    /// The files that failed, at most 200.
+    /// The files whose last attempt failed, in this run or before, at most 200.
     pub failed: Vec<FailedAsset>,
-    /// How many failed in truth.
+    /// How many there are in truth.
     pub failed_total: u64,
 }
 

@@ -1,6 +1,8 @@
 //! What to do about a listed medium and its file.
 
-use crate::model::{AssetRow, AssetStep, KnownMedium, ListedMedium, MediumStep, Timestamp, Why};
+use crate::model::{
+    AssetRow, AssetStep, AssetUrl, KnownMedium, ListedMedium, MediumStep, Timestamp, Why,
+};
 use std::time::Duration;
 
 /// When to look again at a file whose `updatedAt` moved while its bytes did not: the CDN may have
@@ -9,6 +11,9 @@ const RECHECKS: [Duration; 2] = [
     Duration::from_secs(10 * 60),
     Duration::from_secs(24 * 60 * 60),
 ];
+
+/// How many looks there are at a file that should have changed.
+pub(super) const LOOKS: usize = RECHECKS.len();
 
 /// Decides what to do about one listed medium. `known` is what the database holds of it, with the
 /// recorded JSON read again (`None` beside it: that text can no longer be read).
@@ -53,24 +58,34 @@ fn asset_step(
     let Some(before) = before.filter(|_| !known.is_deleted) else {
         return AssetStep::Fetch(Why::Changed);
     };
-    if listed.url != before.url || (listed.width, listed.height) != (before.width, before.height) {
+    // Width and height cannot move without the bytes.
+    if (listed.width, listed.height) != (before.width, before.height) {
+        return AssetStep::Fetch(Why::Resized);
+    }
+    let is_moved = listed.url != before.url;
+    // The switch to a custom domain rewrites every URL at once and no bytes: media are known by id and
+    // path (microcms-facts 4.1, 8.15).
+    if is_moved && !is_same_but_host(&listed.url, &before.url) {
         return AssetStep::Fetch(Why::Changed);
     }
     let is_described_anew = listed.description != before.description;
     match (&before.updated_at, &listed.updated_at) {
         // The listing's older form had no `updatedAt` (nor `tags`). When the newer form arrives, every
         // medium changes at once and none of their bytes: revalidation covers them.
-        (None, Some(_)) => AssetStep::Keep,
-        (old, new) if old == new => {
-            if is_described_anew {
-                AssetStep::Fetch(Why::Described)
-            } else {
-                AssetStep::Keep
-            }
-        }
+        (None, Some(_)) if !is_moved => AssetStep::Keep,
+        (None, Some(_)) => AssetStep::Fetch(Why::Moved),
         // A description explains the stamp, but a re-upload changes the description as well.
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
+        (old, new) if old == new && is_moved => AssetStep::Fetch(Why::Moved),
+        (old, new) if old == new => AssetStep::Keep,
         _ => AssetStep::Fetch(Why::Changed),
+    }
+}
+
+fn is_same_but_host(listed: &str, before: &str) -> bool {
+    match (AssetUrl::parse(listed), AssetUrl::parse(before)) {
+        (Ok(listed), Ok(before)) => listed.is_same_but_host(&before),
+        (Ok(_) | Err(_), _) => false,
     }
 }
 
@@ -86,9 +101,16 @@ pub struct Recheck {
 /// Decides about another look after the host said that the bytes are still the saved ones.
 pub fn recheck(why: Why, row: &AssetRow, now: Timestamp) -> Recheck {
     let done = match why {
-        Why::Changed => 0,
+        Why::Changed | Why::Resized => 0,
         Why::Recheck => row.rechecks,
-        Why::New | Why::Described | Why::Missing | Why::Damaged | Why::Asked => {
+        // Nothing said that the bytes changed; what was planned before stays planned.
+        Why::Moved | Why::Described => {
+            return Recheck {
+                at: row.recheck_at,
+                count: row.rechecks,
+            };
+        }
+        Why::New | Why::Missing | Why::Damaged | Why::Asked | Why::Due => {
             return Recheck::default();
         }
     };
@@ -140,6 +162,7 @@ mod tests {
             attempts: 0,
             recheck_at: None,
             rechecks: 0,
+            announced_bytes: None,
         };
         KnownMedium {
             metadata: before.metadata.clone(),
@@ -187,7 +210,7 @@ mod tests {
         let mut wider = before.clone();
         wider.width = Some(11);
         wider.metadata.push('w');
-        assert_eq!(step(&before, wider), Some(AssetStep::Fetch(Why::Changed)));
+        assert_eq!(step(&before, wider), Some(AssetStep::Fetch(Why::Resized)));
         let mut extra = before.clone();
         extra.metadata.push_str("a field nobody knows");
         assert_eq!(
@@ -195,6 +218,35 @@ mod tests {
             Some(AssetStep::Keep),
             "the row is written, the bytes stay"
         );
+    }
+
+    #[test]
+    fn another_host_for_the_same_path_moves_the_file_and_nothing_else() {
+        let url = |host: &str, path: &str| format!("https://{host}/assets/x/{path}");
+        let before = listed(Some("t1"), &url("old", "a.png"), "d");
+        let cases = [
+            (listed(Some("t1"), &url("new", "a.png"), "d"), Why::Moved),
+            (listed(Some("t1"), &url("new", "b.png"), "d"), Why::Changed),
+            (
+                listed(Some("t1"), &url("new", "a.png?v=2"), "d"),
+                Why::Changed,
+            ),
+            (listed(Some("t2"), &url("new", "a.png"), "d"), Why::Changed),
+            (
+                listed(Some("t1"), &url("new", "a.png"), "e"),
+                Why::Described,
+            ),
+        ];
+        for (now, why) in cases {
+            assert_eq!(
+                step(&before, now.clone()),
+                Some(AssetStep::Fetch(why)),
+                "{now:?}"
+            );
+        }
+        let undated = listed(None, &url("old", "a.png"), "");
+        let now = listed(None, &url("new", "a.png"), "");
+        assert_eq!(step(&undated, now), Some(AssetStep::Fetch(Why::Moved)));
     }
 
     #[test]

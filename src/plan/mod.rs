@@ -3,14 +3,20 @@
 //! No socket, file, database, clock, runtime or logger. What is decided here can be printed by a dry
 //! run, counted, and tested without a server.
 
+mod asking;
+mod attempts;
 mod contents;
 mod guard;
+mod hosts;
 mod media;
 mod retention;
 mod verdict;
 
+pub use asking::{Question, Way, is_doubtful, way};
+pub use attempts::{Blame, next_attempt};
 pub use contents::content_step;
 pub use guard::{Finding, examine};
+pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
 pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
 pub use verdict::{Account, outcome, verdict_line};

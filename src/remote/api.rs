@@ -103,6 +103,11 @@ impl Api {
         }
     }
 
+    /// Returns the host as [`Meter`] counts it.
+    pub(crate) fn host(&self) -> String {
+        self.host.clone()
+    }
+
     /// Asks up to `tries` times, until there is an answer that `read` can use, or no point in asking
     /// on. Only for questions that may be repeated: a page token is not one.
     pub(crate) async fn get_read<T>(

@@ -2,28 +2,25 @@
 
 use super::answer::wait_asked;
 use super::api::host_key;
+use super::asset_body::{AssetBody, Line};
 use super::error::{Refusal, RemoteError};
 use super::gate::LineGate;
 use super::meter::Meter;
+use super::throttle::Throttle;
 use crate::model::path::AssetUrl;
-use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
+use reqwest::Method;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
+    LOCATION, RANGE,
 };
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::time::Duration;
-use tokio::time::Instant;
 use url::Url;
 
 const HOPS: usize = 5;
 const HOST: &str = "asset host";
-/// In so many read time-outs at least this many bytes must arrive (with 30 s, about 100 bytes a
-/// second). A host that sends a byte now and then would keep a run from ever ending.
-const TRICKLE_TIMEOUTS: u32 = 5;
-const TRICKLE_BYTES: usize = 16 * 1024;
 
 /// Fetches assets. Its HTTP client never had the API key, follows no redirect by itself, and asks
 /// only hosts on the list; redirects are held against the same list.
@@ -33,6 +30,7 @@ pub struct AssetClient {
     hosts: BTreeSet<String>,
     meter: Meter,
     gate: LineGate,
+    throttle: Throttle,
     read_timeout: Duration,
 }
 
@@ -51,56 +49,51 @@ impl Conditions {
     }
 }
 
+/// Which bytes are asked for.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// All of them, unless these conditions still hold. Without conditions: all of them.
+    Unless(Conditions),
+    /// Those from an offset on, if the file is still the version that this validator names (a strong
+    /// `ETag` or a `Last-Modified`, verbatim); all of them otherwise.
+    From {
+        /// The first byte wanted, counted from 0.
+        offset: u64,
+        /// For `If-Range`.
+        validator: String,
+    },
+}
+
 /// What a host answered.
 #[derive(Debug)]
 pub enum AssetAnswer {
     /// The saved bytes still hold.
     NotModified,
-    /// Here they come.
-    Body(Box<AssetBody>),
+    /// Here they come, from the first one on.
+    Whole(Box<AssetBody>),
+    /// Here they come, from the offset on that was asked for.
+    Rest {
+        /// The length of the whole file; `None` where the host does not say.
+        total: Option<u64>,
+        /// The bytes.
+        body: Box<AssetBody>,
+    },
+    /// Another part than the one that was asked for, or none: nothing was read of it.
+    WrongPart {
+        /// In which way it is wrong.
+        why: String,
+    },
 }
 
-/// Bytes on their way.
-#[derive(Debug)]
-pub struct AssetBody {
-    /// As the host said; `None` where it did not, or where the body is encoded on the way.
+/// What a host tells about a file without sending it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssetHead {
+    /// Its length, where the host tells it and does not encode the body on the way.
     pub length: Option<u64>,
-    /// As the host said.
-    pub content_type: Option<String>,
     /// As the host said, verbatim.
     pub etag: Option<String>,
     /// As the host said, verbatim.
     pub last_modified: Option<String>,
-    answer: reqwest::Response,
-    unpack: Option<MultiGzDecoder<Vec<u8>>>,
-    host: String,
-    what: String,
-    meter: Meter,
-    gate: LineGate,
-    read_timeout: Duration,
-    pace: Pace,
-}
-
-/// How fast a body comes, counted in the time that was spent waiting for it: not while downloads
-/// hold, nor while the disk is slow.
-#[derive(Debug, Default)]
-struct Pace {
-    waited: Duration,
-    bytes: usize,
-}
-
-impl Pace {
-    /// Adds a piece. `false`: what comes is a trickle.
-    fn goes_on(&mut self, waited: Duration, bytes: usize, period: Duration) -> bool {
-        self.waited += waited;
-        self.bytes += bytes;
-        if self.waited < period {
-            return true;
-        }
-        let is_enough = self.bytes >= TRICKLE_BYTES;
-        *self = Self::default();
-        is_enough
-    }
 }
 
 impl AssetClient {
@@ -109,6 +102,7 @@ impl AssetClient {
         hosts: impl IntoIterator<Item = String>,
         meter: Meter,
         gate: LineGate,
+        throttle: Throttle,
         read_timeout: Duration,
     ) -> Self {
         Self {
@@ -116,69 +110,97 @@ impl AssetClient {
             hosts: hosts.into_iter().collect(),
             meter,
             gate,
+            throttle,
             read_timeout,
         }
+    }
+
+    /// Returns whether a URL's host is on the list.
+    pub fn is_allowed(&self, url: &AssetUrl) -> bool {
+        self.hosts.contains(&url.host_key())
     }
 
     /// Asks for the bytes at `url`, following redirects among the allowed hosts.
     ///
     /// # Errors
     /// One try: the caller decides on the next one by [`RemoteError::remedy`].
-    pub async fn get(
+    pub async fn get(&self, url: &AssetUrl, ask: &Ask) -> Result<AssetAnswer, RemoteError> {
+        let what = format!("`{url}`");
+        let (answer, host) = self.ask(url, &what, &Method::GET, Some(ask)).await?;
+        let status = answer.status().as_u16();
+        match (status, ask) {
+            (200, _) => self
+                .body(answer, host, what)
+                .map(|body| AssetAnswer::Whole(Box::new(body))),
+            (304, Ask::Unless(conditions)) if !conditions.is_empty() => {
+                Ok(AssetAnswer::NotModified)
+            }
+            (206, Ask::From { offset, .. }) => {
+                let part = part(answer.headers(), *offset);
+                match part {
+                    Ok(total) => {
+                        let body = self.body(answer, host, what)?;
+                        if !body.is_plain {
+                            let why = "it is a part of something that is encoded".to_owned();
+                            return Ok(AssetAnswer::WrongPart { why });
+                        }
+                        let body = Box::new(body);
+                        Ok(AssetAnswer::Rest { total, body })
+                    }
+                    Err(why) => Ok(AssetAnswer::WrongPart { why }),
+                }
+            }
+            (416, Ask::From { offset, .. }) => Ok(AssetAnswer::WrongPart {
+                why: format!("the host has no byte {offset}"),
+            }),
+            _ => Err(refused(status, answer.headers(), what)),
+        }
+    }
+
+    /// Asks what the host tells about the file at `url` without sending it.
+    ///
+    /// # Errors
+    /// As [`AssetClient::get`]. Hosts may refuse the method.
+    pub async fn head(&self, url: &AssetUrl) -> Result<AssetHead, RemoteError> {
+        let what = format!("the length of `{url}`");
+        let (answer, _host) = self.ask(url, &what, &Method::HEAD, None).await?;
+        let status = answer.status().as_u16();
+        let headers = answer.headers();
+        if status != 200 {
+            return Err(refused(status, headers, what));
+        }
+        let is_plain = coding(headers).is_none();
+        Ok(AssetHead {
+            // Not `content_length()`: that is about the body, which an answer to HEAD has not.
+            length: text(headers, &CONTENT_LENGTH)
+                .filter(|_| is_plain)
+                .and_then(|length| length.parse().ok()),
+            etag: text(headers, &ETAG),
+            last_modified: text(headers, &LAST_MODIFIED),
+        })
+    }
+
+    /// Asks, and again where a redirect leads. Returns the answer and the host that gave it.
+    async fn ask(
         &self,
         url: &AssetUrl,
-        conditions: &Conditions,
-    ) -> Result<AssetAnswer, RemoteError> {
-        let what = format!("`{url}`");
+        what: &str,
+        method: &Method,
+        ask: Option<&Ask>,
+    ) -> Result<(reqwest::Response, String), RemoteError> {
         let mut at = url.url().clone();
         for _hop in 0..HOPS {
             let host = self.allowed(&at)?;
             self.gate.pass().await;
             self.meter.request(&host);
-            let answer = self.send(&at, &host, &what, conditions).await?;
-            let status = answer.status().as_u16();
-            match status {
-                200 => return self.body(answer, host, what).map(AssetAnswer::Body),
-                304 if !conditions.is_empty() => return Ok(AssetAnswer::NotModified),
-                301 | 302 | 303 | 307 | 308 => at = next_hop(&at, answer.headers(), &what)?,
-                429 => {
-                    return Err(RemoteError::Busy {
-                        api: HOST,
-                        what,
-                        retry_after: wait_asked(answer.headers()),
-                    });
-                }
-                500..=599 => {
-                    return Err(RemoteError::Broken {
-                        api: HOST,
-                        status,
-                        what,
-                    });
-                }
-                100..=399 => {
-                    return Err(RemoteError::Unreadable {
-                        what,
-                        why: format!("its status is {status}"),
-                    });
-                }
-                _ => {
-                    let refusal = match status {
-                        404 | 410 => Refusal::NotFound,
-                        401 | 403 => Refusal::Forbidden,
-                        _ => Refusal::Other,
-                    };
-                    return Err(RemoteError::Refused {
-                        api: HOST,
-                        status,
-                        message: None,
-                        what,
-                        refusal,
-                    });
-                }
+            let answer = self.send(&at, &host, what, method, ask).await?;
+            match answer.status().as_u16() {
+                301 | 302 | 303 | 307 | 308 => at = next_hop(&at, answer.headers(), what)?,
+                _ => return Ok((answer, host)),
             }
         }
         Err(RemoteError::RedirectLoop {
-            what,
+            what: what.to_owned(),
             why: format!("more than {HOPS} times"),
         })
     }
@@ -197,17 +219,28 @@ impl AssetClient {
         url: &Url,
         host: &str,
         what: &str,
-        conditions: &Conditions,
+        method: &Method,
+        ask: Option<&Ask>,
     ) -> Result<reqwest::Response, RemoteError> {
         let mut request = self
             .client
-            .get(url.clone())
+            .request(method.clone(), url.clone())
             .header(ACCEPT_ENCODING, "identity");
-        if let Some(etag) = &conditions.etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        if let Some(date) = &conditions.last_modified {
-            request = request.header(IF_MODIFIED_SINCE, date);
+        match ask {
+            Some(Ask::Unless(conditions)) => {
+                if let Some(etag) = &conditions.etag {
+                    request = request.header(IF_NONE_MATCH, etag);
+                }
+                if let Some(date) = &conditions.last_modified {
+                    request = request.header(IF_MODIFIED_SINCE, date);
+                }
+            }
+            Some(Ask::From { offset, validator }) => {
+                request = request
+                    .header(RANGE, format!("bytes={offset}-"))
+                    .header(IF_RANGE, validator);
+            }
+            None => {}
         }
         match tokio::time::timeout(self.read_timeout, request.send()).await {
             Ok(sent) => sent.map_err(|err| {
@@ -233,13 +266,12 @@ impl AssetClient {
         answer: reqwest::Response,
         host: String,
         what: String,
-    ) -> Result<Box<AssetBody>, RemoteError> {
+    ) -> Result<AssetBody, RemoteError> {
         let headers = answer.headers();
         // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
         // are what comes out.
-        let coding = text(headers, &CONTENT_ENCODING).map(|coding| coding.to_ascii_lowercase());
-        let unpack = match coding.as_deref() {
-            None | Some("" | "identity") => None,
+        let unpack = match coding(headers).as_deref() {
+            None => None,
             // A gzip file may have several members; all of them are the file.
             Some("gzip" | "x-gzip") => Some(MultiGzDecoder::new(Vec::new())),
             Some(other) => {
@@ -250,7 +282,7 @@ impl AssetClient {
                 return Err(RemoteError::Unreadable { what, why });
             }
         };
-        Ok(Box::new(AssetBody {
+        Ok(AssetBody {
             length: if unpack.is_some() {
                 None
             } else {
@@ -259,72 +291,90 @@ impl AssetClient {
             content_type: text(headers, &CONTENT_TYPE),
             etag: text(headers, &ETAG),
             last_modified: text(headers, &LAST_MODIFIED),
-            unpack,
-            host,
-            what,
-            meter: self.meter.clone(),
-            gate: self.gate.clone(),
-            read_timeout: self.read_timeout,
-            pace: Pace::default(),
-            answer,
-        }))
+            offers_ranges: text(headers, &ACCEPT_RANGES)
+                .is_some_and(|units| units.eq_ignore_ascii_case("bytes")),
+            is_plain: unpack.is_none(),
+            line: Line {
+                answer,
+                unpack,
+                host,
+                what,
+                meter: self.meter.clone(),
+                gate: self.gate.clone(),
+                throttle: self.throttle.clone(),
+                read_timeout: self.read_timeout,
+                pace: super::asset_body::Pace::default(),
+            },
+        })
     }
 }
 
-impl AssetBody {
-    /// Returns the next bytes, `None` at the end.
-    ///
-    /// # Errors
-    /// A body that ends before its announced length, breaks its framing, stalls for longer than the
-    /// read time-out, or trickles for several of them.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
-        loop {
-            self.gate.pass().await;
-            let begun = Instant::now();
-            let piece = match tokio::time::timeout(self.read_timeout, self.answer.chunk()).await {
-                Ok(Ok(piece)) => piece,
-                Ok(Err(err)) => {
-                    return Err(RemoteError::Lost {
-                        what: self.what.clone(),
-                        source: err.without_url(),
-                    });
-                }
-                Err(_elapsed) => {
-                    return Err(RemoteError::TimedOut {
-                        what: self.what.clone(),
-                        after: self.read_timeout,
-                    });
-                }
+/// The encoding of a body on its way, in lower case; `None` if it is plain.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    text(headers, &CONTENT_ENCODING)
+        .map(|coding| coding.to_ascii_lowercase())
+        .filter(|coding| !coding.is_empty() && coding != "identity")
+}
+
+/// Holds a 206 against what was asked for: everything from `offset` to the end, in one piece. Returns
+/// the length of the whole, if it is told.
+fn part(headers: &HeaderMap, offset: u64) -> Result<Option<u64>, String> {
+    let told = text(headers, &CONTENT_RANGE)
+        .ok_or_else(|| "it does not say which part it is".to_owned())?;
+    let wrong = || {
+        format!(
+            "asked for the bytes from {offset} on, got `{}`",
+            told.escape_debug()
+        )
+    };
+    let (range, total) = told
+        .strip_prefix("bytes ")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(wrong)?;
+    let (from, to) = range.split_once('-').ok_or_else(wrong)?;
+    let (from, to): (u64, u64) = match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) => (from, to),
+        (Ok(_) | Err(_), _) => return Err(wrong()),
+    };
+    let total: Option<u64> = match total.trim() {
+        "*" => None,
+        total => Some(total.parse().ok().ok_or_else(wrong)?),
+    };
+    // A part that ends early would be taken for a file that ends early.
+    let is_rest =
+        from == offset && to >= from && total.is_none_or(|total| total.checked_sub(1) == Some(to));
+    if is_rest { Ok(total) } else { Err(wrong()) }
+}
+
+/// Names a status that is no file.
+fn refused(status: u16, headers: &HeaderMap, what: String) -> RemoteError {
+    match status {
+        429 => RemoteError::Busy {
+            api: HOST,
+            what,
+            retry_after: wait_asked(headers),
+        },
+        500..=599 => RemoteError::Broken {
+            api: HOST,
+            status,
+            what,
+        },
+        100..=399 => RemoteError::Unreadable {
+            what,
+            why: format!("its status is {status}"),
+        },
+        _ => {
+            let refusal = match status {
+                404 | 410 => Refusal::NotFound,
+                401 | 403 => Refusal::Forbidden,
+                _ => Refusal::Other,
             };
-            let len = piece.as_ref().map_or(0, Bytes::len);
-            self.meter.bytes(&self.host, len);
-            let period = self.read_timeout * TRICKLE_TIMEOUTS;
-            if !self.pace.goes_on(begun.elapsed(), len, period) && piece.is_some() {
-                return Err(RemoteError::Unreadable {
-                    what: self.what.clone(),
-                    why: format!("fewer than {TRICKLE_BYTES} bytes came within {period:?}"),
-                });
-            }
-            let Some(decoder) = &mut self.unpack else {
-                return Ok(piece);
-            };
-            let step = match &piece {
-                Some(bytes) => decoder.write_all(bytes),
-                None => decoder.try_finish(),
-            };
-            step.map_err(|err| RemoteError::Unreadable {
-                what: self.what.clone(),
-                why: format!("its gzip body is damaged: {err}"),
-            })?;
-            let plain = std::mem::take(decoder.get_mut());
-            if piece.is_none() {
-                self.unpack = None;
-            }
-            if !plain.is_empty() {
-                return Ok(Some(Bytes::from(plain)));
-            }
-            if piece.is_none() {
-                return Ok(None);
+            RemoteError::Refused {
+                api: HOST,
+                status,
+                message: None,
+                what,
+                refusal,
             }
         }
     }
@@ -355,22 +405,31 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::header::HeaderValue;
 
     #[test]
-    fn a_pause_is_no_trickle_and_a_trickle_is_found_out() {
-        let period = Duration::from_secs(150);
-        let second = Duration::from_secs(1);
-        let mut pace = Pace::default();
-        // Slow but steady: 200 bytes a second, for an hour.
-        assert!((0..3_600).all(|_| pace.goes_on(second, 200, period)));
-        let mut pace = Pace::default();
-        let held = (0..)
-            .take_while(|_| pace.goes_on(second, 50, period))
-            .count();
-        assert_eq!(held, 149);
-        // A short end after a long start is no reason.
-        let mut pace = Pace::default();
-        assert!(pace.goes_on(Duration::from_secs(149), 10_000_000, period));
-        assert!(pace.goes_on(Duration::from_secs(20), 1, period));
+    fn a_part_is_taken_only_if_it_is_the_rest_that_was_asked_for() {
+        let part = |told: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, HeaderValue::from_static(told));
+            part(&headers, 10)
+        };
+        assert_eq!(part("bytes 10-99/100"), Ok(Some(100)));
+        assert_eq!(part("bytes 10-99/*"), Ok(None));
+        for wrong in [
+            "bytes 0-99/100",
+            "bytes 10-98/100",
+            "bytes 11-99/100",
+            "bytes 10-5/6",
+            "bytes */100",
+            "bytes 10-99",
+            "pages 10-99/100",
+            "bytes 10-99/many",
+            "bytes 10-18446744073709551615/*x",
+            "",
+        ] {
+            assert!(part(wrong).is_err(), "{wrong}");
+        }
+        assert!(super::part(&HeaderMap::new(), 10).is_err());
     }
 }

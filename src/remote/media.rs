@@ -44,6 +44,8 @@ const PAGE_SIZE: u64 = 100;
 pub struct MediaPage {
     /// The media on it.
     pub media: Vec<ListedMedium>,
+    /// How many media the service announced.
+    pub total_count: u64,
 }
 
 /// What a media walk found out.
@@ -242,6 +244,7 @@ impl<'a> Walk<'a> {
                     .out
                     .send(MediaPage {
                         media: answer.media,
+                        total_count: self.end.total_count.unwrap_or(0),
                     })
                     .await
                     .is_err()

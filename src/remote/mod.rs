@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 mod apis;
+mod asset_body;
 mod assets;
 mod bodies;
 mod budget;
@@ -21,11 +22,13 @@ mod media;
 mod meter;
 mod retry;
 mod service;
+mod throttle;
 mod wire;
 
 pub use api::Key;
 pub use apis::{ApiInfo, Schema};
-pub use assets::{AssetAnswer, AssetBody, AssetClient, Conditions};
+pub use asset_body::AssetBody;
+pub use assets::{Ask, AssetAnswer, AssetClient, AssetHead, Conditions};
 pub use bodies::{Batch, BatchAnswer, FoundBody};
 pub use contents::{ContentsPage, ContentsWalkEnd, Lookup};
 pub use error::{Refusal, Remedy, RemoteError};

@@ -10,6 +10,7 @@ use super::error::RemoteError;
 use super::gate::LineGate;
 use super::media::{self, MediaPage, MediaWalkEnd};
 use super::meter::Meter;
+use super::throttle::Throttle;
 use crate::model::{ContentId, Endpoint, EndpointKind, Tally};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -39,6 +40,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// For a pause in an asset's bytes.
     pub read_timeout: Duration,
+    /// Bytes per second for assets, all downloads together; `None`: as many as come.
+    pub bandwidth: Option<u64>,
 }
 
 /// A microCMS service.
@@ -97,6 +100,7 @@ impl Remote {
                 options.asset_hosts.iter().cloned(),
                 meter.clone(),
                 gate.clone(),
+                Throttle::new(options.bandwidth),
                 options.read_timeout,
             ),
             meter,
@@ -203,6 +207,23 @@ impl Remote {
     /// Returns the counts of requests and bytes by host.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Returns the bytes so far that the plan's transfer quota counts: all but the Management API's
+    /// answers (microcms-facts 3.2).
+    pub fn counted_bytes(&self) -> u64 {
+        let free = self.management_host();
+        let hosts = self.meter.read();
+        hosts
+            .iter()
+            .filter(|entry| entry.host != free)
+            .map(|entry| entry.bytes)
+            .sum()
+    }
+
+    /// Returns the Management API's host as the counts name it.
+    pub fn management_host(&self) -> String {
+        self.management.host()
     }
 
     /// Returns the time spent waiting for the budgets: Management API, Content API.

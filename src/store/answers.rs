@@ -55,6 +55,10 @@ pub struct AssetTotals {
     pub owed: u64,
     /// Files whose last attempt failed.
     pub failed: u64,
+    /// Of those, the ones whose next attempt is not due yet.
+    pub waiting: u64,
+    /// Bytes of the owed files, as far as their hosts have told.
+    pub owed_bytes: u64,
 }
 
 /// A file that the mirror must hold.

@@ -1,8 +1,7 @@
 //! Files of media: which are owed, and what came of asking for them.
 
 use super::values::{count, int, later, optional_count};
-use super::{AssetTotals, SavedAsset, Store, StoreError};
-use crate::model::report::Holdings;
+use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
@@ -13,12 +12,14 @@ const SELECT_GONE: &str = "SELECT media_id, path, bytes, sha256 FROM assets
 
 impl Store {
     /// Returns up to `limit` files to ask for, in the order of their media's ids, from behind
-    /// `after`: those owed, those that failed, and saved ones whose second look is due at `now`.
-    /// Files of deleted media are never among them.
+    /// `after`: those owed, those that failed and whose next attempt is due at `now` (whether due or
+    /// not, if `is_impatient`), and saved ones whose second look is. Files of deleted media are never
+    /// among them.
     pub fn owed_assets(
         &self,
         after: Option<&MediaId>,
         limit: usize,
+        is_impatient: bool,
         now: Timestamp,
     ) -> Result<Vec<OwedAsset>, StoreError> {
         self.read("read which files are owed", |conn| {
@@ -26,30 +27,35 @@ impl Store {
             // only so. `INDEXED BY` makes it an error, not a slow scan, should they drift apart.
             conn.prepare_cached(
                 "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
-                     a.last_modified, a.state, iif(a.state = 'saved', 'recheck', a.why), a.attempts,
-                     a.recheck_at, a.rechecks,
+                     a.last_modified, a.state, iif(a.state = 'saved', iif(a.rechecks = 0, 'due', 'recheck'), a.why), a.attempts,
+                     a.recheck_at, a.rechecks, a.announced_bytes,
                      coalesce(m.url, a.url), m.width IS NOT NULL AND m.height IS NOT NULL,
-                     m.file_name, a.owed_at
+                     m.file_name, a.owed_at, m.updated_at IS NOT NULL
                  FROM assets AS a INDEXED BY assets_due
                  CROSS JOIN media AS m ON m.id = a.media_id
                  WHERE (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL)
-                     AND (a.state IN ('owed', 'failed') OR a.recheck_at <= :now)
+                     AND CASE a.state
+                         WHEN 'owed' THEN 1
+                         WHEN 'failed' THEN
+                             :is_impatient OR a.next_attempt_at IS NULL OR a.next_attempt_at <= :now
+                         ELSE a.recheck_at <= :now END
                      AND a.media_id > :after AND m.deleted_at IS NULL
                  ORDER BY a.media_id LIMIT :limit",
             )?
             .query_map(
                 named_params! {
                     ":now": now, ":after": after.map_or("", MediaId::as_str),
-                    ":limit": int(limit as u64),
+                    ":limit": int(limit as u64), ":is_impatient": is_impatient,
                 },
                 |row| {
                     Ok(OwedAsset {
                         media_id: row.get(0)?,
-                        listed_url: row.get(13)?,
-                        has_dimensions: row.get(14)?,
-                        file_name: row.get(15)?,
+                        listed_url: row.get(14)?,
+                        has_dimensions: row.get(15)?,
+                        file_name: row.get(16)?,
                         row: asset_row(row)?,
-                        owed_at: row.get(16)?,
+                        owed_at: row.get(17)?,
+                        has_updated_at: row.get(18)?,
                     })
                 },
             )?
@@ -100,26 +106,6 @@ impl Store {
         })
     }
 
-    /// Returns where the files stand.
-    pub fn asset_counts(&self) -> Result<AssetTotals, StoreError> {
-        self.read("count the files", |conn| {
-            conn.prepare_cached(
-                "SELECT count(*) FILTER (WHERE state = 'saved'),
-                     coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
-                     count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed')
-                 FROM assets",
-            )?
-            .query_row([], |row| {
-                Ok(AssetTotals {
-                    saved: count(row, 0)?,
-                    saved_bytes: count(row, 1)?,
-                    owed: count(row, 2)?,
-                    failed: count(row, 3)?,
-                })
-            })
-        })
-    }
-
     /// Makes every saved file of a live medium owed, to be asked for conditionally (`--full`).
     /// Returns how many.
     pub fn revalidate_all(&mut self, now: Timestamp) -> Result<u64, StoreError> {
@@ -132,6 +118,30 @@ impl Store {
                 named_params! { ":now": now },
             )?;
             Ok(asked as u64)
+        })
+    }
+
+    /// Plans a look at saved files of live media whose last check was before `before`. They stay saved.
+    /// Returns how many.
+    pub fn plan_looks(&mut self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let is_any = self.read("look for files that were not checked for long", |conn| {
+            conn.prepare_cached(
+                "SELECT 1 FROM assets INDEXED BY assets_by_check
+                 WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL LIMIT 1",
+            )?
+            .exists(named_params! { ":before": before })
+        })?;
+        if !is_any {
+            return Ok(0);
+        }
+        self.write("plan to look at files again", |tx| {
+            let planned = tx.execute(
+                "UPDATE assets INDEXED BY assets_by_check SET recheck_at = :now, rechecks = 0
+                 WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
+                     AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
+                named_params! { ":before": before, ":now": now },
+            )?;
+            Ok(planned as u64)
         })
     }
 
@@ -224,31 +234,9 @@ impl Store {
                 .collect()
         })
     }
-
-    /// Returns what the backup holds: what exists upstream as far as is known, and the saved files,
-    /// those of deleted media included.
-    pub fn holdings(&self) -> Result<Holdings, StoreError> {
-        let files = self.asset_counts()?;
-        self.read("count what the backup holds", |conn| {
-            conn.prepare_cached(
-                "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM contents WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM media WHERE deleted_at IS NULL)",
-            )?
-            .query_row([], |row| {
-                Ok(Holdings {
-                    endpoints: count(row, 0)?,
-                    contents: count(row, 1)?,
-                    media: count(row, 2)?,
-                    files: files.saved,
-                    bytes: files.saved_bytes,
-                })
-            })
-        })
-    }
 }
 
-/// Reads the first 13 columns of the queries above and of `load_media`.
+/// Reads the first 14 columns of the queries above and of `load_media`.
 pub(super) fn asset_row(row: &Row<'_>) -> rusqlite::Result<AssetRow> {
     Ok(AssetRow {
         media_id: row.get(0)?,
@@ -264,14 +252,14 @@ pub(super) fn asset_row(row: &Row<'_>) -> rusqlite::Result<AssetRow> {
         attempts: row.get(10)?,
         recheck_at: row.get(11)?,
         rechecks: row.get(12)?,
+        announced_bytes: optional_count(row, 13)?,
     })
 }
 
 /// Makes the file of a live medium owed; what is recorded of the saved version stays.
 ///
 /// `is_new_version` says that the medium itself changed: an outcome of an earlier question then
-/// leaves the file owed. A reason that forbids a conditional request (the saved file is lost or
-/// damaged) is not weakened by one that allows it.
+/// leaves the file owed. A file that is owed already stays owed for the stronger of the two reasons.
 pub(super) fn owe(
     tx: &Transaction<'_>,
     id: &MediaId,
@@ -279,29 +267,47 @@ pub(super) fn owe(
     is_new_version: bool,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let is_weak = why.may_be_conditional();
+    let pending: Option<Option<Why>> = tx
+        .prepare_cached(
+            "SELECT why FROM assets WHERE media_id = :id AND state IN ('owed', 'failed')",
+        )?
+        .query_row(named_params! { ":id": id }, |row| row.get(0))
+        .optional()?;
+    let is_pending = pending.is_some();
+    let why = pending
+        .flatten()
+        .map_or(why, |pending| pending.stronger(why));
+    // A changed medium is another question: what failed of the old one says nothing of it.
     tx.prepare_cached(
         "INSERT INTO assets (media_id, url, state, why, owed_at, valid_from)
          SELECT id, coalesce(url, ''), 'owed', :why, :now, :now
          FROM media WHERE id = :id AND deleted_at IS NULL
          ON CONFLICT (media_id) DO UPDATE SET
-             state = 'owed',
-             why = iif(:is_weak AND state <> 'saved' AND why IN ('new', 'missing', 'damaged'), why, :why),
-             attempts = iif(why IS :why, attempts, 0),
-             last_error = iif(why IS :why, last_error, NULL),
+             state = 'owed', why = :why,
+             attempts = iif(why IS :why AND NOT :is_new_version, attempts, 0),
+             last_error = iif(why IS :why AND NOT :is_new_version, last_error, NULL),
+             next_attempt_at = NULL, failed_at = NULL, announced_bytes = NULL,
              url = iif(sha256 IS NULL, excluded.url, url),
              owed_at = iif(owed_at IS NULL, :now,
                  max(:now, strftime('%Y-%m-%dT%H:%M:%fZ', owed_at, '+0.001 seconds')))
-         WHERE :is_new_version OR state NOT IN ('owed', 'failed')
-             OR NOT (why IS :why OR (:is_weak AND why IN ('new', 'missing', 'damaged')))",
+         WHERE :is_new_version OR NOT :is_pending OR why IS NOT :why",
     )?
     .execute(named_params! {
-        ":id": id, ":why": why, ":is_weak": is_weak, ":is_new_version": is_new_version, ":now": now,
+        ":id": id, ":why": why, ":is_pending": is_pending, ":is_new_version": is_new_version,
+        ":now": now,
     })?;
     Ok(())
 }
 
 fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusqlite::Result<()> {
+    if let AssetOutcome::Saved { media_id, .. }
+    | AssetOutcome::Unchanged { media_id, .. }
+    | AssetOutcome::Moved { media_id, .. } = outcome
+    {
+        // What was kept of it is in its place by now, or not wanted any more.
+        tx.prepare_cached("DELETE FROM partials WHERE media_id = :id")?
+            .execute(named_params! { ":id": media_id })?;
+    }
     match outcome {
         AssetOutcome::Saved {
             media_id,
@@ -327,7 +333,8 @@ fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusql
                      state = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, 'owed', 'saved'),
                      why = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, 'changed', NULL),
                      owed_at = iif(state IN ('owed', 'failed') AND owed_at IS NOT :owed_at, owed_at, NULL),
-                     attempts = 0, last_error = NULL, fetched_at = :now, checked_at = :now,
+                     attempts = 0, last_error = NULL, next_attempt_at = NULL, failed_at = NULL,
+                     announced_bytes = NULL, fetched_at = :now, checked_at = :now,
                      recheck_at = :recheck_at, rechecks = :rechecks
                  WHERE media_id = :id"
             ))?
@@ -349,6 +356,7 @@ fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusql
             tx.prepare_cached(
                 "UPDATE assets SET
                      state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL,
+                     next_attempt_at = NULL, failed_at = NULL, announced_bytes = NULL,
                      etag = coalesce(:etag, etag), last_modified = coalesce(:last_modified, last_modified),
                      checked_at = :now, recheck_at = :recheck_at, rechecks = :rechecks
                  WHERE media_id = :id AND sha256 IS NOT NULL AND state <> 'gone'
@@ -360,21 +368,70 @@ fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusql
                 ":rechecks": rechecks, ":now": now,
             })?;
         }
+        AssetOutcome::Moved {
+            media_id,
+            owed_at,
+            url,
+            path,
+            is_checked,
+            recheck_at,
+            rechecks,
+        } => {
+            // The file is at its new path by now, whatever the medium did meanwhile.
+            tx.prepare_cached(concat!(
+                "UPDATE assets SET
+                     valid_from = iif(path = :path AND url = :url, valid_from, ",
+                later!(),
+                "),
+                     url = :url, path = :path,
+                     state = iif(owed_at IS NOT :owed_at, state, 'saved'),
+                     why = iif(owed_at IS NOT :owed_at, why, NULL),
+                     attempts = 0, last_error = NULL, next_attempt_at = NULL, failed_at = NULL,
+                     announced_bytes = NULL,
+                     checked_at = iif(:is_checked, :now, checked_at),
+                     recheck_at = :recheck_at, rechecks = :rechecks,
+                     owed_at = iif(owed_at IS NOT :owed_at, owed_at, NULL)
+                 WHERE media_id = :id AND sha256 IS NOT NULL"
+            ))?
+            .execute(named_params! {
+                ":id": media_id, ":owed_at": owed_at, ":url": url, ":path": path,
+                ":is_checked": is_checked, ":recheck_at": recheck_at, ":rechecks": rechecks,
+                ":now": now,
+            })?;
+        }
+        AssetOutcome::Withheld {
+            media_id,
+            owed_at,
+            announced_bytes,
+        } => {
+            tx.prepare_cached(
+                "UPDATE assets SET announced_bytes = coalesce(:announced_bytes, announced_bytes)
+                 WHERE media_id = :id AND owed_at IS :owed_at AND :announced_bytes IS NOT NULL",
+            )?
+            .execute(named_params! {
+                ":id": media_id, ":owed_at": owed_at,
+                ":announced_bytes": announced_bytes.map(int),
+            })?;
+        }
         AssetOutcome::Failed {
             media_id,
             owed_at,
             why,
             error,
+            is_attempt,
+            next_attempt_at,
         } => {
             tx.prepare_cached(
                 "UPDATE assets SET
                      state = 'failed', why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
-                     attempts = attempts + 1, last_error = :error
+                     attempts = attempts + :is_attempt, last_error = :error, failed_at = :now,
+                     next_attempt_at = :next_attempt_at
                  WHERE media_id = :id AND state <> 'gone' AND owed_at IS :owed_at
                      AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
             )?
             .execute(named_params! {
-                ":id": media_id, ":owed_at": owed_at, ":why": why, ":error": error, ":now": now,
+                ":id": media_id, ":owed_at": owed_at, ":why": why, ":error": error,
+                ":is_attempt": is_attempt, ":next_attempt_at": next_attempt_at, ":now": now,
             })?;
         }
     }

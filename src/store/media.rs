@@ -16,7 +16,7 @@ impl Store {
             conn.prepare_cached(
                 "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
                      a.last_modified, a.state, a.why, a.attempts, a.recheck_at, a.rechecks,
-                     m.id, m.metadata, m.deleted_at IS NOT NULL
+                     a.announced_bytes, m.id, m.metadata, m.deleted_at IS NOT NULL
                  FROM json_each(:ids) AS wanted
                  CROSS JOIN media AS m ON m.id = wanted.value
                  LEFT JOIN assets AS a ON a.media_id = m.id",
@@ -26,11 +26,11 @@ impl Store {
                 |row| {
                     let has_asset = row.get::<_, Option<MediaId>>(0)?.is_some();
                     let known = KnownMedium {
-                        metadata: row.get(14)?,
-                        is_deleted: row.get(15)?,
+                        metadata: row.get(15)?,
+                        is_deleted: row.get(16)?,
                         asset: has_asset.then(|| asset_row(row)).transpose()?,
                     };
-                    Ok((row.get(13)?, known))
+                    Ok((row.get(14)?, known))
                 },
             )?
             .collect()

@@ -17,16 +17,19 @@ mod doomed;
 mod endpoints;
 mod error;
 mod files;
+mod hosts;
 mod lock;
 mod look;
 mod media;
 mod migrate;
 mod open;
+mod partials;
 mod prune;
 mod runs;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod totals;
 mod values;
 
 pub use absences::Sighting;

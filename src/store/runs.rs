@@ -85,6 +85,7 @@ impl Store {
                      bodies_refused = :bodies_refused,
                      assets_saved = :assets_saved, assets_unchanged = :assets_unchanged,
                      assets_owed = :assets_owed, assets_failed = :assets_failed,
+                     assets_moved = :assets_moved, assets_withheld = :assets_withheld,
                      asset_bytes = :asset_bytes, requests = :requests,
                      recent_requests = :recent_requests
                  WHERE id = :id",
@@ -106,6 +107,7 @@ impl Store {
                     ":assets_saved": int(end.assets.saved),
                     ":assets_unchanged": int(end.assets.unchanged),
                     ":assets_owed": int(end.assets.owed), ":assets_failed": int(end.assets.failed),
+                    ":assets_moved": int(end.assets.moved), ":assets_withheld": int(end.assets.withheld),
                     ":asset_bytes": int(end.assets.bytes), ":requests": int(end.requests),
                     ":recent_requests": json_array(end.recent_requests.iter().map(Timestamp::to_string)),
                 },
@@ -200,6 +202,20 @@ impl Store {
                 |row| row.get(0),
             )
             .optional()
+        })
+    }
+
+    /// Whether the last run was stopped, died, or is still under way.
+    pub fn was_cut_off(&self) -> Result<bool, StoreError> {
+        self.read("read how the last run ended", |conn| {
+            let last = conn
+                .query_row(
+                    "SELECT outcome IN ('running', 'interrupted') FROM runs ORDER BY id DESC LIMIT 1",
+                    [],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            Ok(last.unwrap_or(false))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! How the program's words stand in columns.
 
 use crate::model::{
-    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Timestamp, Why,
+    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Standing, Timestamp, Why,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -46,6 +46,7 @@ text_column! {
     BodySide, "side of a content", BodySide::parse;
     AssetState, "state of a file", AssetState::parse;
     Why, "reason to fetch a file", Why::parse;
+    Standing, "standing of a host's ability", Standing::parse;
 }
 
 impl ToSql for Timestamp {

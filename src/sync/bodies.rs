@@ -7,6 +7,7 @@
 mod ask;
 
 use super::RunError;
+use super::owed;
 use super::run::Run;
 use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, ProblemKind, Status};
 use crate::remote::{Batch, IdSet, RemoteError};
@@ -196,11 +197,13 @@ async fn ask_all(
 ) -> Result<u64, RunError> {
     let mut saved = 0;
     let mut unanswered = owed.clone();
+    heed_budget(api.run, standing);
     if pass.refused.is_none() && !pass.is_broken && !standing.is_stopped {
         let mut answers = stream::iter(Wanted::sort(owed))
             .map(|wanted| wanted.ask(api))
             .buffer_unordered(AT_A_TIME);
         while let Some(answer) = answers.next().await {
+            heed_budget(api.run, standing);
             let answered = answer.answered();
             unanswered.retain(|owed| !answered.contains(&(&owed.id, owed.side)));
             let fruits = save(api.run, answer.outcomes).await?;
@@ -214,6 +217,9 @@ async fn ask_all(
             {
                 break;
             }
+            if standing.is_stopped {
+                break;
+            }
         }
     }
     if let Some(reason) = &pass.refused {
@@ -224,6 +230,19 @@ async fn ask_all(
         save(api.run, outcomes).await?;
     }
     Ok(saved)
+}
+
+/// Stops asking where the month's budget is used up: bodies count like files (microcms-facts 3.2).
+fn heed_budget(run: &Run, standing: &mut Standing) {
+    if standing.is_stopped || run.quota.left(run.now()) != Some(0) {
+        return;
+    }
+    standing.is_stopped = true;
+    if let Some(budget) = owed::budget(run) {
+        let message = owed::over_budget(&budget, "bodies");
+        let hint = Some(owed::BUDGET_HINT.to_owned());
+        run.problem(ProblemKind::Owed, "bodies", message, hint);
+    }
 }
 
 /// Decides how far trouble reaches. Returns whether to stop asking this API.

@@ -2,8 +2,9 @@
 
 use super::RunError;
 use super::run::{Run, Sheet};
-use crate::model::report::{Holdings, ListedCounts, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, Timestamp};
+use super::{forecast, owed};
+use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
+use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
 use tracing::{error, info};
@@ -14,15 +15,16 @@ pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VER
 /// Closes the run and returns its account.
 pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     run.record_transfer().await?;
+    let mut failed = Vec::new();
+    if run.id.is_none() {
+        forecast::of_dry_run(run).await;
+    }
     if run.id.is_some() {
         super::bodies::account(run).await?;
-        // Whatever part was asked for: what is owed is owed.
-        let totals = run.store(|store| store.asset_counts()).await?;
-        run.sheet().assets.owed = totals.owed + totals.failed;
-        say_why_files_failed(run);
+        failed = owed::account(run).await?;
     }
     let holdings = run.store(|store| store.holdings()).await?;
-    let report = report(run, holdings);
+    let report = report(run, holdings, failed);
     if let Some(id) = run.id {
         let end = RunEnd {
             outcome: report.outcome,
@@ -47,32 +49,6 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         "ended the run for `{}`: {} after {} ms", report.service, report.outcome, report.elapsed_ms
     );
     Ok(report)
-}
-
-/// Names one of the files that failed, where nothing else says why files are owed.
-fn say_why_files_failed(run: &Run) {
-    let (failed, example) = {
-        let sheet = run.sheet();
-        let is_said = sheet
-            .problems
-            .iter()
-            .any(|problem| problem.scope == "assets");
-        // One whose medium was deleted in this very run is owed no more.
-        let is_owed = sheet.assets.owed > 0;
-        let example = sheet
-            .failed
-            .first()
-            .filter(|_| is_owed && !is_said)
-            .cloned();
-        (sheet.assets.failed, example)
-    };
-    if let Some(example) = example {
-        let message = format!(
-            "{failed} failed, for example `{}`: {}",
-            example.url, example.error
-        );
-        run.problem(ProblemKind::Owed, "assets", message, None);
-    }
 }
 
 fn recent_requests(run: &Run) -> Vec<Timestamp> {
@@ -141,7 +117,7 @@ fn planned(sheet: &Sheet) -> String {
     steps.join(", ")
 }
 
-fn report(run: &Run, holdings: Holdings) -> RunReport {
+fn report(run: &Run, holdings: Holdings, failed: Vec<FailedAsset>) -> RunReport {
     let mut sheet = run.sheet().clone();
     let transfer = run.rooms.remote.meter().read();
     sheet.assets.bytes = run.tally.bytes.get();
@@ -181,8 +157,10 @@ fn report(run: &Run, holdings: Holdings) -> RunReport {
         assets: sheet.assets,
         holdings,
         transfer,
-        failed_total: sheet.assets.failed,
-        failed: sheet.failed,
+        budget: owed::budget(run),
+        forecast: sheet.forecast,
+        failed_total: sheet.failed_total,
+        failed,
         problems: sheet.problems,
         walks: sheet.walks,
     }

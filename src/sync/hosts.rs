@@ -1,8 +1,16 @@
-//! How the asset hosts are doing in this run, so that one that is down is not asked for everything.
+//! How the asset hosts are doing in this run, so that one that is down is not asked for everything, and
+//! what they have shown that they can do, in this run and before.
 
+use crate::model::{HostTraits, Standing, Timestamp};
+use crate::plan::{Lesson, learn};
 use crate::remote::RemoteError;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tracing::{debug, warn};
+
+/// After so long, a host that was caught being wrong may show once more what it can do.
+const BAN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Tries per file and run.
 const ATTEMPTS: u32 = 4;
@@ -14,6 +22,16 @@ const ILL: u32 = 16;
 pub(super) struct Hosts {
     // A std mutex: a look-up under it, never held across an await.
     health: Mutex<HashMap<String, Health>>,
+    // The same.
+    known: Mutex<Known>,
+}
+
+/// What hosts have shown.
+#[derive(Debug, Default)]
+struct Known {
+    traits: HashMap<String, HostTraits>,
+    /// Hosts of which more is known than the database holds.
+    fresh: BTreeSet<String>,
 }
 
 /// Files that failed since the last one that did not.
@@ -24,6 +42,61 @@ struct Health {
 }
 
 impl Hosts {
+    /// Begins with what the database holds: each host with what it has shown, and since when.
+    pub(super) fn new(rows: Vec<(String, HostTraits, Timestamp)>, now: Timestamp) -> Self {
+        let traits = rows.into_iter().map(|(host, traits, since)| {
+            let is_over = now.since(since).is_some_and(|age| age > BAN);
+            let traits = if is_over { pardoned(traits) } else { traits };
+            (host, traits)
+        });
+        Self {
+            health: Mutex::default(),
+            known: Mutex::new(Known {
+                traits: traits.collect(),
+                fresh: BTreeSet::new(),
+            }),
+        }
+    }
+
+    /// Returns what a host has shown so far.
+    pub(super) fn traits(&self, host: &str) -> HostTraits {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.traits.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Draws a lesson about a host.
+    pub(super) fn learn(&self, host: &str, lesson: &Lesson) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.traits.get(host).cloned().unwrap_or_default();
+        let after = learn(&before, lesson);
+        if after == before {
+            return;
+        }
+        debug!(host, ?lesson, "`{host}` showed what it can do");
+        if let Some(detail) = after
+            .detail
+            .as_ref()
+            .filter(|_| after.detail != before.detail)
+        {
+            warn!(host, "`{host}` is not relied on in this any more: {detail}");
+        }
+        known.traits.insert(host.to_owned(), after);
+        known.fresh.insert(host.to_owned());
+    }
+
+    /// Returns what was learned since the last time, to be recorded.
+    pub(super) fn take_fresh(&self) -> Vec<(String, HostTraits)> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = std::mem::take(&mut known.fresh);
+        fresh
+            .into_iter()
+            .filter_map(|host| {
+                let traits = known.traits.get(&host)?.clone();
+                Some((host, traits))
+            })
+            .collect()
+    }
+
     /// Returns how often a file may be asked for: as usual; once, at a host that fails file after
     /// file (some of its files may be well: a bad run of others must not starve them); or not at all,
     /// at a host that no connection leads to.
@@ -76,9 +149,46 @@ impl Hosts {
     }
 }
 
+/// Forgets what a host was caught at.
+fn pardoned(traits: HostTraits) -> HostTraits {
+    let kept = |standing: Option<Standing>| standing.filter(|it| *it != Standing::Withdrawn);
+    HostTraits {
+        etag: kept(traits.etag),
+        last_modified: kept(traits.last_modified),
+        range: kept(traits.range),
+        content_length: kept(traits.content_length),
+        head: kept(traits.head),
+        detail: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ban_ends_and_what_is_learned_is_handed_over_once() {
+        let (now, traits) = (
+            Timestamp::from_unix_millis(4_000_000_000_000),
+            HostTraits {
+                etag: Some(Standing::Withdrawn),
+                range: Some(Standing::Proven),
+                ..HostTraits::default()
+            },
+        );
+        let row = |age| vec![("a".to_owned(), traits.clone(), now.minus(age))];
+        let hosts = Hosts::new(row(BAN), now);
+        assert_eq!(hosts.traits("a"), traits);
+        let hosts = Hosts::new(row(BAN * 2), now);
+        assert_eq!(hosts.traits("a").etag, None);
+        assert_eq!(hosts.traits("a").range, Some(Standing::Proven));
+        assert_eq!(hosts.take_fresh(), []);
+        hosts.learn("a", &Lesson::RangeHeld);
+        assert_eq!(hosts.take_fresh(), [], "nothing new");
+        hosts.learn("a", &Lesson::RangeIgnored);
+        assert_eq!(hosts.take_fresh().len(), 1);
+        assert_eq!(hosts.take_fresh(), []);
+    }
 
     fn broken() -> RemoteError {
         RemoteError::Broken {

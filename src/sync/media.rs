@@ -1,6 +1,7 @@
 //! The media part: the walk, its rows, and what is missing from it.
 
 use super::RunError;
+use super::forecast::SAMPLE;
 use super::run::Run;
 use crate::model::{
     AssetStep, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, Timestamp, WalkRecord,
@@ -25,6 +26,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     if run.options.only.media {
         walk(run).await?;
     }
+    run.has_page();
     run.ended(|listings| listings.media = true);
     Ok(())
 }
@@ -102,6 +104,7 @@ fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) 
 
 /// Records one page: facts, decision, rows.
 async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
+    let total_count = page.total_count;
     let ids: Vec<MediaId> = page.media.iter().map(|medium| medium.id.clone()).collect();
     let known = run.store(move |store| store.load_media(&ids)).await?;
     let steps: Vec<MediumStep> = page
@@ -117,6 +120,7 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         })
         .collect();
     let owed = steps.iter().filter(|step| owes(step)).count() as u64;
+    take_sample(run, &steps, total_count);
     if run.id.is_none() {
         return count_dry(run, &steps, |listed| known.contains_key(&listed.id));
     }
@@ -130,11 +134,25 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         sheet.media.changed += recorded.changed;
         sheet.media.returned += recorded.returned;
     }
+    run.has_page();
     if owed > 0 {
         run.tally.files_expected.add(owed);
         run.assets_wake.notify_one();
     }
     Ok(())
+}
+
+/// Remembers some of the files to fetch, for a forecast.
+fn take_sample(run: &Run, steps: &[MediumStep], total_count: u64) {
+    let mut sheet = run.sheet();
+    sheet.media_announced = total_count;
+    let room = SAMPLE.saturating_sub(sheet.sample.len());
+    let fetched = steps.iter().filter(|step| owes(step));
+    let urls = fetched.filter_map(|step| match step {
+        MediumStep::Record { medium, .. } => Some(medium.url.clone()),
+        MediumStep::Asset { .. } | MediumStep::Keep => None,
+    });
+    sheet.sample.extend(urls.take(room));
 }
 
 fn owes(step: &MediumStep) -> bool {

@@ -10,10 +10,14 @@ mod contents;
 mod download;
 mod error;
 mod finish;
+mod forecast;
 mod hosts;
 mod media;
 mod options;
+mod owed;
 mod prune;
+mod quota;
+mod room;
 mod run;
 
 pub use error::{PruneError, RunError};
@@ -45,6 +49,7 @@ pub async fn run(
                 contents::part(&run),
                 bodies::part(&run),
                 assets::part(&run),
+                forecast::part(&run),
                 run.keep_books(),
             )
         };

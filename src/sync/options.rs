@@ -43,8 +43,21 @@ pub struct Options {
     pub is_full: bool,
     /// Deletions that a person confirmed for this run.
     pub allow_deletes: u64,
+    /// Ask now for files whose next attempt is not due yet.
+    pub is_impatient: bool,
     /// Files fetched at a time.
     pub downloads: usize,
+    /// Bytes that may be transferred in a calendar month; `None`: any number.
+    pub monthly_transfer: Option<u64>,
+    /// Ask for the sizes of some files and say how much there is to fetch. Done anyway before the first
+    /// download where the month's transfer is limited.
+    pub wants_forecast: bool,
+    /// Files that are longer are not fetched; `None`: any length.
+    pub longest_asset: Option<u64>,
+    /// Bytes that stay free on the mirror's disk; `None`: 256 MiB, or a fiftieth of a smaller disk.
+    pub keep_free: Option<u64>,
+    /// How old the check of a file may become before its host is asked again; `None`: any age.
+    pub revalidate_every: Option<Duration>,
     /// How long downloads in flight may go on after a stop.
     pub grace: Duration,
     /// What started the run, for `runs.trigger`.

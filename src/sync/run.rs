@@ -1,11 +1,10 @@
 //! What the parts of a run share.
 
+use super::quota::Quota;
 use super::{Options, Rooms, RunError, Stop};
-use crate::model::report::{
-    AssetCounts, BodyCounts, FAILED_LISTED, FailedAsset, HostTransfer, ListedCounts,
-};
+use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
-    Endpoint, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
+    Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
 };
 use crate::remote::RemoteError;
 use crate::store::{RunId, Store, StoreError};
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// How often the transfer so far is written down, so that a crash forgets little of what was paid for.
-const BOOKS: Duration = Duration::from_secs(30);
+const BOOKS: Duration = Duration::from_secs(5);
 
 /// One run under way.
 #[derive(Debug)]
@@ -26,6 +25,8 @@ pub(super) struct Run {
     pub(super) rooms: Rooms,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: Stop,
+    /// What may still be transferred in this month.
+    pub(super) quota: Arc<Quota>,
     /// `None` in a dry run.
     pub(super) id: Option<RunId>,
     pub(super) started_at: Timestamp,
@@ -35,6 +36,8 @@ pub(super) struct Run {
     /// Rung when files became owed.
     pub(super) assets_wake: Notify,
     listings: watch::Sender<Listings>,
+    /// Whether the first page of the media listing is recorded, or there will be none.
+    has_page: watch::Sender<bool>,
     // A std mutex: pushes and additions under it, never held across an await.
     sheet: Mutex<Sheet>,
     transfer_recorded: Mutex<Vec<HostTransfer>>,
@@ -66,13 +69,31 @@ pub(super) struct Sheet {
     pub(super) bodies: BodyCounts,
     pub(super) assets: AssetCounts,
     pub(super) problems: Vec<Problem>,
-    pub(super) failed: Vec<FailedAsset>,
+    /// The first file that failed in this run.
+    pub(super) failed: Option<FailedNow>,
+    /// Files whose last attempt failed, in this run or before.
+    pub(super) failed_total: u64,
+    /// How many media the service announced.
+    pub(super) media_announced: u64,
+    /// URLs of some of the files to fetch.
+    pub(super) sample: Vec<String>,
+    /// How much there is to fetch, where that was asked.
+    pub(super) forecast: Option<Forecast>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
     /// APIs where it was tried whether the key sees all drafts, and what that told.
     pub(super) sees_all_drafts: BTreeMap<Endpoint, Option<bool>>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
+}
+
+/// A file that failed in this run.
+#[derive(Clone, Debug)]
+pub(super) struct FailedNow {
+    pub(super) media_id: MediaId,
+    /// Where it was asked for, fit for a report.
+    pub(super) url: String,
+    pub(super) error: String,
 }
 
 impl Run {
@@ -87,6 +108,13 @@ impl Run {
         rooms
             .remote
             .remember_requests(recent.into_iter().filter_map(|at| started_at.since(at)));
+        let quota = Quota::open(
+            options.monthly_transfer,
+            &rooms.remote,
+            &rooms.store,
+            started_at,
+        )
+        .await?;
         let id = if options.is_dry_run {
             None
         } else {
@@ -122,12 +150,14 @@ impl Run {
             rooms,
             tally,
             stop,
+            quota: Arc::new(quota),
             id,
             started_at,
             begun: Instant::now(),
             bodies_wake: Notify::new(),
             assets_wake: Notify::new(),
             listings: watch::Sender::default(),
+            has_page: watch::Sender::default(),
             sheet: Mutex::new(sheet),
             transfer_recorded: Mutex::default(),
         })
@@ -155,6 +185,18 @@ impl Run {
         self.listings.send_modify(mark);
         self.bodies_wake.notify_one();
         self.assets_wake.notify_one();
+    }
+
+    /// Waits until a page of media is recorded, or the listing is over.
+    pub(super) async fn first_page(&self) {
+        let mut has_page = self.has_page.subscribe();
+        // An error would mean that the sender is gone, and `self` holds it.
+        drop(has_page.wait_for(|has_page| *has_page).await);
+    }
+
+    /// Says that a page of media is recorded, or that there is none.
+    pub(super) fn has_page(&self) {
+        self.has_page.send_replace(true);
     }
 
     /// Lets the store do something, in the order of the calls.
@@ -203,12 +245,20 @@ impl Run {
         self.problem(kind, scope, err.chain(), err.hint());
     }
 
-    pub(super) fn failed_asset(&self, failed: FailedAsset) {
+    pub(super) fn failed_asset(&self, failed: FailedNow) {
         let mut sheet = self.sheet();
         sheet.assets.failed += 1;
-        if sheet.failed.len() < FAILED_LISTED {
-            sheet.failed.push(failed);
-        }
+        sheet.failed.get_or_insert(failed);
+    }
+
+    /// Takes the failure of a file back.
+    pub(super) fn forgive_asset(&self, media_id: &MediaId) {
+        let mut sheet = self.sheet();
+        sheet.assets.failed = sheet.assets.failed.saturating_sub(1);
+        sheet.failed = sheet
+            .failed
+            .take()
+            .filter(|failed| failed.media_id != *media_id);
     }
 
     /// Records a walk in the database and in the report.

@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod assets;
 #[cfg(test)]
+mod attempts;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod cli;
@@ -15,6 +17,8 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deletions;
@@ -22,6 +26,8 @@ mod deletions;
 mod hostile;
 #[cfg(test)]
 mod interruption;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod media_walk;
 #[cfg(test)]
@@ -38,3 +44,5 @@ mod support;
 mod sync;
 #[cfg(test)]
 mod throughput;
+#[cfg(test)]
+mod transfer;

@@ -55,8 +55,8 @@ fn dispatch(shared: &Shared, method: &str, path: &str, body: &[u8]) -> Result<Va
             return Ok(json!({ "id": id }));
         }
         ("POST", "/forget") => shared.ledger().forget(),
-        ("GET", "/counters") => return show(&shared.ledger().counters()),
-        ("GET", "/requests") => return show(&shared.ledger().records()),
+        ("GET", "/counters") => return show(&shared.counters()),
+        ("GET", "/requests") => return show(&shared.records()),
         ("GET", "/truth") => {
             let truth = shared.world().truth();
             return show(&truth);

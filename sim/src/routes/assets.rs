@@ -1,45 +1,16 @@
 //! The asset hosts. What the real ones support is not documented (facts sheet
 //! 4.5), so each feature can be switched off.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Ask, Length, Route};
+use super::asset_options::{AssetOptions, WrongRange};
+use super::{Answer, Ask, Length, Route, Site};
+use crate::body::pack;
 use crate::bytes::ByteSource;
+use crate::payload::Payload;
 use crate::state::World;
-use crate::state::media::{Dimensions, Medium};
+use crate::state::medium::{Dimensions, Medium, Stale, Validators};
 use crate::times::{http_date, parse_http_date};
-
-/// What the asset hosts support. The default is everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AssetOptions {
-    /// Send `ETag`.
-    pub etag: bool,
-    /// Send `Last-Modified`.
-    pub last_modified: bool,
-    /// Honour `Range` and `If-Range`, and say so in `Accept-Ranges`.
-    pub range: bool,
-    /// Answer HEAD; otherwise 405.
-    pub head: bool,
-    /// Answer 304 to `If-None-Match` and `If-Modified-Since`.
-    pub conditional: bool,
-    /// Tell `Content-Length`; otherwise the body is chunked.
-    pub content_length: bool,
-}
-
-impl Default for AssetOptions {
-    fn default() -> Self {
-        Self {
-            etag: true,
-            last_modified: true,
-            range: true,
-            head: true,
-            conditional: true,
-            content_length: true,
-        }
-    }
-}
 
 impl World {
     /// Answers one request at an asset host (or at a foreign host that a redirect led to).
@@ -48,22 +19,27 @@ impl World {
         if (ask.method != "GET" && !is_head) || (is_head && !self.assets.head) {
             return plain(405, "Method Not Allowed");
         }
-        let found = self.media.at_path(&ask.path).filter(|medium| {
-            // A picture in a file field is delivered from the file host, so only the image host is strict.
-            let at_its_host = ask.route != Route::Image || medium.is_image();
-            at_its_host && !medium.hidden
-        });
+        if matches!(ask.site, Site::CustomImages | Site::CustomFiles) && !self.has_custom_hosts {
+            return plain(404, "Not Found");
+        }
+        let is_image_host = ask.route == Route::Image;
+        let found = self
+            .media
+            .at_path(&ask.path, |medium| medium.is_served_at(is_image_host));
         let Some(medium) = found else {
             return plain(404, "Not Found");
         };
+        if matches!(ask.site, Site::Images | Site::Files) && self.has_custom_hosts {
+            return self.moved(ask);
+        }
         if ask.query.get("fm") == Some("json") && medium.is_image() {
             return probe(&medium);
         }
-        let source = self.served(&medium);
-        let answer = self.file(ask, &medium, &source);
+        let (source, validators) = self.served(&medium);
+        let answer = self.file(ask, &source, &validators);
         if is_head {
             Answer {
-                body: bytes::Bytes::new(),
+                body: Payload::empty(),
                 ..answer
             }
         } else {
@@ -71,98 +47,153 @@ impl World {
         }
     }
 
-    /// The current bytes, or for some requests after a re-upload the old ones.
-    fn served(&mut self, medium: &Medium) -> ByteSource {
-        let Some((old, left)) = &medium.stale else {
-            return medium.bytes.clone();
+    /// The service's own host while there is a custom domain.
+    fn moved(&self, ask: &Ask) -> Answer {
+        let base = if ask.site == Site::Images {
+            &self.bases.images
+        } else {
+            &self.bases.files
         };
-        let stale = left
-            .checked_sub(1)
-            .filter(|left| *left > 0)
-            .map(|left| (old.clone(), left));
-        let old = old.clone();
+        plain(302, "").header("location", format!("{base}{}", ask.path_and_query))
+    }
+
+    /// The current bytes, or for some requests after a re-upload the old ones.
+    fn served(&mut self, medium: &Medium) -> (ByteSource, Validators) {
+        let Some(stale) = medium.stale.clone() else {
+            return (medium.bytes.clone(), medium.validators());
+        };
+        let left = stale.left.saturating_sub(1);
         self.media_mut().put(Medium {
-            stale,
+            stale: (left > 0).then(|| Stale {
+                left,
+                ..stale.clone()
+            }),
             ..medium.clone()
         });
-        old
+        (stale.source, stale.validators)
     }
 
-    fn file(&self, ask: &Ask, medium: &Medium, source: &ByteSource) -> Answer {
-        let (options, etag, modified) = (self.assets, source.etag(), http_date(medium.bytes_ms));
-        let total = source.len();
-        let head = |status: u16| {
-            let mut answer = Answer {
-                is_json: false,
-                ..plain(status, "")
-            };
-            answer.headers = vec![("cache-control", "public, max-age=31536000".into())];
-            if options.etag {
-                answer.headers.push(("etag", etag.clone()));
-            }
-            if options.last_modified {
-                answer.headers.push(("last-modified", modified.clone()));
-            }
-            if options.range {
-                answer.headers.push(("accept-ranges", "bytes".into()));
-            }
-            answer
-        };
-        if options.conditional && self.is_unchanged(ask, &etag, medium.bytes_ms) {
-            return head(304);
-        }
-        let told = |answer: Answer, len: u64| Answer {
-            length: if options.content_length {
-                Length::Told(len)
+    fn file(&self, ask: &Ask, source: &ByteSource, validators: &Validators) -> Answer {
+        let options = self.assets;
+        let told = Validators {
+            etag: if options.weak_etags {
+                format!("W/{}", validators.etag)
             } else {
-                Length::Untold
+                validators.etag.clone()
             },
-            ..answer.header("content-type", source.form().content_type())
+            modified_ms: validators.modified_ms,
         };
-        let is_whole = !options.range || !if_range_holds(ask, &etag, medium.bytes_ms, self.assets);
-        match ask
+        if options.always_not_modified && ask.is_conditional() {
+            return not_modified_whatever(ask);
+        }
+        if options.conditional && self.is_unchanged(ask, &told) {
+            return head(304, options, &told);
+        }
+        let packed = options.unasked_gzip.then(|| ByteSource::Given {
+            form: source.form(),
+            bytes: pack(&source.bytes()),
+        });
+        let source = packed.as_ref().unwrap_or(source);
+        let total = source.len();
+        let wants_range = options.range && !options.ignores_ranges;
+        let range = ask
             .range
             .as_deref()
-            .filter(|_| !is_whole)
-            .map(|range| parse_range(range, total))
-        {
-            Some(Range::Part(from, to)) => {
-                let answer =
-                    head(206).header("content-range", format!("bytes {from}-{to}/{total}"));
-                let slice = usize::try_from(from).unwrap_or(usize::MAX)
-                    ..usize::try_from(to + 1).unwrap_or(usize::MAX);
-                let body = if ask.method == "HEAD" {
-                    bytes::Bytes::new()
-                } else {
-                    source.bytes().slice(slice)
-                };
-                told(Answer { body, ..answer }, to + 1 - from)
+            .filter(|_| wants_range && if_range_holds(ask, &told, options))
+            .map_or(Range::Ignored, |range| parse_range(range, total));
+        let answer = match range {
+            Range::Beyond => {
+                return head(416, options, &told)
+                    .header("content-range", format!("bytes */{total}"));
             }
-            Some(Range::Beyond) => head(416).header("content-range", format!("bytes */{total}")),
-            Some(Range::Ignored) | None => {
-                let body = if ask.method == "HEAD" {
-                    bytes::Bytes::new()
-                } else {
-                    source.bytes()
+            Range::Part(from, to) => {
+                let shifted = WrongRange::shifted(from, to, total);
+                let (claimed, sent) = match options.wrong_range {
+                    None => ((from, to), (from, to)),
+                    Some(WrongRange::Told) => (shifted, shifted),
+                    Some(WrongRange::Hidden) => ((from, to), shifted),
                 };
-                told(Answer { body, ..head(200) }, total)
+                let range = format!("bytes {}-{}/{total}", claimed.0, claimed.1);
+                with_body(ask, source, sent.0..sent.1 + 1, head(206, options, &told))
+                    .header("content-range", range)
             }
+            Range::Ignored => with_body(ask, source, 0..total, head(200, options, &told)),
+        };
+        let answer = answer.header("content-type", source.form().content_type());
+        let answer = if options.unasked_gzip {
+            answer.header("content-encoding", "gzip")
+        } else {
+            answer
+        };
+        Answer {
+            length: match answer.length {
+                Length::Told(len) if options.content_length => {
+                    let is_off = options.head_length_off && ask.method == "HEAD";
+                    Length::Told(len + u64::from(is_off))
+                }
+                Length::Told(_) | Length::Exact | Length::Untold => Length::Untold,
+            },
+            ..answer
         }
     }
 
-    fn is_unchanged(&self, ask: &Ask, etag: &str, modified_ms: i64) -> bool {
+    fn is_unchanged(&self, ask: &Ask, told: &Validators) -> bool {
         // If-None-Match wins over If-Modified-Since (RFC 9110, 13.2.2).
         match &ask.if_none_match {
             Some(tags) => {
                 self.assets.etag
-                    && (tags.trim() == "*" || tags.split(',').any(|tag| weak(tag) == weak(etag)))
+                    && (tags.trim() == "*"
+                        || tags.split(',').any(|tag| weak(tag) == weak(&told.etag)))
             }
             None => {
                 let since = ask.if_modified_since.as_deref().and_then(parse_http_date);
                 self.assets.last_modified
-                    && since.is_some_and(|since| modified_ms.div_euclid(1000) <= since)
+                    && since.is_some_and(|since| told.modified_ms.div_euclid(1000) <= since)
             }
         }
+    }
+}
+
+/// An answer without a body, with what all answers of a file tell.
+fn head(status: u16, options: AssetOptions, told: &Validators) -> Answer {
+    let mut answer = Answer {
+        headers: vec![("cache-control", "public, max-age=31536000".into())],
+        ..plain(status, "")
+    };
+    if options.etag {
+        answer.headers.push(("etag", told.etag.clone()));
+    }
+    if options.last_modified {
+        let modified = http_date(told.modified_ms);
+        answer.headers.push(("last-modified", modified));
+    }
+    if options.range || options.ignores_ranges {
+        answer.headers.push(("accept-ranges", "bytes".into()));
+    }
+    answer
+}
+
+/// The lie of a host that never looks: it confirms the version that was named.
+fn not_modified_whatever(ask: &Ask) -> Answer {
+    let mut answer = plain(304, "");
+    answer.headers.clear();
+    match (&ask.if_none_match, &ask.if_modified_since) {
+        (Some(tag), _) => answer.header("etag", tag.clone()),
+        (None, Some(date)) => answer.header("last-modified", date.clone()),
+        (None, None) => answer,
+    }
+}
+
+/// Puts a part of the bytes into an answer; for HEAD only its length.
+fn with_body(ask: &Ask, source: &ByteSource, part: std::ops::Range<u64>, answer: Answer) -> Answer {
+    Answer {
+        body: if ask.method == "HEAD" {
+            Payload::empty()
+        } else {
+            Payload::part(source.clone(), part.start, part.end)
+        },
+        length: Length::Told(part.end - part.start),
+        ..answer
     }
 }
 
@@ -172,12 +203,14 @@ fn weak(tag: &str) -> &str {
 }
 
 /// Whether a range may be served: without `If-Range`, or when it names this version.
-fn if_range_holds(ask: &Ask, etag: &str, modified_ms: i64, options: AssetOptions) -> bool {
+fn if_range_holds(ask: &Ask, told: &Validators, options: AssetOptions) -> bool {
     match ask.if_range.as_deref() {
         None => true,
-        Some(tag) if tag.starts_with('"') => options.etag && tag == etag,
+        // A weak tag matches nothing here, not even itself (RFC 9110, 13.1.5).
+        Some(tag) if tag.starts_with('"') => options.etag && tag == told.etag,
         Some(date) => {
-            options.last_modified && parse_http_date(date) == Some(modified_ms.div_euclid(1000))
+            let modified = told.modified_ms.div_euclid(1000);
+            options.last_modified && parse_http_date(date) == Some(modified)
         }
     }
 }
@@ -237,7 +270,7 @@ fn plain(status: u16, text: &'static str) -> Answer {
         status,
         headers: vec![("content-type", "text/plain".into())],
         extra: Vec::new(),
-        body: bytes::Bytes::from_static(text.as_bytes()),
+        body: bytes::Bytes::from_static(text.as_bytes()).into(),
         length: Length::Exact,
         is_json: false,
     }

@@ -1,6 +1,7 @@
 //! The hosts and their routes: what a request asks for, and the answer.
 
 pub(crate) mod admin;
+pub(crate) mod asset_options;
 pub(crate) mod assets;
 pub(crate) mod content;
 pub(crate) mod management;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::payload::Payload;
 use crate::query::Query;
 
 /// A host of the service.
@@ -20,12 +22,21 @@ pub(crate) enum Site {
     Content,
     Images,
     Files,
+    /// The image host of a custom domain, in use once an edit switched to it.
+    CustomImages,
+    /// The file host of a custom domain.
+    CustomFiles,
     /// A host that has nothing to do with the service; redirects lead here.
     Foreign,
     Admin,
     /// One listener for all: the `Host` header decides.
     ByHost,
 }
+
+/// The custom image host in host mode.
+pub(crate) const CUSTOM_IMAGE_HOST: &str = "images.custom.example";
+/// The custom file host in host mode.
+pub(crate) const CUSTOM_FILE_HOST: &str = "files.custom.example";
 
 impl Site {
     /// The site that a `Host` header names.
@@ -37,6 +48,8 @@ impl Site {
         match host.as_str() {
             "images.microcms-assets.io" => Self::Images,
             "files.microcms-assets.io" => Self::Files,
+            CUSTOM_IMAGE_HOST => Self::CustomImages,
+            CUSTOM_FILE_HOST => Self::CustomFiles,
             _ if host == format!("{service_id}.microcms-management.io") => Self::Management,
             _ if host == format!("{service_id}.microcms.io") => Self::Content,
             _ => Self::Foreign,
@@ -66,9 +79,9 @@ pub enum Route {
     ContentList,
     /// `GET /api/v1/{endpoint}/{id}` (Content)
     Content,
-    /// The image host.
+    /// The image host, also that of the custom domain.
     Image,
-    /// The file host.
+    /// The file host, also that of the custom domain.
     File,
     /// A host that is not the service's.
     Foreign,
@@ -81,8 +94,8 @@ impl Route {
     pub(crate) fn of(site: Site, path: &str) -> Self {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (site, parts.as_slice()) {
-            (Site::Images, _) => Self::Image,
-            (Site::Files, _) => Self::File,
+            (Site::Images | Site::CustomImages, _) => Self::Image,
+            (Site::Files | Site::CustomFiles, _) => Self::File,
             (Site::Foreign | Site::ByHost | Site::Admin, _) => Self::Foreign,
             (Site::Management, ["api", "v1", "service"]) => Self::Service,
             (Site::Management, ["api", "v1", "apis"]) => Self::Apis,
@@ -101,10 +114,13 @@ impl Route {
 /// What a route needs to know of a request.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    pub(crate) site: Site,
     pub(crate) route: Route,
     pub(crate) method: String,
     /// Percent-encoded, without the query.
     pub(crate) path: String,
+    /// As it stood in the request.
+    pub(crate) path_and_query: String,
     pub(crate) query: Query,
     pub(crate) key: Option<String>,
     pub(crate) client: IpAddr,
@@ -115,6 +131,11 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// Whether it asks for the bytes only if they changed.
+    pub(crate) const fn is_conditional(&self) -> bool {
+        self.if_none_match.is_some() || self.if_modified_since.is_some()
+    }
+
     /// The n-th segment of the path after `/api/v1/`, decoded.
     pub(crate) fn segment(&self, n: usize) -> String {
         let segment = self
@@ -130,13 +151,13 @@ impl Ask {
 }
 
 /// An answer before faults.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     /// Headers that a fault asked for.
     pub(crate) extra: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// For HEAD and for hosts that tell no length: what `Content-Length` says.
     pub(crate) length: Length,
     /// May be compressed.
@@ -160,7 +181,7 @@ impl Answer {
             status,
             headers: vec![("content-type", "application/json; charset=utf-8".into())],
             extra: Vec::new(),
-            body: Bytes::from(body.to_string()),
+            body: Bytes::from(body.to_string()).into(),
             length: Length::Exact,
             is_json: true,
         }
@@ -183,7 +204,7 @@ impl Answer {
 
     /// Refuses an answer over the limit, as both APIs do at about 5 MB.
     pub(crate) fn within(self, max_bytes: usize) -> Self {
-        if self.body.len() > max_bytes {
+        if self.body.len() > max_bytes as u64 {
             return Self::error(
                 400,
                 "Response body size is too long. Check your url parameters.",

@@ -176,10 +176,10 @@ impl World {
             .map(|serial| self.media.original(serial))
         {
             Some(medium) if medium.is_image() => match medium.size {
-                super::media::Dimensions::Known(width, height) => {
+                super::medium::Dimensions::Known(width, height) => {
                     json!({"url": medium.url(&self.bases), "height": height, "width": width})
                 }
-                super::media::Dimensions::Null | super::media::Dimensions::Absent => {
+                super::medium::Dimensions::Null | super::medium::Dimensions::Absent => {
                     json!({"url": medium.url(&self.bases)})
                 }
             },

@@ -178,6 +178,9 @@ impl World {
             | Edit::ChangeKey { .. }
             | Edit::ExpireTokens
             | Edit::SetAssetOptions { .. }
+            | Edit::SwitchAssetHosts { .. }
+            | Edit::ResizeMedium { .. }
+            | Edit::SetMediumPath { .. }
             | Edit::SetMaxAnswerBytes { .. } => Ok(String::new()),
         }
     }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::World;
 use super::edits::{Edit, EditError};
-use super::media::Medium;
-use crate::bytes::{ByteSource, Form};
+use super::medium::{Medium, Stale, Validators};
+use crate::bytes::ByteSource;
+use crate::form::Form;
 use crate::mix::mix_all;
 
 impl World {
@@ -14,6 +15,7 @@ impl World {
         reason = "the chain's last link, `apply_to_metadata`, names every variant"
     )]
     pub(super) fn apply_to_media(&mut self, edit: Edit) -> Result<String, EditError> {
+        let is_frozen = self.assets.frozen_validators;
         match edit {
             Edit::AddMedium {
                 name,
@@ -48,14 +50,18 @@ impl World {
                 touch,
                 stale_requests,
             } => self.change(&id, touch, |medium, now, seed| {
-                let old = replace(medium, bytes, now, seed);
-                medium.stale = (stale_requests > 0).then_some((old, stale_requests));
+                let (source, validators) = replace(medium, bytes, now, seed, is_frozen);
+                medium.stale = (stale_requests > 0).then_some(Stale {
+                    source,
+                    validators,
+                    left: stale_requests,
+                });
                 // A re-upload resets the alternative text.
                 medium.alt = None;
             }),
             Edit::ReplaceUnderNewUrl { id, bytes } => {
                 self.change(&id, true, |medium, now, seed| {
-                    replace(medium, bytes, now, seed);
+                    replace(medium, bytes, now, seed, is_frozen);
                     medium.url_generation += 1;
                     medium.alt = None;
                 })?;
@@ -64,6 +70,19 @@ impl World {
             Edit::RenameMedium { id, name, touch } => {
                 self.change(&id, touch, |medium, _, _| medium.name = name)?;
                 self.move_to_new_url(&id)
+            }
+            Edit::ResizeMedium { id, size, touch } => {
+                self.change(&id, touch, |medium, now, seed| {
+                    replace(medium, None, now, seed, is_frozen);
+                    medium.bytes = medium.bytes.of_length(size);
+                    medium.stale = None;
+                    medium.alt = None;
+                })
+            }
+            Edit::SetMediumPath { id, path, touch } => {
+                let serial = self.medium(&id)?.serial;
+                self.media_mut().claim(&path, serial);
+                self.change(&id, touch, |medium, _, _| medium.path = path)
             }
             Edit::SetAlt { id, alt, touch } => {
                 self.change(&id, touch, |medium, _, _| medium.alt = alt)
@@ -74,6 +93,15 @@ impl World {
             Edit::TouchMedium { id } => self.change(&id, true, |_, _, _| {}),
             Edit::HideAsset { id, hidden } => {
                 self.change(&id, false, |medium, _, _| medium.hidden = hidden)
+            }
+            Edit::SwitchAssetHosts { touch } => {
+                let now = self.tick();
+                std::mem::swap(&mut self.bases, &mut self.other_bases);
+                self.has_custom_hosts = !self.has_custom_hosts;
+                if touch {
+                    self.media_mut().touch_all(now);
+                }
+                Ok(String::new())
             }
             other => self.apply_to_contents(other),
         }
@@ -109,13 +137,20 @@ impl World {
             &medium.name,
             medium.layout,
         );
+        self.media_mut().claim(&medium.path, medium.serial);
         self.media_mut().put(medium);
         Ok(id.to_owned())
     }
 }
 
-/// Gives the medium other bytes; returns the old ones.
-fn replace(medium: &mut Medium, bytes: Option<Vec<u8>>, now: i64, seed: u64) -> ByteSource {
+/// Gives the medium other bytes; returns the old ones with their validators.
+fn replace(
+    medium: &mut Medium,
+    bytes: Option<Vec<u8>>,
+    now: i64,
+    seed: u64,
+    is_frozen: bool,
+) -> (ByteSource, Validators) {
     let form: Form = medium.bytes.form();
     let new = match bytes {
         Some(bytes) => ByteSource::Given {
@@ -128,6 +163,9 @@ fn replace(medium: &mut Medium, bytes: Option<Vec<u8>>, now: i64, seed: u64) -> 
             now.unsigned_abs(),
         ])),
     };
+    let old = medium.validators();
+    // Under this lie the host goes on to tell what it told when the lie began.
+    medium.frozen = is_frozen.then(|| old.clone());
     medium.bytes_ms = now;
-    std::mem::replace(&mut medium.bytes, new)
+    (std::mem::replace(&mut medium.bytes, new), old)
 }

@@ -9,7 +9,7 @@ use super::World;
 use super::contents::{ApiKind, Status};
 use super::rights::{ContentRights, ManagementRights};
 use super::schema::SchemaFormat;
-use crate::routes::assets::AssetOptions;
+use crate::routes::asset_options::AssetOptions;
 
 /// A change of the service.
 ///
@@ -69,6 +69,27 @@ pub enum Edit {
         id: String,
         /// The new file name, not percent-encoded.
         name: String,
+        /// Whether `updatedAt` moves.
+        touch: bool,
+    },
+    /// Re-upload under the same URL of a file made from the seed that is so long:
+    /// also gigabytes, for it is made while it is sent. (A huge PNG costs a pass over
+    /// all its bytes when its end is read, for they have a checksum.)
+    ResizeMedium {
+        /// The medium.
+        id: String,
+        /// In bytes.
+        size: u64,
+        /// Whether `updatedAt` moves.
+        touch: bool,
+    },
+    /// Gives the medium any URL path, as often as wanted; the bytes stay. Two media may
+    /// have the same: their URL serves the one that got it last.
+    SetMediumPath {
+        /// The medium.
+        id: String,
+        /// The URL's path, percent-encoded, with its first slash.
+        path: String,
         /// Whether `updatedAt` moves.
         touch: bool,
     },
@@ -303,7 +324,14 @@ pub enum Edit {
     },
     /// Lets every page token expire at once.
     ExpireTokens,
-    /// Changes what the asset hosts support.
+    /// A custom domain begins or, applied again, ends. Begun, every listed URL and
+    /// every one in generated bodies shows the custom hosts, and the service's own
+    /// hosts answer 302 to them. Ended, the custom hosts answer 404.
+    SwitchAssetHosts {
+        /// Whether the `updatedAt` of all media moves.
+        touch: bool,
+    },
+    /// Changes what the asset hosts support, and how they lie.
     SetAssetOptions {
         /// From now on.
         options: AssetOptions,
@@ -402,6 +430,9 @@ impl World {
                 Ok(String::new())
             }
             Edit::SetAssetOptions { options } => {
+                if self.assets.frozen_validators && !options.frozen_validators {
+                    self.media_mut().thaw();
+                }
                 self.assets = options;
                 Ok(String::new())
             }

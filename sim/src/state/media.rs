@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
 
-use crate::bytes::{ByteSource, Form};
+use super::medium::{Dimensions, Medium};
+use crate::bytes::ByteSource;
+use crate::form::Form;
 use crate::mix::{Noise, mix_all, salt, scramble, unscramble};
 use crate::names::{self, Layout};
-use crate::times::{FIRST_CREATED_MS, iso};
+use crate::times::FIRST_CREATED_MS;
 
 /// What all generated media share.
 #[derive(Debug)]
@@ -18,89 +19,6 @@ pub(crate) struct Recipe {
     pub(crate) seed: u64,
     pub(crate) service_id: String,
     pub(crate) sizes: RangeInclusive<u64>,
-}
-
-/// One medium, complete.
-#[derive(Debug, Clone)]
-pub(crate) struct Medium {
-    pub(crate) serial: u32,
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) path: String,
-    pub(crate) layout: Layout,
-    /// Grows when a re-upload asks for a new URL.
-    pub(crate) url_generation: u32,
-    pub(crate) size: Dimensions,
-    pub(crate) alt: Option<String>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) created_ms: i64,
-    pub(crate) updated_ms: i64,
-    pub(crate) bytes: ByteSource,
-    /// When the bytes last changed: the asset host's `Last-Modified`.
-    pub(crate) bytes_ms: i64,
-    /// What a stale CDN still serves, and how often.
-    pub(crate) stale: Option<(ByteSource, u32)>,
-    /// Listed, but the asset host answers 404.
-    pub(crate) hidden: bool,
-}
-
-/// Width and height as the list shows them; both are optional in the docs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dimensions {
-    Known(u32, u32),
-    Null,
-    Absent,
-}
-
-impl Medium {
-    pub(crate) const fn is_image(&self) -> bool {
-        self.bytes.form().is_image()
-    }
-
-    /// The list's JSON object. The old form (before 2026-04-08) has only id, url, width, height.
-    pub(crate) fn listing(&self, bases: &Bases, old_form: bool) -> Value {
-        let mut item = Map::new();
-        item.insert("id".into(), self.id.clone().into());
-        if !old_form {
-            item.insert("createdAt".into(), iso(self.created_ms).into());
-            item.insert("updatedAt".into(), iso(self.updated_ms).into());
-        }
-        item.insert("url".into(), self.url(bases).into());
-        match self.size {
-            Dimensions::Known(width, height) => {
-                item.insert("width".into(), width.into());
-                item.insert("height".into(), height.into());
-            }
-            Dimensions::Null => {
-                item.insert("width".into(), Value::Null);
-                item.insert("height".into(), Value::Null);
-            }
-            Dimensions::Absent => {}
-        }
-        if !old_form {
-            if let Some(alt) = &self.alt {
-                item.insert("alt".into(), alt.clone().into());
-            }
-            item.insert("tags".into(), json!(self.tags));
-        }
-        Value::Object(item)
-    }
-
-    pub(crate) fn url(&self, bases: &Bases) -> String {
-        let base = if self.is_image() {
-            &bases.images
-        } else {
-            &bases.files
-        };
-        format!("{base}{}", self.path)
-    }
-}
-
-/// Scheme and host that URLs in listings start with.
-#[derive(Debug, Clone)]
-pub(crate) struct Bases {
-    pub(crate) images: String,
-    pub(crate) files: String,
 }
 
 /// All media. Cloning it is a snapshot; a walk holds one by `Arc`.
@@ -111,7 +29,10 @@ pub(crate) struct MediaSet {
     next_serial: u32,
     changed: HashMap<u32, Medium>,
     gone: HashSet<u32>,
-    by_path: HashMap<String, u32>,
+    /// Who was given a path of its own choice, the last one at the end.
+    by_path: HashMap<Vec<u8>, Vec<u32>>,
+    /// No medium's `updatedAt` is before this: the last time that all were touched.
+    touched_ms: i64,
 }
 
 impl MediaSet {
@@ -131,6 +52,7 @@ impl MediaSet {
             changed: HashMap::new(),
             gone: HashSet::new(),
             by_path: HashMap::new(),
+            touched_ms: i64::MIN,
         }
     }
 
@@ -140,10 +62,25 @@ impl MediaSet {
 
     /// The medium with this serial number, whether it is listed or not.
     pub(crate) fn medium(&self, serial: u32) -> Medium {
-        self.changed
+        let mut medium = self
+            .changed
             .get(&serial)
             .cloned()
-            .unwrap_or_else(|| self.generate(serial))
+            .unwrap_or_else(|| self.generate(serial));
+        medium.updated_ms = medium.updated_ms.max(self.touched_ms);
+        medium
+    }
+
+    /// Moves the `updatedAt` of all media, at the cost of none.
+    pub(crate) const fn touch_all(&mut self, now_ms: i64) {
+        self.touched_ms = now_ms;
+    }
+
+    /// Lets all validators be true again.
+    pub(crate) fn thaw(&mut self) {
+        for medium in self.changed.values_mut() {
+            medium.frozen = None;
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Medium> + '_ {
@@ -212,6 +149,7 @@ impl MediaSet {
             bytes,
             bytes_ms: created_ms + edited_later,
             stale: None,
+            frozen: None,
             hidden: false,
         }
     }
@@ -300,30 +238,46 @@ impl MediaSet {
         (found.id == id).then_some(found)
     }
 
-    /// The live medium at this URL path (percent-encoded, no query).
-    pub(crate) fn at_path(&self, path: &str) -> Option<Medium> {
-        let wanted: Vec<u8> = percent_decode_str(path).collect();
-        let serial = match self
-            .by_path
-            .get(&String::from_utf8_lossy(&wanted).into_owned())
-        {
-            Some(serial) => Some(*serial),
-            None => {
-                let segment = path
-                    .split('/')
-                    .find_map(|segment| match segment.split_once(':') {
-                        Some((_, uuid)) => self.serial_in(uuid),
-                        None => None,
-                    });
-                segment.or_else(|| {
-                    path.rsplit('/')
-                        .nth(1)
-                        .and_then(|segment| self.serial_in(segment))
-                })
-            }
-        }?;
-        let found = self.is_live(serial).then(|| self.medium(serial))?;
-        percent_decode_str(&found.path).eq(wanted).then_some(found)
+    /// The live medium at this URL path (percent-encoded, no query). Of several that
+    /// share it, the one that got it last.
+    pub(crate) fn at_path(
+        &self,
+        path: &str,
+        is_wanted: impl Fn(&Medium) -> bool,
+    ) -> Option<Medium> {
+        let wanted = decoded(path);
+        let claims = self.by_path.get(&wanted).map_or(&[][..], Vec::as_slice);
+        let claims = claims.iter().rev().copied();
+        claims.chain(self.serial_in_path(path)).find_map(|serial| {
+            let found = self.is_live(serial).then(|| self.medium(serial))?;
+            (is_wanted(&found) && decoded(&found.path) == wanted).then_some(found)
+        })
+    }
+
+    /// The serial number in a path that was made from it.
+    fn serial_in_path(&self, path: &str) -> Option<u32> {
+        let legacy = path.split('/').find_map(|segment| {
+            let (_, uuid) = segment.split_once(':')?;
+            self.serial_in(uuid)
+        });
+        legacy.or_else(|| self.serial_in(path.rsplit('/').nth(1)?))
+    }
+
+    /// Lets a medium be found at a path that does not tell its serial number.
+    pub(crate) fn claim(&mut self, path: &str, serial: u32) {
+        let claims = self.by_path.entry(decoded(path)).or_default();
+        claims.retain(|other| *other != serial);
+        claims.push(serial);
+    }
+
+    /// The bytes that a medium's URL serves: perhaps those of another one that got its path later.
+    pub(crate) fn bytes_at_url_of(&self, medium: &Medium) -> ByteSource {
+        let can_be_shared =
+            !self.by_path.is_empty() && self.by_path.contains_key(&decoded(&medium.path));
+        let serving = can_be_shared
+            .then(|| self.at_path(&medium.path, |other| other.is_served_at(medium.is_image())))
+            .flatten();
+        serving.map_or_else(|| medium.bytes.clone(), |serving| serving.bytes)
     }
 
     /// Puts a changed medium back.
@@ -382,9 +336,7 @@ impl MediaSet {
         };
         medium.path = match path {
             Some(path) => {
-                let decoded: Vec<u8> = percent_decode_str(&path).collect();
-                self.by_path
-                    .insert(String::from_utf8_lossy(&decoded).into_owned(), serial);
+                self.claim(&path, serial);
                 path
             }
             None => self.path_of(serial, 0, name, Layout::Two),
@@ -401,6 +353,11 @@ impl MediaSet {
         self.put(medium.clone());
         medium
     }
+}
+
+/// A path's bytes, by which paths are compared.
+fn decoded(path: &str) -> Vec<u8> {
+    percent_decode_str(path).collect()
 }
 
 fn pixels(n: u64) -> u32 {
@@ -432,7 +389,7 @@ mod tests {
                 Some(medium.serial)
             );
             assert_eq!(
-                media.at_path(&medium.path).map(|m| m.serial),
+                media.at_path(&medium.path, |_| true).map(|m| m.serial),
                 Some(medium.serial),
                 "{}",
                 medium.path
@@ -455,7 +412,7 @@ mod tests {
         let medium = media.iter().next().unwrap();
         media.remove(medium.serial);
         assert!(media.find(&medium.id).is_none());
-        assert!(media.at_path(&medium.path).is_none());
+        assert!(media.at_path(&medium.path, |_| true).is_none());
         assert_eq!(media.order().len(), 9);
     }
 
@@ -464,6 +421,28 @@ mod tests {
         let mut media = set(3);
         let path = "/assets/aa/bb/..%2F..%2Fetc%2Fpasswd";
         let added = media.add("passwd", Some(path.into()), None, 0);
-        assert_eq!(media.at_path(path).map(|m| m.id), Some(added.id));
+        assert_eq!(media.at_path(path, |_| true).map(|m| m.id), Some(added.id));
+    }
+
+    #[test]
+    fn a_shared_path_leads_to_who_got_it_last_and_still_has_it() {
+        let mut media = set(3);
+        let all: Vec<Medium> = media.iter().collect();
+        let [a, b, _] = all.as_slice() else { panic!() };
+        let (own, id_at) = (a.path.clone(), |media: &MediaSet, path: &str| {
+            media.at_path(path, |_| true).map(|found| found.id)
+        });
+        media.claim(&own, b.serial);
+        media.put(Medium {
+            path: own.clone(),
+            ..b.clone()
+        });
+        assert_eq!(id_at(&media, &own), Some(b.id.clone()));
+        assert_eq!(media.bytes_at_url_of(a), b.bytes);
+        media.put(b.clone());
+        assert_eq!(id_at(&media, &own), Some(a.id.clone()));
+        media.claim(&own, b.serial);
+        media.remove(b.serial);
+        assert_eq!(id_at(&media, &own), Some(a.id.clone()));
     }
 }

@@ -6,6 +6,7 @@ mod edit_contents;
 mod edit_media;
 pub(crate) mod edits;
 pub(crate) mod media;
+pub(crate) mod medium;
 pub(crate) mod rights;
 pub(crate) mod schema;
 pub(crate) mod world;

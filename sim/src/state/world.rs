@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::contents::{Api, ApiKind, ApiPlan};
-use super::media::{Bases, MediaSet, Recipe};
+use super::media::{MediaSet, Recipe};
+use super::medium::Bases;
 use super::rights::Key;
 use super::schema::SchemaFormat;
 use crate::budget::Budgets;
 use crate::builder::Options;
 use crate::faults::FaultBook;
-use crate::routes::assets::AssetOptions;
+use crate::routes::asset_options::AssetOptions;
 use crate::times::{EDIT_STEP_MS, FIRST_EDIT_MS};
 use crate::tokens::Tokens;
 
@@ -25,7 +26,12 @@ pub(crate) struct World {
     pub(crate) made_media: u32,
     pub(crate) apis: Vec<Api>,
     pub(crate) body_bytes: usize,
+    /// The asset hosts that URLs show now.
     pub(crate) bases: Bases,
+    /// Those that they do not show.
+    pub(crate) other_bases: Bases,
+    /// Whether the hosts in use are those of the custom domain.
+    pub(crate) has_custom_hosts: bool,
     /// The first key is the one that `Sim::api_key` tells.
     pub(crate) keys: Vec<Key>,
     pub(crate) tokens: Tokens,
@@ -45,7 +51,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(options: &Options, bases: Bases) -> Self {
+    pub(crate) fn new(options: &Options, own: Bases, custom: Bases) -> Self {
         let recipe = Recipe {
             seed: options.seed,
             service_id: options.service_id.clone(),
@@ -76,7 +82,9 @@ impl World {
                 })
                 .collect(),
             body_bytes: options.body_bytes,
-            bases,
+            bases: own,
+            other_bases: custom,
+            has_custom_hosts: false,
             keys,
             tokens: Tokens::new(options),
             budgets: Budgets::new(options),

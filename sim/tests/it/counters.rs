@@ -1,9 +1,9 @@
 //! The account of what a client did, and the admin listener that shows it.
 
-use microcms_sim::{Fault, Route, Sim};
+use microcms_sim::{Fault, HostCounters, Route, Sim};
 use serde_json::json;
 
-use crate::client::{client, content, get, management};
+use crate::client::{client, content, get, management, send};
 
 #[tokio::test]
 async fn every_request_is_booked_without_its_key() {
@@ -61,6 +61,56 @@ async fn every_request_is_booked_without_its_key() {
     assert_eq!((counters.statuses[&200], counters.statuses[&404]), (2, 1));
     sim.forget_requests();
     assert_eq!((sim.counters().total, sim.requests().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn transfer_is_booked_per_request_and_per_host() {
+    let sim = Sim::builder().media(40).start().await;
+    let media = sim.truth().media;
+    let at = |host: String| media.iter().find(move |m| m.url.contains(&host)).unwrap();
+    let (image, file) = (at(sim.image_host()), at(sim.file_host()));
+    let whole = get(&image.url, &[]).await;
+    let etag = whole.header("etag").unwrap();
+    let date = whole.header("last-modified").unwrap();
+    send("HEAD", &image.url, &[]).await.unwrap();
+    get(&image.url, &[("if-none-match", etag)]).await;
+    get(&image.url, &[("if-modified-since", date)]).await;
+    get(&image.url, &[("range", "bytes=10-"), ("if-range", etag)]).await;
+    get(&file.url, &[("range", "bytes=0-4")]).await;
+    let requests = sim.requests();
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|r| (r.method.as_str(), r.status, r.bytes, r.is_conditional()))
+        .collect();
+    let size = image.size;
+    assert_eq!(
+        seen,
+        [
+            ("GET", 200, size, false),
+            ("HEAD", 200, 0, false),
+            ("GET", 304, 0, true),
+            ("GET", 304, 0, true),
+            ("GET", 206, size - 10, false),
+            ("GET", 206, 5, false),
+        ]
+    );
+    assert_eq!(requests[2].if_none_match.as_deref(), Some(etag));
+    assert_eq!(requests[3].if_modified_since.as_deref(), Some(date));
+    assert_eq!(requests[4].if_range.as_deref(), Some(etag));
+    let counters = sim.counters();
+    let images = HostCounters {
+        requests: 5,
+        conditional: 2,
+        ranged: 1,
+        bytes: 2 * size - 10,
+    };
+    assert_eq!(counters.at(&sim.image_host()), images);
+    assert_eq!(counters.at(&sim.file_host()).bytes, 5);
+    sim.forget_requests();
+    assert_eq!(
+        sim.counters().at(&sim.image_host()),
+        HostCounters::default()
+    );
 }
 
 #[tokio::test]
@@ -170,6 +220,10 @@ async fn the_admin_listener_does_what_the_library_does() {
             .len(),
         3
     );
+    let options = json!({"edit": "set_asset_options", "options": {"frozen_validators": true}});
+    assert_eq!(admin("POST", "/edits", options).await.0, 200);
+    let switch = json!({"edit": "switch_asset_hosts", "touch": false});
+    assert_eq!(admin("POST", "/edits", switch).await.0, 200);
     let (_, truth) = admin("GET", "/truth", json!({})).await;
     assert_eq!(truth["contents"].as_array().unwrap().len(), 3);
     assert_eq!(admin("POST", "/forget", json!({})).await.0, 200);

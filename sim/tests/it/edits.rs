@@ -25,6 +25,10 @@ fn again(sim: &Sim, id: &str) -> TruthContent {
     sim.truth().content("blog", id).unwrap().clone()
 }
 
+fn path_of(url: &str) -> String {
+    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
+}
+
 fn updated(content: &TruthContent) -> String {
     serde_json::from_str::<Value>(&content.metadata).unwrap()["updatedAt"].to_string()
 }
@@ -92,11 +96,74 @@ async fn a_stale_cdn_serves_the_old_bytes_for_a_while() {
         touch: true,
         stale_requests: 2,
     };
+    let date = async || {
+        let got = get(&before.url, &[]).await;
+        got.header("last-modified").unwrap().to_owned()
+    };
+    let old = date().await;
     sim.edit(edit).unwrap();
     let now = sim.truth().medium(&before.id).unwrap().clone();
-    for expected in [&before, &before, &now, &now] {
+    let unchanged = get(&before.url, &[("if-modified-since", &old)]).await;
+    assert_eq!(unchanged.status, 304, "the old copy confirms its old date");
+    for expected in [&before, &now, &now] {
         assert_eq!(get(&before.url, &[]).await.body, expected.bytes());
     }
+    assert_ne!(date().await, old);
+}
+
+#[tokio::test]
+async fn a_path_can_flip_as_often_as_wanted() {
+    let sim = sim().await;
+    let before = sim.truth().media.remove(0);
+    let own = path_of(&before.url);
+    let other = "/assets/somewhere/else/flip%20flop.png";
+    let mut was = before.url.clone();
+    for (nth, path) in [other, &own, other, &own].into_iter().enumerate() {
+        let edit = Edit::SetMediumPath {
+            id: before.id.clone(),
+            path: path.into(),
+            touch: nth % 2 == 0,
+        };
+        let earlier = sim.truth().medium(&before.id).unwrap().clone();
+        sim.edit(edit).unwrap();
+        let now = sim.truth().medium(&before.id).unwrap().clone();
+        assert!(now.url.ends_with(path), "{}", now.url);
+        assert_eq!(get(&now.url, &[]).await.body, before.bytes());
+        assert_eq!(get(&was, &[]).await.status, 404);
+        let stamp =
+            |listing: &str| serde_json::from_str::<Value>(listing).unwrap()["updatedAt"].clone();
+        let is_touched = stamp(&now.listing) != stamp(&earlier.listing);
+        assert_eq!(is_touched, nth % 2 == 0);
+        was = now.url;
+    }
+    let none = Edit::SetMediumPath {
+        id: "none".into(),
+        path: other.into(),
+        touch: true,
+    };
+    assert_eq!(sim.edit(none), Err(EditError::NoMedium("none".into())));
+}
+
+#[tokio::test]
+async fn two_media_can_share_one_url() {
+    let sim = sim().await;
+    let images = sim.truth().media.into_iter();
+    let mut images = images.filter(|m| m.url.contains(&sim.image_host()));
+    let (first, second) = (images.next().unwrap(), images.next().unwrap());
+    let path = path_of(&first.url);
+    let share = json!({"edit": "set_medium_path", "id": second.id, "path": path, "touch": false});
+    sim.edit(serde_json::from_value(share).unwrap()).unwrap();
+    let listed = management(&sim, "/api/v2/media?limit=40").await.json();
+    let urls = listed["media"].as_array().unwrap().iter();
+    let sharing = urls.filter(|medium| medium["url"] == first.url.as_str());
+    assert_eq!(sharing.count(), 2);
+    // It serves the bytes of who came last, and the truth says so of both.
+    assert_eq!(get(&first.url, &[]).await.body, second.bytes());
+    for id in [&first.id, &second.id] {
+        assert_eq!(sim.truth().medium(id).unwrap().sha256(), second.sha256());
+    }
+    sim.edit(Edit::DeleteMedium { id: second.id }).unwrap();
+    assert_eq!(get(&first.url, &[]).await.body, first.bytes());
 }
 
 #[tokio::test]

@@ -162,6 +162,44 @@ async fn a_cut_body_ends_after_the_asked_bytes() {
 }
 
 #[tokio::test]
+async fn a_ranged_body_is_cut_like_a_whole_one() {
+    let sim = sim().await;
+    let medium = sim
+        .truth()
+        .media
+        .into_iter()
+        .find(|m| m.size > 300 && m.url.contains(&sim.image_host()))
+        .unwrap();
+    for chunked in [false, true] {
+        sim.forget_requests();
+        sim.fault(Route::Image, 1, Fault::Cut { after: 60, chunked });
+        let mut answer = crate::client::client()
+            .get(&medium.url)
+            .header("range", "bytes=100-")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 206);
+        let range = format!("bytes 100-{}/{}", medium.size - 1, medium.size);
+        assert_eq!(answer.headers()["content-range"], range.as_str());
+        let length = answer.headers().get("content-length");
+        let length = length.map(|length| length.to_str().unwrap().to_owned());
+        assert_eq!(length, (!chunked).then(|| (medium.size - 100).to_string()));
+        let mut got = Vec::new();
+        let end = loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) => got.extend(chunk),
+                end => break end,
+            }
+        };
+        assert!(end.is_err(), "the body breaks off");
+        assert_eq!(got, medium.bytes()[100..160]);
+        assert_eq!(sim.requests()[0].bytes, 60);
+        sim.clear_faults();
+    }
+}
+
+#[tokio::test]
 async fn a_corrupt_body_has_the_right_length_and_other_bytes() {
     let sim = sim().await;
     let medium = sim.truth().media.remove(0);

@@ -12,11 +12,17 @@ mod content;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
+mod custom_domain;
+#[cfg(test)]
 mod edits;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hosts;
+#[cfg(test)]
+mod large;
+#[cfg(test)]
+mod lies;
 #[cfg(test)]
 mod management;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Large services are cheap.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use microcms_sim::Sim;
+use microcms_sim::{Edit, Sim};
 
 use crate::client::{content, get, ids, management, next};
 
@@ -22,6 +23,28 @@ async fn a_million_media_start_at_once_and_are_served() {
         .json();
     assert_ne!(ids(&page["media"]), ids(&second["media"]));
     let url = second["media"][99]["url"].as_str().unwrap();
+    assert_eq!(get(url, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_media_move_to_a_custom_domain_at_once() {
+    let sim = Sim::builder().media(100_000).start().await;
+    let start = Instant::now();
+    sim.edit(Edit::SwitchAssetHosts { touch: true }).unwrap();
+    assert!(
+        start.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        start.elapsed()
+    );
+    let page = management(&sim, "/api/v2/media?limit=100").await.json();
+    let times: HashSet<String> = page["media"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|medium| medium["updatedAt"].to_string())
+        .collect();
+    assert_eq!(times.len(), 1);
+    let url = page["media"][99]["url"].as_str().unwrap();
     assert_eq!(get(url, &[]).await.status, 200);
 }
 

@@ -80,6 +80,11 @@ impl AssetUrl {
         }
     }
 
+    /// Returns whether both URLs name the same path and query, at whichever hosts.
+    pub fn is_same_but_host(&self, other: &Self) -> bool {
+        self.url.path() == other.url.path() && self.url.query() == other.url.query()
+    }
+
     /// Returns the path in the mirror; see [`RelPath::for_url`].
     ///
     /// # Errors

@@ -94,7 +94,7 @@ fn hostile_metadata_is_kept_verbatim_and_read_as_far_as_it_makes_sense() {
     }
     let dimensions: Vec<_> = home
         .store
-        .owed_assets(None, 9, at(1))
+        .owed_assets(None, 9, false, at(1))
         .unwrap()
         .iter()
         .map(|owed| owed.has_dimensions)
@@ -142,7 +142,12 @@ fn a_deleted_medium_owes_nothing_and_owes_again_when_it_returns() {
         1
     );
     assert_eq!(home.ask("SELECT state FROM assets"), "gone");
-    assert!(home.store.owed_assets(None, 9, at(3)).unwrap().is_empty());
+    assert!(
+        home.store
+            .owed_assets(None, 9, false, at(3))
+            .unwrap()
+            .is_empty()
+    );
     let before = home.written();
     assert_eq!(home.store.retire_media(&[media_id("a")], at(3)).unwrap(), 0);
     assert_eq!(home.written(), before);

@@ -56,7 +56,7 @@ fn an_older_database_is_copied_then_migrated_and_a_dry_run_waits() {
             )
         })
         .unwrap();
-    let names: Vec<_> = migrations.iter().map(|m| m.name).collect();
+    let names: Vec<&str> = migrations.iter().map(|migration| migration.name).collect();
     assert_eq!(applied, format!("{}1", names.join(" ")));
     store.close().unwrap();
     Store::open_with(&options(&folder), &migrations, at(3)).unwrap();

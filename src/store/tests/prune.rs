@@ -59,7 +59,10 @@ fn list(home: &mut Sandbox, id: &str, version: u32, asset: AssetStep, seconds: i
 /// Lists a medium anew and saves these bytes for it.
 fn save(home: &mut Sandbox, id: &str, version: u32, sha256: &str, seconds: i64) {
     list(home, id, version, AssetStep::Fetch(Why::Changed), seconds);
-    let owed = home.store.owed_assets(None, 100, at(seconds)).unwrap();
+    let owed = home
+        .store
+        .owed_assets(None, 100, false, at(seconds))
+        .unwrap();
     let owed = owed
         .iter()
         .find(|owed| owed.media_id.as_str() == id)

@@ -29,6 +29,9 @@ fn end(outcome: Outcome) -> RunEnd {
             owed: 42,
             failed: 43,
             bytes: u64::MAX,
+            moved: 44,
+            withheld: 45,
+            ..AssetCounts::default()
         },
         requests: 50,
         recent_requests: vec![at(3), at(4)],

@@ -71,7 +71,10 @@ fn pagewise(rows: usize) {
         let mut after: Option<MediaId> = None;
         let mut seen = 0;
         loop {
-            let owed = home.store.owed_assets(after.as_ref(), PAGE, at(2)).unwrap();
+            let owed = home
+                .store
+                .owed_assets(after.as_ref(), PAGE, false, at(2))
+                .unwrap();
             let Some(last) = owed.last() else { break };
             after = Some(last.media_id.clone());
             seen += owed.len();

@@ -158,7 +158,7 @@ pub(super) fn apply(home: &mut Sandbox, model: &mut Model, edit: &Edit, now: Tim
                 .unwrap();
         }
         Edit::Save { bytes } => {
-            let owed = home.store.owed_assets(None, 100, now).unwrap();
+            let owed = home.store.owed_assets(None, 100, false, now).unwrap();
             let asked: Vec<_> = owed
                 .iter()
                 .map(|owed| owed.media_id.as_str().to_owned())

@@ -19,6 +19,15 @@ pub(crate) struct Setup {
     pub(crate) is_dry_run: bool,
     pub(crate) is_full: bool,
     pub(crate) allow_deletes: u64,
+    pub(crate) is_impatient: bool,
+    pub(crate) monthly_transfer: Option<u64>,
+    pub(crate) bandwidth: Option<u64>,
+    pub(crate) wants_forecast: bool,
+    pub(crate) longest_asset: Option<u64>,
+    pub(crate) keep_free: Option<u64>,
+    pub(crate) revalidate_every: Option<Duration>,
+    /// The clock; see [`later`].
+    pub(crate) now: fn() -> Timestamp,
     pub(crate) downloads: usize,
     pub(crate) management_per_10s: usize,
     pub(crate) content_per_second: usize,
@@ -37,6 +46,14 @@ impl Default for Setup {
             is_dry_run: false,
             is_full: false,
             allow_deletes: 0,
+            is_impatient: false,
+            monthly_transfer: None,
+            bandwidth: None,
+            wants_forecast: false,
+            longest_asset: None,
+            keep_free: None,
+            revalidate_every: None,
+            now,
             downloads: 8,
             // Most tests run against a simulator without budgets.
             management_per_10s: 100_000,
@@ -106,6 +123,7 @@ impl Sandbox {
             content_per_second: setup.content_per_second,
             connect_timeout: Duration::from_secs(5),
             read_timeout: setup.read_timeout,
+            bandwidth: setup.bandwidth,
         })
         .expect("a certificate store");
         let mode = if setup.is_dry_run {
@@ -118,7 +136,7 @@ impl Sandbox {
             service_id: sim.service_id().to_owned(),
             mode,
         };
-        let store = Store::open(&options, now())?;
+        let store = Store::open(&options, (setup.now)())?;
         let (handle, thread) = StoreThread::spawn(store)?;
         let mirror = if setup.is_dry_run {
             None
@@ -146,10 +164,16 @@ impl Sandbox {
             is_dry_run: setup.is_dry_run,
             is_full: setup.is_full,
             allow_deletes: setup.allow_deletes,
+            is_impatient: setup.is_impatient,
             downloads: setup.downloads,
+            monthly_transfer: setup.monthly_transfer,
+            wants_forecast: setup.wants_forecast,
+            longest_asset: setup.longest_asset,
+            keep_free: setup.keep_free,
+            revalidate_every: setup.revalidate_every,
             grace: setup.grace,
             trigger: "test".to_owned(),
-            now,
+            now: setup.now,
         };
         let report = sync::run(options, rooms, Arc::new(Tally::default()), setup.stop).await;
         thread.join().await?;

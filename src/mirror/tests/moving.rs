@@ -1,0 +1,106 @@
+//! A saved file that gets another path.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use rustix::io::Errno;
+
+use super::*;
+
+const OLD: &str = "old.io/a/f";
+const NEW: &str = "new.io/a/f";
+
+fn home(before: &[(&str, &[u8])]) -> Home {
+    let home = Home::new();
+    home.open();
+    for (path, bytes) in before {
+        home.put(path, bytes);
+    }
+    home
+}
+
+#[test]
+fn a_file_moves_whole_and_leaves_its_old_path() {
+    let home = home(&[(OLD, b"bytes")]);
+    let moved = home
+        .open()
+        .relocate(&was(OLD, b"bytes"), &rel(NEW))
+        .unwrap();
+    assert_eq!((moved.path.as_str(), moved.bytes), (NEW, 5));
+    assert_eq!(home.read(NEW).as_deref(), Some(b"bytes".as_slice()));
+    assert_eq!(home.read(OLD), None);
+    assert!(!home.archived(b"bytes").exists(), "nothing was superseded");
+    assert!(home.temporary_files().is_empty());
+}
+
+#[test]
+fn a_stranger_at_the_new_path_goes_to_the_archive() {
+    let home = home(&[(OLD, b"bytes"), (NEW, b"stranger")]);
+    home.open()
+        .relocate(&was(OLD, b"bytes"), &rel(NEW))
+        .unwrap();
+    assert_eq!(home.read(NEW).as_deref(), Some(b"bytes".as_slice()));
+    assert_eq!(fs::read(home.archived(b"stranger")).unwrap(), b"stranger");
+}
+
+#[test]
+fn a_move_that_was_done_before_is_found_done() {
+    let home = home(&[(NEW, b"bytes")]);
+    let moved = home
+        .open()
+        .relocate(&was(OLD, b"bytes"), &rel(NEW))
+        .unwrap();
+    assert!(moved.was_unchanged);
+}
+
+#[test]
+fn what_is_not_the_recorded_file_is_not_moved() {
+    for before in [&[][..], &[(OLD, b"other".as_slice())]] {
+        let home = home(before);
+        let error = home
+            .open()
+            .relocate(&was(OLD, b"bytes"), &rel(NEW))
+            .unwrap_err();
+        assert!(error.is_gone(), "{error}");
+        assert_eq!(home.read(NEW), None);
+        assert_eq!(home.read(OLD).is_some(), !before.is_empty());
+    }
+}
+
+#[test]
+fn a_stop_at_any_step_leaves_the_bytes_a_name_and_the_next_try_ends_the_same() {
+    let before: &[(&str, &[u8])] = &[(OLD, b"bytes"), (NEW, b"stranger")];
+    let stopping = |stop_at: usize, is_crash: bool| {
+        let steps = Steps::default();
+        steps.plan.stop_at.store(stop_at, SeqCst);
+        steps.plan.is_crash.store(is_crash, SeqCst);
+        steps.plan.errno.store(Errno::NOSPC.raw_os_error(), SeqCst);
+        steps
+    };
+    for is_crash in [false, true] {
+        for step in 1.. {
+            let home = home(before);
+            let mirror = home.open_with(&stopping(step, is_crash));
+            let stopped = mirror.relocate(&was(OLD, b"bytes"), &rel(NEW)).is_err();
+            let names: Vec<Vec<u8>> = [home.read(OLD), home.read(NEW)]
+                .into_iter()
+                .flatten()
+                .collect();
+            assert!(names.contains(&b"bytes".to_vec()), "step {step}");
+            assert!(
+                names.contains(&b"stranger".to_vec()) || home.archived(b"stranger").exists(),
+                "step {step}"
+            );
+            home.open()
+                .relocate(&was(OLD, b"bytes"), &rel(NEW))
+                .unwrap();
+            assert_eq!(home.read(NEW).as_deref(), Some(b"bytes".as_slice()));
+            assert_eq!(home.read(OLD), None, "step {step}, crash: {is_crash}");
+            home.assert_archive_is_sound();
+            assert!(home.temporary_files().is_empty());
+            if !stopped {
+                assert!(step > 5, "only {step} steps");
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How much there is, and which files trouble us.
+
+use super::values::{count, int, optional_count};
+use super::{AssetTotals, Store, StoreError};
+use crate::model::Timestamp;
+use crate::model::report::{FailedAsset, Holdings};
+use rusqlite::named_params;
+
+impl Store {
+    /// Returns where the files stand.
+    pub fn asset_counts(&self, now: Timestamp) -> Result<AssetTotals, StoreError> {
+        self.read("count the files", |conn| {
+            conn.prepare_cached(
+                "SELECT count(*) FILTER (WHERE state = 'saved'),
+                     coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
+                     count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
+                     count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
+                     coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
+                 FROM assets",
+            )?
+            .query_row(named_params! { ":now": now }, |row| {
+                Ok(AssetTotals {
+                    saved: count(row, 0)?,
+                    saved_bytes: count(row, 1)?,
+                    owed: count(row, 2)?,
+                    failed: count(row, 3)?,
+                    waiting: count(row, 4)?,
+                    owed_bytes: count(row, 5)?,
+                })
+            })
+        })
+    }
+
+    /// Returns what the backup holds: what exists upstream as far as is known, and the saved files,
+    /// those of deleted media included.
+    pub fn holdings(&self) -> Result<Holdings, StoreError> {
+        let files = self.asset_counts(Timestamp::from_unix_millis(0))?;
+        self.read("count what the backup holds", |conn| {
+            conn.prepare_cached(
+                "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
+                     (SELECT count(*) FROM contents WHERE deleted_at IS NULL),
+                     (SELECT count(*) FROM media WHERE deleted_at IS NULL)",
+            )?
+            .query_row([], |row| {
+                Ok(Holdings {
+                    endpoints: count(row, 0)?,
+                    contents: count(row, 1)?,
+                    media: count(row, 2)?,
+                    files: files.saved,
+                    bytes: files.saved_bytes,
+                })
+            })
+        })
+    }
+
+    /// Returns up to `limit` files whose last attempt failed, those that were tried most often first.
+    pub fn failed_assets(&self, limit: usize) -> Result<Vec<FailedAsset>, StoreError> {
+        self.read("read which files failed", |conn| {
+            conn.prepare_cached(
+                "SELECT a.media_id, coalesce(m.url, a.url), coalesce(a.last_error, ''), a.attempts,
+                     a.failed_at, a.next_attempt_at, a.announced_bytes
+                 FROM assets AS a JOIN media AS m ON m.id = a.media_id
+                 WHERE a.state = 'failed'
+                 ORDER BY a.attempts DESC, a.media_id LIMIT :limit",
+            )?
+            .query_map(named_params! { ":limit": int(limit as u64) }, |row| {
+                Ok(FailedAsset {
+                    media_id: row.get(0)?,
+                    url: row.get(1)?,
+                    error: row.get(2)?,
+                    attempts: row.get(3)?,
+                    failed_at: row.get(4)?,
+                    next_attempt_at: row.get(5)?,
+                    announced_bytes: optional_count(row, 6)?,
+                })
+            })?
+            .collect()
+        })
+    }
+}

@@ -1,0 +1,369 @@
+//! Asking a host for one file: in the way decided on, and again where that may help.
+
+use super::receive::Beginning;
+use super::unsaved::Unsaved;
+use super::{Arrived, Download, LONGEST_WAIT};
+use crate::model::AssetUrl;
+use crate::model::sniff::{self, Answer};
+use crate::plan::{Lesson, Way, is_doubtful, may_try};
+use crate::remote::{Ask, AssetAnswer, AssetBody, AssetHead, Conditions, RemoteError};
+use std::time::Duration;
+use tracing::debug;
+
+/// What is known and kept between the requests for one file.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// How to ask next.
+    way: Way,
+    /// Whether an `ETag` and a `Last-Modified` were sent to be held against the file.
+    pub(super) sent: (bool, bool),
+    /// Whether the host said that the saved bytes still hold.
+    pub(super) was_vouched: bool,
+    /// What HEAD told.
+    head: Option<AssetHead>,
+    /// What came before the line broke, in this run or an earlier one.
+    pub(super) beginning: Option<Beginning>,
+    /// Whether it was looked for what an earlier run kept.
+    is_resumed: bool,
+}
+
+impl Session {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way,
+            sent: (false, false),
+            was_vouched: false,
+            head: None,
+            beginning: None,
+            is_resumed: false,
+        }
+    }
+}
+
+/// What a host's answer came to.
+pub(super) enum Got {
+    /// The saved bytes still hold.
+    Unchanged,
+    /// Here they are.
+    Bytes(Box<Arrived>),
+}
+
+impl Download {
+    /// Asks until there is an answer, or no point in asking on in this run.
+    pub(super) async fn ask_until_answered(
+        &self,
+        url: &AssetUrl,
+        host: &str,
+        session: &mut Session,
+    ) -> Result<Got, Unsaved> {
+        let hosts = &self.shared.hosts;
+        let mut attempt = 1;
+        loop {
+            let err = match self.ask(url, host, session).await {
+                Ok(got) => {
+                    hosts.answered(host);
+                    return Ok(got);
+                }
+                Err(err) => err,
+            };
+            // Asked anew each time: others may have found out meanwhile how the host is doing.
+            let may_try = |after: &Option<Duration>| {
+                attempt < hosts.attempts(host) && after.is_none_or(|after| after <= LONGEST_WAIT)
+            };
+            let Some(after) = err.is_worth_another_try().filter(may_try) else {
+                if let Unsaved::Remote(err) = &err {
+                    hosts.failed(host, err);
+                }
+                return Err(err);
+            };
+            self.shared.tally.retries.add(1);
+            let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
+                .mul_f64(0.75 + 0.5 * fastrand::f64());
+            tokio::select! {
+                biased;
+                // The grace period is for what is arriving, not for what waits.
+                () = self.shared.stop.wait() => return Err(err),
+                () = tokio::time::sleep(after.unwrap_or(wait)) => attempt += 1,
+            }
+        }
+    }
+
+    /// Asks once, in the way that the session stands for.
+    async fn ask(&self, url: &AssetUrl, host: &str, session: &mut Session) -> Result<Got, Unsaved> {
+        if !std::mem::replace(&mut session.is_resumed, true) {
+            session.beginning = self.resume(url).await?;
+        }
+        // Whatever the question was: the first bytes of the answer are here, and name their version.
+        if session.beginning.is_some() {
+            return self.ask_for_bytes(url, host, session).await;
+        }
+        if session.way == Way::Head {
+            if self.is_same_by_head(url, host, session).await? {
+                return Ok(Got::Unchanged);
+            }
+            session.way = Way::Whole;
+        }
+        if let Way::Conditional {
+            etag,
+            last_modified,
+        } = session.way
+        {
+            let row = &self.owed.row;
+            let conditions = Conditions {
+                etag: row.etag.clone().filter(|_| etag),
+                last_modified: row.last_modified.clone().filter(|_| last_modified),
+            };
+            session.sent = (etag, last_modified);
+            match self.get(url, &Ask::Unless(conditions)).await? {
+                AssetAnswer::NotModified => {
+                    let traits = self.shared.hosts.traits(host);
+                    if !is_doubtful(self.why(), &traits, etag, last_modified) {
+                        return Ok(Got::Unchanged);
+                    }
+                    debug!(
+                        host,
+                        "`{url}` is said to be unchanged by a host that has proved nothing yet"
+                    );
+                    session.was_vouched = true;
+                    session.way = Way::Whole;
+                }
+                AssetAnswer::Whole(body) => return self.take(url, host, session, *body).await,
+                AssetAnswer::Rest { .. } | AssetAnswer::WrongPart { .. } => {
+                    return Err(Unsaved::WrongPart);
+                }
+            }
+        }
+        self.ask_for_bytes(url, host, session).await
+    }
+
+    /// Asks for bytes: for what is missing, where the beginning is here, else for all of them.
+    async fn ask_for_bytes(
+        &self,
+        url: &AssetUrl,
+        host: &str,
+        session: &mut Session,
+    ) -> Result<Got, Unsaved> {
+        let traits = self.shared.hosts.traits(host);
+        if let Some(mut beginning) = session.beginning.take() {
+            if may_try(traits.range) {
+                let ask = beginning.ask()?;
+                match self.get(url, &ask).await {
+                    Ok(AssetAnswer::Rest { total, body }) => {
+                        return self.go_on(host, session, beginning, total, *body).await;
+                    }
+                    Ok(AssetAnswer::Whole(body)) => {
+                        // Another version by now, or a host that takes no ranges.
+                        if beginning.is_of(body.etag.as_deref(), body.last_modified.as_deref()) {
+                            self.shared.hosts.learn(host, &Lesson::RangeIgnored);
+                        }
+                        self.forget_beginning(beginning).await;
+                        return self.take(url, host, session, *body).await;
+                    }
+                    Ok(AssetAnswer::WrongPart { why }) => {
+                        debug!(host, "`{url}`: {why}");
+                        self.shared.hosts.learn(host, &Lesson::RangeLied);
+                    }
+                    Ok(AssetAnswer::NotModified) => {}
+                    Err(err) => {
+                        session.beginning = Some(beginning);
+                        return Err(err);
+                    }
+                }
+            }
+            self.forget_beginning(beginning).await;
+        }
+        if let Some(announced) = self.does_not_fit_by_head(url, host, session).await? {
+            return Err(Unsaved::OverBudget {
+                announced: Some(announced),
+            });
+        }
+        match self.get(url, &Ask::Unless(Conditions::default())).await? {
+            AssetAnswer::Whole(body) => self.take(url, host, session, *body).await,
+            AssetAnswer::NotModified | AssetAnswer::Rest { .. } | AssetAnswer::WrongPart { .. } => {
+                Err(Unsaved::WrongPart)
+            }
+        }
+    }
+
+    async fn get(&self, url: &AssetUrl, ask: &Ask) -> Result<AssetAnswer, Unsaved> {
+        tokio::select! {
+            biased;
+            () = self.shared.halt.cancelled() => Err(Unsaved::Halted),
+            answer = self.shared.remote.assets().get(url, ask) => Ok(answer?),
+        }
+    }
+
+    /// Takes in a whole body from its first byte on.
+    async fn take(
+        &self,
+        url: &AssetUrl,
+        host: &str,
+        session: &mut Session,
+        body: AssetBody,
+    ) -> Result<Got, Unsaved> {
+        self.shared.hosts.learn(
+            host,
+            &Lesson::Answered {
+                etag: body.etag.is_some(),
+                last_modified: body.last_modified.is_some(),
+                content_length: body.length.is_some(),
+                ranges: body.offers_ranges,
+            },
+        );
+        if let Some(head) = session.head.take()
+            && let (Some(told), Some(length)) = (head.length, body.length)
+            && told != length
+            && head.etag == body.etag
+        {
+            self.shared.hosts.learn(host, &Lesson::HeadLied);
+        }
+        let length = body.length;
+        if let (Some(bytes), Some(longest)) = (length, self.shared.longest)
+            && bytes > longest
+        {
+            return Err(Unsaved::TooLong { bytes, longest });
+        }
+        let Some(reserved) = self
+            .shared
+            .quota
+            .reserve(length.unwrap_or(0), (self.shared.now)())
+        else {
+            debug!("`{url}` does not fit into the month's budget");
+            return Err(Unsaved::OverBudget { announced: length });
+        };
+        let beginning = self.begin(host, &body);
+        self.receive(host, session, beginning, body, reserved).await
+    }
+
+    /// Goes on behind what is here, if what comes fits to it.
+    async fn go_on(
+        &self,
+        host: &str,
+        session: &mut Session,
+        mut beginning: Beginning,
+        total: Option<u64>,
+        body: AssetBody,
+    ) -> Result<Got, Unsaved> {
+        let is_other = total
+            .zip(beginning.total)
+            .is_some_and(|(now, then)| now != then)
+            || body
+                .etag
+                .as_deref()
+                .is_some_and(|etag| !beginning.is_of(Some(etag), body.last_modified.as_deref()));
+        if is_other {
+            self.shared.hosts.learn(host, &Lesson::RangeLied);
+            self.forget_beginning(beginning).await;
+            return Err(Unsaved::WrongPart);
+        }
+        beginning.total = beginning.total.or(total);
+        let Some(reserved) = self
+            .shared
+            .quota
+            .reserve(body.length.unwrap_or(0), (self.shared.now)())
+        else {
+            let announced = beginning.total;
+            session.beginning = Some(beginning);
+            return Err(Unsaved::OverBudget { announced });
+        };
+        self.receive(host, session, beginning, body, reserved).await
+    }
+
+    /// Receives the body behind the beginning and checks the whole.
+    async fn receive(
+        &self,
+        host: &str,
+        session: &mut Session,
+        beginning: Beginning,
+        body: AssetBody,
+        reserved: crate::sync::quota::Reserved,
+    ) -> Result<Got, Unsaved> {
+        let has_length = body.length.is_some();
+        let content_type = body.content_type.clone();
+        let (etag, last_modified) = (body.etag.clone(), body.last_modified.clone());
+        let finished = match self.receive_into(host, beginning, body, reserved).await {
+            Ok(finished) => finished,
+            Err((err, beginning)) => {
+                session.beginning = beginning;
+                return Err(err);
+            }
+        };
+        if has_length {
+            self.shared.hosts.learn(host, &Lesson::LengthHeld);
+        }
+        sniff::check(&Answer {
+            file_name: &self.owed.file_name,
+            is_image: self.owed.has_dimensions,
+            content_type: content_type.as_deref(),
+            head: finished.head(),
+            total_bytes: finished.bytes(),
+        })?;
+        Ok(Got::Bytes(Box::new(Arrived {
+            finished,
+            content_type,
+            etag,
+            last_modified,
+        })))
+    }
+
+    /// Asks by HEAD whether the saved file still is the host's.
+    async fn is_same_by_head(
+        &self,
+        url: &AssetUrl,
+        host: &str,
+        session: &mut Session,
+    ) -> Result<bool, Unsaved> {
+        let Some(head) = self.head(url, host).await? else {
+            return Ok(false);
+        };
+        let row = &self.owed.row;
+        let is_same_length = head.length.is_some() && head.length == row.bytes;
+        let trusts_etags = may_try(self.shared.hosts.traits(host).etag);
+        let is_same_etag = match (&row.etag, &head.etag) {
+            (Some(saved), Some(told)) if trusts_etags => saved == told,
+            (Some(_) | None, _) => true,
+        };
+        session.head = Some(head);
+        Ok(is_same_length && is_same_etag)
+    }
+
+    /// Asks by HEAD how long a file is, where so little of the budget is left that it may not fit.
+    /// Returns its length if it does not.
+    async fn does_not_fit_by_head(
+        &self,
+        url: &AssetUrl,
+        host: &str,
+        session: &mut Session,
+    ) -> Result<Option<u64>, Unsaved> {
+        let now = (self.shared.now)();
+        let quota = &self.shared.quota;
+        let is_unknown = self.owed.row.announced_bytes.is_none() && session.head.is_none();
+        if !is_unknown || !quota.is_tight(now) || !may_try(self.shared.hosts.traits(host).head) {
+            return Ok(None);
+        }
+        let Some(head) = self.head(url, host).await? else {
+            return Ok(None);
+        };
+        let length = head.length;
+        session.head = Some(head);
+        Ok(length.filter(|length| quota.left(now).is_some_and(|left| *length > left)))
+    }
+
+    /// `None`: the host does not tell.
+    async fn head(&self, url: &AssetUrl, host: &str) -> Result<Option<AssetHead>, Unsaved> {
+        match self.shared.remote.assets().head(url).await {
+            Ok(head) => {
+                self.shared.hosts.learn(host, &Lesson::HeadAnswered);
+                Ok(Some(head))
+            }
+            // A host that takes the method and has not got the file says so to GET, too.
+            Err(RemoteError::Refused { status, .. }) => {
+                if matches!(status, 400 | 405 | 501) {
+                    self.shared.hosts.learn(host, &Lesson::HeadRefused);
+                }
+                Ok(None)
+            }
+            Err(err) => Err(err.into()),
+        }
+    }
+}

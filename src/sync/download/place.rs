@@ -1,0 +1,191 @@
+//! Where a file's bytes belong in the mirror, and getting them there.
+
+use super::unsaved::Unsaved;
+use super::{Arrived, Download};
+use crate::mirror::{MirrorError, Published};
+use crate::model::{AssetOutcome, AssetUrl, RelPath, Why};
+use crate::plan::{Recheck, recheck};
+use std::sync::{Arc, PoisonError};
+
+impl Download {
+    /// Puts new bytes in their place; what was there goes to the archive first.
+    pub(super) async fn publish(
+        &self,
+        url: &AssetUrl,
+        why: Why,
+        arrived: Arrived,
+    ) -> Result<AssetOutcome, Unsaved> {
+        let old = self.superseded();
+        let Arrived {
+            mut finished,
+            content_type,
+            etag,
+            last_modified,
+        } = arrived;
+        let published = self
+            .put(url, move |path| finished.publish(path, old.as_ref()))
+            .await?;
+        let sha256 = published.sha256.to_string();
+        let is_same = self.owed.row.sha256.as_deref() == Some(sha256.as_str());
+        let again = if is_same {
+            recheck(why, &self.owed.row, (self.shared.now)())
+        } else {
+            Recheck::default()
+        };
+        Ok(AssetOutcome::Saved {
+            media_id: self.owed.media_id.clone(),
+            owed_at: self.owed.owed_at,
+            url: self.owed.listed_url.clone(),
+            path: published.path.as_str().to_owned(),
+            bytes: published.bytes,
+            sha256,
+            content_type,
+            etag,
+            last_modified,
+            recheck_at: again.at,
+            rechecks: again.count,
+        })
+    }
+
+    /// Settles a file whose saved bytes still hold, moving it where its URL moved. `None`: there is no
+    /// such file in the mirror.
+    pub(super) async fn settle(
+        &self,
+        url: &AssetUrl,
+        why: Why,
+        is_checked: bool,
+    ) -> Result<Option<AssetOutcome>, Unsaved> {
+        let again = recheck(why, &self.owed.row, (self.shared.now)());
+        let (media_id, owed_at) = (self.owed.media_id.clone(), self.owed.owed_at);
+        if self.owed.row.url == self.owed.listed_url {
+            return Ok(Some(AssetOutcome::Unchanged {
+                media_id,
+                owed_at,
+                etag: None,
+                last_modified: None,
+                recheck_at: again.at,
+                rechecks: again.count,
+            }));
+        }
+        let Some(path) = self.relocate(url).await? else {
+            return Ok(None);
+        };
+        Ok(Some(AssetOutcome::Moved {
+            media_id,
+            owed_at,
+            url: self.owed.listed_url.clone(),
+            path: path.as_str().to_owned(),
+            is_checked,
+            recheck_at: again.at,
+            rechecks: again.count,
+        }))
+    }
+
+    /// Moves the saved file to the path of its URL, and returns that path.
+    async fn relocate(&self, url: &AssetUrl) -> Result<Option<RelPath>, Unsaved> {
+        let Some(saved) = self.superseded() else {
+            return Ok(None);
+        };
+        let mirror = Arc::clone(&self.shared.mirror);
+        let moved = self
+            .put(url, move |path| mirror.relocate(&saved, path))
+            .await;
+        match moved {
+            Ok(published) => Ok(Some(published.path)),
+            Err(Unsaved::Mirror(err)) if err.is_gone() => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Lets `put` write at the path of this file, or at a safe one where that cannot be had. The path is
+    /// claimed until the outcome is recorded.
+    async fn put(
+        &self,
+        url: &AssetUrl,
+        mut put: impl FnMut(&RelPath) -> Result<Published, MirrorError> + Send + 'static,
+    ) -> Result<Published, Unsaved> {
+        let path = self.choose_path(url).await?;
+        let fallback = self.fallback()?;
+        let places = (path.clone(), fallback.clone());
+        let claims = Arc::clone(&self.shared.claims);
+        let published = tokio::task::spawn_blocking(move || {
+            let (path, fallback) = places;
+            match put(&path) {
+                Err(err) if err.is_blocked() => {
+                    claims
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(fallback.as_str().to_owned());
+                    put(&fallback)
+                }
+                published => published,
+            }
+        })
+        .await
+        .map_err(Unsaved::from)
+        .and_then(|published| Ok(published?))
+        .inspect_err(|_| {
+            self.release(&path);
+            self.release(&fallback);
+        })?;
+        if published.path != path {
+            self.release(&path);
+        }
+        Ok(published)
+    }
+
+    /// Chooses the path: the one it has, as long as the URL stays; the URL's own; or a safe one where
+    /// another medium has that already.
+    async fn choose_path(&self, url: &AssetUrl) -> Result<RelPath, Unsaved> {
+        let row = &self.owed.row;
+        if row.url == self.owed.listed_url
+            && let Some(path) = row
+                .path
+                .as_deref()
+                .and_then(|path| RelPath::parse(path).ok())
+            && self.claim(&path)
+        {
+            return Ok(path);
+        }
+        let path = url.rel_path()?;
+        if self.claim(&path) {
+            // Rows decide and not the disk: the owner's file may be lost and on its way back.
+            let (text, id) = (path.as_str().to_owned(), self.owed.media_id.clone());
+            let owner = self
+                .shared
+                .store
+                .call(move |store| store.path_owner(&text, &id))
+                .await
+                .inspect_err(|_| self.release(&path))?;
+            if owner.is_none() {
+                return Ok(path);
+            }
+            self.release(&path);
+        }
+        let fallback = self.fallback()?;
+        self.claim(&fallback);
+        Ok(fallback)
+    }
+
+    /// The safe path of this medium, also beside another medium with the same URL.
+    fn fallback(&self) -> Result<RelPath, Unsaved> {
+        let own = format!("{}#{}", self.owed.listed_url, self.owed.media_id);
+        Ok(RelPath::fallback(&own)?)
+    }
+
+    fn claim(&self, path: &RelPath) -> bool {
+        self.shared
+            .claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.as_str().to_owned())
+    }
+
+    fn release(&self, path: &RelPath) {
+        self.shared
+            .claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(path.as_str());
+    }
+}

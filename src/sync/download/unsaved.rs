@@ -1,0 +1,186 @@
+//! Why a file was not saved, and what follows from it.
+
+use crate::mirror::MirrorError;
+use crate::model::sniff;
+use crate::plan::Blame;
+use crate::remote::{Remedy, RemoteError};
+use crate::sync::room::NoRoom;
+use bytesize::ByteSize;
+use std::time::Duration;
+
+/// Why a file was not saved.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsaved {
+    #[error(transparent)]
+    Url(#[from] crate::model::path::AssetUrlError),
+    #[error(transparent)]
+    Path(#[from] crate::model::path::PathError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    NotTheFile(#[from] sniff::NotTheFile),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error("`{host}` is not among the allowed asset hosts")]
+    NotAllowed { host: String },
+    #[error(
+        "`{host}` could not be reached for many files in a row, and was not asked for more in this run"
+    )]
+    HostDown { host: String },
+    #[error("it has {} and `assets.max_size` allows {}", ByteSize(*.bytes), ByteSize(*.longest))]
+    TooLong { bytes: u64, longest: u64 },
+    #[error("the host sent another part of the file than it was asked for")]
+    WrongPart,
+    #[error("the saved file went away while its host was asked about it")]
+    Vanished,
+    #[error("it does not fit into the month's budget")]
+    OverBudget {
+        /// Its length, where the host told it.
+        announced: Option<u64>,
+    },
+    #[error("the run ends")]
+    Halted,
+    #[error("a task ended unexpectedly")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Trouble that concerns every file: nothing more is started in this run.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::sync) enum Trouble {
+    #[error(transparent)]
+    Mirror(MirrorError),
+    #[error(transparent)]
+    NoRoom(NoRoom),
+}
+
+impl Trouble {
+    /// Says what a person can do about it.
+    pub(in crate::sync) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Mirror(err) => err.hint(),
+            Self::NoRoom(err) => Some(err.hint()),
+        }
+    }
+}
+
+impl Unsaved {
+    /// Returns whether asking again at once may help, and after what wait.
+    pub(super) fn is_worth_another_try(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Remote(err) => match err.remedy() {
+                Remedy::Retry { after } => Some(after),
+                Remedy::RetryIfIdempotent => Some(None),
+                Remedy::AskOperator | Remedy::SkipItem => None,
+            },
+            // A body of the wrong length: the next one may be whole. A wrong part: from the start, it
+            // may be the right one.
+            Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart => Some(None),
+            Self::Url(_)
+            | Self::Path(_)
+            | Self::NotTheFile(_)
+            | Self::Mirror(_)
+            | Self::NoRoom(_)
+            | Self::Store(_)
+            | Self::NotAllowed { .. }
+            | Self::HostDown { .. }
+            | Self::TooLong { .. }
+            | Self::Vanished
+            | Self::OverBudget { .. }
+            | Self::Halted
+            | Self::Task(_) => None,
+        }
+    }
+
+    /// Says what a person can do about it.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            // A refusal's hint speaks of the key, which asset hosts never see.
+            Self::Remote(err) => err.refusal().map_or_else(|| err.hint(), |_| None),
+            Self::NotAllowed { host } => RemoteError::HostNotAllowed { host: host.clone() }.hint(),
+            Self::NoRoom(err) => (!err.is_for_all).then(|| err.hint().to_owned()),
+            // The mirror's troubles have their own way into the report.
+            Self::Url(_)
+            | Self::Path(_)
+            | Self::NotTheFile(_)
+            | Self::Mirror(_)
+            | Self::Store(_)
+            | Self::HostDown { .. }
+            | Self::TooLong { .. }
+            | Self::WrongPart
+            | Self::Vanished
+            | Self::OverBudget { .. }
+            | Self::Halted
+            | Self::Task(_) => None,
+        }
+    }
+
+    /// Says whose trouble it was: that decides when the file is asked for again.
+    pub(super) fn blame(&self) -> Blame {
+        match self {
+            Self::Remote(err) => match err {
+                RemoteError::Unreachable { .. }
+                | RemoteError::Lost { .. }
+                | RemoteError::TimedOut { .. }
+                | RemoteError::Busy { .. }
+                | RemoteError::Broken { .. } => Blame::Line,
+                RemoteError::Unreadable { .. }
+                | RemoteError::Refused { .. }
+                | RemoteError::RedirectLoop { .. } => Blame::File,
+                RemoteError::Setup(_)
+                | RemoteError::Untrusted { .. }
+                | RemoteError::Redirected { .. }
+                | RemoteError::NoAddress { .. }
+                | RemoteError::HostNotAllowed { .. } => Blame::Nobody,
+            },
+            Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart => Blame::Line,
+            Self::Url(_) | Self::Path(_) | Self::NotTheFile(_) => Blame::File,
+            Self::Mirror(_)
+            | Self::NoRoom(_)
+            | Self::Store(_)
+            | Self::NotAllowed { .. }
+            | Self::HostDown { .. }
+            // The next run may allow it, and it costs no more than its head.
+            | Self::TooLong { .. }
+            | Self::Vanished
+            | Self::OverBudget { .. }
+            | Self::Halted
+            | Self::Task(_) => Blame::Nobody,
+        }
+    }
+
+    /// Returns whether bytes of it that are kept on the disk are only in the way.
+    pub(super) fn is_about_the_file_or_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::Mirror(_) | Self::NoRoom(_) | Self::TooLong { .. } | Self::NotTheFile(_)
+        )
+    }
+
+    /// Returns whether the host was asked for the file, and it failed.
+    pub(super) fn is_attempt(&self) -> bool {
+        self.blame() != Blame::Nobody
+    }
+
+    /// Returns the wait that the host asked for.
+    pub(super) fn asked_wait(&self) -> Option<Duration> {
+        if let Self::Remote(RemoteError::Busy { retry_after, .. }) = self {
+            *retry_after
+        } else {
+            None
+        }
+    }
+
+    /// Returns what concerns every file.
+    pub(super) fn into_trouble(self) -> Option<Trouble> {
+        if let Self::NoRoom(err) = self {
+            return err.is_for_all.then_some(Trouble::NoRoom(err));
+        }
+        let Self::Mirror(err) = self else { return None };
+        let is_for_all = err.is_out_of_space() || err.is_read_only() || err.is_device_failure();
+        is_for_all.then_some(Trouble::Mirror(err))
+    }
+}

@@ -1,0 +1,117 @@
+//! Says why files are still owed at the end of a run.
+
+use super::RunError;
+use super::run::Run;
+use crate::model::ProblemKind;
+use crate::model::report::{Budget, FAILED_LISTED, FailedAsset};
+use bytesize::ByteSize;
+
+/// Counts what is owed, says what is in the way, and returns the files whose last attempt failed.
+pub(super) async fn account(run: &Run) -> Result<Vec<FailedAsset>, RunError> {
+    let now = run.now();
+    // Whatever part was asked for: what is owed is owed.
+    let (totals, failed) = run
+        .store(move |store| {
+            Ok((
+                store.asset_counts(now)?,
+                store.failed_assets(FAILED_LISTED)?,
+            ))
+        })
+        .await?;
+    {
+        let mut sheet = run.sheet();
+        sheet.assets.owed = totals.owed + totals.failed;
+        sheet.assets.owed_bytes = totals.owed_bytes;
+        sheet.assets.waiting = totals.waiting;
+        sheet.failed_total = totals.failed;
+    }
+    // Without the part, nothing was tried or left alone.
+    if run.options.only.assets {
+        say_what_the_budget_withheld(run);
+        say_why_files_failed(run, totals.failed, &failed);
+    }
+    Ok(failed)
+}
+
+/// Returns where the month's budget stands, if there is one.
+pub(super) fn budget(run: &Run) -> Option<Budget> {
+    let spent = run.quota.account(run.now())?;
+    Some(Budget {
+        month: spent.month,
+        limit: spent.limit,
+        spent: spent.spent,
+        left: spent.limit.saturating_sub(spent.spent),
+    })
+}
+
+/// What a person can do about a budget that is used up.
+pub(super) const BUDGET_HINT: &str =
+    "the next month's first run goes on; or raise limits.monthly_transfer, if the plan allows more";
+
+/// Says that the budget is used up, in one line.
+pub(super) fn over_budget(budget: &Budget, what: &str) -> String {
+    format!(
+        "the budget of {} for {} (limits.monthly_transfer) has no room for {what}: {} are spent",
+        ByteSize(budget.limit),
+        budget.month,
+        ByteSize(budget.spent)
+    )
+}
+
+fn say_what_the_budget_withheld(run: &Run) {
+    let (withheld, bytes) = {
+        let sheet = run.sheet();
+        (sheet.assets.withheld, sheet.assets.owed_bytes)
+    };
+    let Some(budget) = budget(run).filter(|_| withheld > 0) else {
+        return;
+    };
+    let known = if bytes > 0 {
+        format!(" (at least {})", ByteSize(bytes))
+    } else {
+        String::new()
+    };
+    let message = over_budget(
+        &budget,
+        &format!("{withheld} files{known}, which stay owed"),
+    );
+    run.problem(
+        ProblemKind::Owed,
+        "assets",
+        message,
+        Some(BUDGET_HINT.to_owned()),
+    );
+}
+
+/// Names one of the files that failed, where nothing else says why files are owed.
+fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
+    let (now_failed, example, is_said) = {
+        let sheet = run.sheet();
+        let is_said = sheet
+            .problems
+            .iter()
+            .any(|problem| problem.scope == "assets");
+        (sheet.assets.failed, sheet.failed.clone(), is_said)
+    };
+    // One whose medium was deleted in this very run is owed no more.
+    if total == 0 || is_said {
+        return;
+    }
+    if let Some(example) = example {
+        let message = format!(
+            "{now_failed} failed, for example `{}`: {}",
+            example.url, example.error
+        );
+        run.problem(ProblemKind::Owed, "assets", message, None);
+        return;
+    }
+    let Some(first) = failed.first() else { return };
+    let next = failed.iter().filter_map(|file| file.next_attempt_at).min();
+    let next = next.map_or_else(String::new, |at| format!(", the first at {at}"));
+    let message = format!(
+        "{total} that failed before wait for their next attempt{next}; for example `{}`, {} times: {}",
+        first.url, first.attempts, first.error
+    );
+    let hint = "`sync --retry-failed` tries now";
+    run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
+}

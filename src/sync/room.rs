@@ -1,0 +1,208 @@
+//! Room on the disk: looked at before a file comes and while it comes.
+
+use crate::mirror::{Mirror, Space};
+use bytesize::ByteSize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tracing::warn;
+
+/// What stays free unless the configuration says otherwise: this, or a fiftieth of a small disk. A disk
+/// that is full to the last byte stops the database and everything else on it, too.
+const KEEP_FREE: u64 = 256 * 1024 * 1024;
+const KEEP_INODES: u64 = 1_000;
+const FRACTION: u64 = 50;
+/// From so many times that on, a person is warned.
+const WARN_AT: u64 = 4;
+
+/// The mirror's file system, shared by all downloads.
+#[derive(Debug)]
+pub(super) struct Room {
+    mirror: Arc<Mirror>,
+    keep_free: Option<u64>,
+    /// Announced by hosts and not written yet.
+    coming: AtomicU64,
+    is_warned: AtomicBool,
+}
+
+/// There is no room for a file, or none at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the mirror's disk has no room left: {left}, and {keep} are to stay free")]
+pub(super) struct NoRoom {
+    left: String,
+    keep: String,
+    /// Whether no other file would fit either.
+    pub(super) is_for_all: bool,
+}
+
+impl NoRoom {
+    /// Says what a person can do about it.
+    #[expect(clippy::unused_self, reason = "asked like every other error")]
+    pub(super) fn hint(&self) -> &'static str {
+        "the file system is full (check free inodes too); free space, then run again. What stays free is \
+         `storage.keep_free`"
+    }
+}
+
+/// Room that is promised to one file until it is written, or dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    room: &'a Room,
+    left: u64,
+}
+
+impl Room {
+    pub(super) fn new(mirror: Arc<Mirror>, keep_free: Option<u64>) -> Self {
+        Self {
+            mirror,
+            keep_free,
+            coming: AtomicU64::new(0),
+            is_warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Promises room for a file of so many bytes (0 where nobody said how long it is).
+    ///
+    /// # Errors
+    /// Where it would not leave enough.
+    pub(super) fn promise(&self, bytes: u64) -> Result<Place<'_>, NoRoom> {
+        self.look(bytes)?;
+        self.coming.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Place {
+            room: self,
+            left: bytes,
+        })
+    }
+
+    /// Looks whether there still is room for what is coming and `more`.
+    ///
+    /// # Errors
+    /// Where there is not. A disk that does not say how full it is counts as one with room: writing will
+    /// tell.
+    pub(super) fn look(&self, more: u64) -> Result<(), NoRoom> {
+        let Ok(space) = self.mirror.free_space() else {
+            return Ok(());
+        };
+        let coming = self.coming.load(Ordering::Relaxed).saturating_add(more);
+        let finding = judge(&space, coming, self.keep_free);
+        if finding.is_low && !self.is_warned.swap(true, Ordering::Relaxed) {
+            warn!(
+                free_bytes = space.bytes,
+                "the mirror's disk fills up: {} left, and {} are to stay free",
+                ByteSize(space.bytes),
+                ByteSize(finding.keep)
+            );
+        }
+        finding.refusal.map_or(Ok(()), Err)
+    }
+}
+
+impl Place<'_> {
+    /// Notes bytes that are written: the disk itself counts them now.
+    pub(super) fn written(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.left);
+        self.left -= bytes;
+        self.room.coming.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Looks whether there still is room.
+    ///
+    /// # Errors
+    /// As [`Room::look`].
+    pub(super) fn look(&self) -> Result<(), NoRoom> {
+        self.room.look(0)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.room.coming.fetch_sub(self.left, Ordering::Relaxed);
+    }
+}
+
+struct Judgement {
+    keep: u64,
+    is_low: bool,
+    refusal: Option<NoRoom>,
+}
+
+fn judge(space: &Space, coming: u64, keep_free: Option<u64>) -> Judgement {
+    let keep = keep_free.unwrap_or_else(|| KEEP_FREE.min(space.total_bytes / FRACTION));
+    let keep_inodes = KEEP_INODES.min(space.total_inodes.unwrap_or(0) / FRACTION);
+    let left = space.bytes.saturating_sub(coming);
+    let has_inodes = space.inodes.is_none_or(|inodes| inodes > keep_inodes);
+    let refusal = if !has_inodes {
+        Some(NoRoom {
+            left: format!("{} inodes", space.inodes.unwrap_or(0)),
+            keep: keep_inodes.to_string(),
+            is_for_all: true,
+        })
+    } else if left <= keep && (coming > 0 || space.bytes <= keep) {
+        Some(NoRoom {
+            left: format!(
+                "{} for {} that are coming",
+                ByteSize(space.bytes),
+                ByteSize(coming)
+            ),
+            keep: ByteSize(keep).to_string(),
+            is_for_all: space.bytes <= keep,
+        })
+    } else {
+        None
+    };
+    Judgement {
+        keep,
+        is_low: left < keep.saturating_mul(WARN_AT),
+        refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn space(free: u64, total: u64, inodes: Option<u64>) -> Space {
+        Space {
+            bytes: free,
+            total_bytes: total,
+            inodes,
+            total_inodes: inodes.map(|_| 100_000),
+        }
+    }
+
+    #[test]
+    fn what_is_to_stay_free_follows_the_disk_or_the_person() {
+        let refused = |free, total, coming, keep| {
+            judge(&space(free, total, None), coming, keep)
+                .refusal
+                .is_some()
+        };
+        assert!(!refused(300 * MIB, 100_000 * MIB, 0, None));
+        assert!(refused(300 * MIB, 100_000 * MIB, 50 * MIB, None));
+        assert!(refused(200 * MIB, 100_000 * MIB, 0, None));
+        assert!(!refused(2 * MIB, 64 * MIB, 0, None), "a small disk");
+        assert!(refused(MIB, 64 * MIB, 0, None));
+        assert!(!refused(MIB, 64 * MIB, MIB / 2, Some(0)));
+        assert!(refused(MIB, 64 * MIB, MIB, Some(0)));
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_told_from_a_disk_that_is_full() {
+        let large = judge(&space(500 * MIB, 100_000 * MIB, None), 400 * MIB, None);
+        assert_eq!(large.refusal.map(|no| no.is_for_all), Some(false));
+        let full = judge(&space(100 * MIB, 100_000 * MIB, None), 0, None);
+        assert_eq!(full.refusal.map(|no| no.is_for_all), Some(true));
+        let no_inodes = judge(&space(90_000 * MIB, 100_000 * MIB, Some(900)), 0, None);
+        let refusal = no_inodes.refusal.expect("no file can be made");
+        assert!(refusal.is_for_all);
+        assert!(refusal.to_string().contains("900 inodes"), "{refusal}");
+    }
+
+    #[test]
+    fn a_person_hears_of_it_before_it_is_too_late() {
+        let low = judge(&space(900 * MIB, 100_000 * MIB, None), 0, None);
+        assert!(low.is_low && low.refusal.is_none());
+        assert!(!judge(&space(2_000 * MIB, 100_000 * MIB, None), 0, None).is_low);
+    }
+}
