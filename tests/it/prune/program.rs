@@ -1,6 +1,6 @@
 //! The binary: what it says, with which number it ends, and how it is stopped.
 
-use super::world::{World, add, dump, files_on_disk, png};
+use super::world::{World, add, copy_of, dump, files_on_disk, png};
 use crate::support::{
     Expect as _, Program, Sandbox, archived, assert_holds, assert_sound, assert_sound_and_tidy,
     digest, files, now,
@@ -269,30 +269,37 @@ async fn a_process_that_is_killed_at_any_moment_leaves_nothing_without_its_file(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminated_process_says_how_far_it_came() {
-    let (sim, home) = much_to_do().await;
+async fn a_terminated_process_ends_with_the_signal_s_number_and_the_next_one_goes_on() {
+    let (sim, template) = much_to_do().await;
     let ages = ["30d", "30d"];
     let mut stopped = 0;
-    for (round, signal) in ["TERM", "INT"].into_iter().cycle().take(20).enumerate() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)].into_iter().cycle().take(10) {
+        let home = copy_of(&template);
         let mut running = program(&home, &sim, &[], ages).start();
-        tokio::time::sleep(Duration::from_millis(20 + 4 * round as u64)).await;
+        // It has begun to remove, and listens.
+        while home.count("SELECT count(*) FROM prunes") == 0 && running.ended().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         if running.ended().is_none() {
             running.signal(signal);
         }
-        let code = running.wait(Duration::from_secs(20)).code();
+        let ended = running.wait(Duration::from_secs(20)).code();
         assert_sound(&home);
-        match (signal, code) {
-            ("TERM", Some(143)) | ("INT", Some(130)) => stopped += 1,
-            // Before it listens a signal ends it as any process; after its end it is too late.
-            (_, None) => {}
-            (_, Some(0)) => break,
-            (_, other) => panic!("{signal}: {other:?}"),
+        if ended == Some(code) {
+            stopped += 1;
+            assert_eq!(
+                home.count("SELECT count(*) FROM prunes WHERE finished_at IS NULL"),
+                1
+            );
+        } else {
+            assert_eq!(ended, Some(0), "it was done before");
         }
+        said(&program(&home, &sim, &[], ages).run(), 0);
+        assert_sound_and_tidy(&home);
+        assert_eq!(home.count("SELECT count(*) FROM assets_history"), 0);
+        assert_eq!(files(&home.path("archive")).len(), 0);
     }
     assert!(stopped > 0, "never in time");
-    said(&program(&home, &sim, &[], ages).run(), 0);
-    assert_sound_and_tidy(&home);
-    assert_eq!(home.count("SELECT count(*) FROM assets_history"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
