@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, exit, man, sync};
+use super::{completions, daemon, exit, man, prune, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -81,6 +81,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Sync(sync::Args),
     Daemon(daemon::Args),
+    Prune(prune::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

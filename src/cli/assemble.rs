@@ -103,27 +103,7 @@ impl Site {
         on_wait: impl FnOnce(&LockError) + Send + 'static,
         stop: &Stop,
     ) -> Result<Lock, Failure> {
-        let (database, now) = (self.config.storage.database.clone(), (self.clock)());
-        let taken =
-            tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
-        tokio::select! {
-            taken = taken => match taken {
-                Ok(Ok(lock)) => Ok(lock),
-                Ok(Err(err)) => {
-                    let exit = match &err {
-                        LockError::Held { .. } => ExitCode::Locked,
-                        LockError::Unusable(_) => ExitCode::Failed,
-                    };
-                    Err(Failure { exit, ..failed(err, LockError::hint) })
-                }
-                Err(err) => Err(Failure::new(ExitCode::Failed, err)),
-            },
-            () = stop.wait() => {
-                let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
-                let text = "stopped while waiting for another run to end; nothing was done";
-                Err(Failure::new(exit, text))
-            }
-        }
+        lock(&self.config, self.clock, wait, on_wait, stop).await
     }
 
     /// Looks whether a run could be done: makes and migrates what is needed, clears away what a
@@ -196,6 +176,37 @@ impl Site {
     }
 }
 
+/// As [`Site::lock`], for a command that needs no key.
+pub(crate) async fn lock(
+    config: &Config,
+    clock: Clock,
+    wait: Duration,
+    on_wait: impl FnOnce(&LockError) + Send + 'static,
+    stop: &Stop,
+) -> Result<Lock, Failure> {
+    let (database, now) = (config.storage.database.clone(), clock());
+    let taken =
+        tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+    tokio::select! {
+        taken = taken => match taken {
+            Ok(Ok(lock)) => Ok(lock),
+            Ok(Err(err)) => {
+                let exit = match &err {
+                    LockError::Held { .. } => ExitCode::Locked,
+                    LockError::Unusable(_) => ExitCode::Failed,
+                };
+                Err(Failure { exit, ..failed(err, LockError::hint) })
+            }
+            Err(err) => Err(Failure::new(ExitCode::Failed, err)),
+        },
+        () = stop.wait() => {
+            let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
+            let text = "stopped while waiting for another run to end; nothing was done";
+            Err(Failure::new(exit, text))
+        }
+    }
+}
+
 fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
     let Some(key) = Key::new(&key.secret) else {
         // The configuration lets visible ASCII pass and nothing else.
@@ -247,19 +258,22 @@ fn open_rooms(
     if is_dry_run {
         return Ok((store, None));
     }
+    let mirror = Mirror::open(&mirror_options(config))
+        .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    Ok((store, Some(mirror)))
+}
+
+pub(crate) fn mirror_options(config: &Config) -> mirror::Options {
     let storage = config.storage.clone();
-    let options = mirror::Options {
+    mirror::Options {
         root: storage.mirror,
         archive: storage.archive,
         file_mode: storage.file_mode,
         dir_mode: storage.folder_mode,
-    };
-    let mirror =
-        Mirror::open(&options).map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
-    Ok((store, Some(mirror)))
+    }
 }
 
-fn store_options(config: &Config, mode: Mode) -> store::Options {
+pub(crate) fn store_options(config: &Config, mode: Mode) -> store::Options {
     store::Options {
         path: config.storage.database.clone(),
         service_id: config.service.id.clone(),
@@ -299,7 +313,7 @@ fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
 }
 
 /// An error of a room as it reaches a person.
-fn failed<E: Error + Send + Sync + 'static>(
+pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     err: E,
     hint: impl FnOnce(&E) -> Option<String>,
 ) -> Failure {

@@ -14,6 +14,8 @@ mod failure;
 mod man;
 mod output;
 mod progress;
+mod prune;
+mod prune_summary;
 mod report_file;
 mod run;
 mod summary;

@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, man, output, sync};
+use super::{completions, daemon, man, output, prune, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -95,6 +95,7 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
+        Command::Prune(args) => prune::run(args, &edge.sources, clock),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),

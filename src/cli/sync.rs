@@ -259,7 +259,10 @@ mod tests {
             .chain(line.split_whitespace());
         match Cli::try_parse_from(words).expect(line).command {
             Command::Sync(args) => args,
-            other @ (Command::Daemon(_) | Command::Completions(_) | Command::Man(_)) => {
+            other @ (Command::Daemon(_)
+            | Command::Prune(_)
+            | Command::Completions(_)
+            | Command::Man(_)) => {
                 panic!("{other:?}")
             }
         }

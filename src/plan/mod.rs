@@ -9,6 +9,7 @@ mod contents;
 mod guard;
 mod hosts;
 mod media;
+mod retention;
 mod verdict;
 
 pub use asking::{Question, Way, is_doubtful, way};
@@ -17,4 +18,5 @@ pub use contents::content_step;
 pub use guard::{Finding, examine};
 pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
+pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
 pub use verdict::{Account, outcome, verdict_line};

@@ -37,6 +37,8 @@ mod permissions;
 #[cfg(test)]
 mod pieces;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod sync;

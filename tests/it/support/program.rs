@@ -28,7 +28,8 @@ impl Program {
         Self::command(before, "sync", home, sim)
     }
 
-    fn command(before: &[&str], name: &str, home: &Sandbox, sim: &Sim) -> Self {
+    /// Any command.
+    pub(crate) fn command(before: &[&str], name: &str, home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
         let mut words = before.iter().copied().chain([binary, name]);
         let mut command = Command::new(words.next().expect("a program"));
