@@ -15,6 +15,8 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deletions;
