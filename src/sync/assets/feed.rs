@@ -139,7 +139,6 @@ impl<'a> Feed<'a> {
     /// Returns whether a file was already asked for in this run.
     fn is_known(&self, owed: &OwedAsset) -> bool {
         self.in_flight.contains(&owed.media_id)
-            || self.tried.contains(owed.media_id.as_str())
             || self.tried.contains(&question(&owed.media_id, owed.owed_at))
     }
 
@@ -258,6 +257,19 @@ impl<'a> Feed<'a> {
         if outcomes.is_empty() {
             return Ok(());
         }
+        let now = self.run.now();
+        for outcome in &outcomes {
+            // A look at a saved file in vain makes it owed, and that is the same question. If its medium
+            // changed meanwhile, it is owed since another moment: a new one.
+            if let AssetOutcome::Failed {
+                media_id,
+                owed_at: None,
+                ..
+            } = outcome
+            {
+                self.tried.insert(&question(media_id, Some(now)));
+            }
+        }
         let settled: Vec<(MediaId, Option<String>)> = outcomes
             .iter()
             .map(|outcome| {
@@ -272,7 +284,6 @@ impl<'a> Feed<'a> {
                 (outcome.media_id().clone(), path)
             })
             .collect();
-        let now = self.run.now();
         self.run
             .store(move |store| store.record_assets(&outcomes, now))
             .await?;
@@ -343,7 +354,7 @@ impl<'a> Feed<'a> {
 }
 
 /// Names what was asked: a medium, in the version that was known. Without a version (a second look at
-/// a saved file, which gets one when it fails) the medium alone.
+/// a saved file) the medium alone.
 fn question(media_id: &MediaId, owed_at: Option<Timestamp>) -> String {
     match owed_at {
         Some(owed_at) => format!("{media_id} {owed_at}"),

@@ -5,7 +5,7 @@ use crate::support::{
     Bill, Expect as _, Sandbox, Setup, archived, assert_holds, assert_sound_and_tidy, files,
 };
 use microcms_backup::model::{ExitCode, Timestamp};
-use microcms_sim::{AssetOptions, Edit, Sim};
+use microcms_sim::{AssetOptions, Edit, Fault, Route, Sim};
 use std::time::Duration;
 
 const MEDIA: u64 = 12;
@@ -697,4 +697,28 @@ async fn without_validators_a_description_costs_a_head_and_a_schedule_no_bytes()
     report.expect_complete();
     assert_eq!((bill.requests, bill.bytes), (6, 0));
     assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_in_vain_at_an_old_url_does_not_put_off_the_new_one() {
+    let (sim, home, images) = backed_up(true).await;
+    // A look is planned; then the URL dies, and the next listing is late to tell the new one.
+    sim.edit(Edit::TouchMedium {
+        id: images[0].clone(),
+    })
+    .expect("edited");
+    home.sync(&sim).await.expect_complete();
+    sim.edit(Edit::RenameMedium {
+        id: images[0].clone(),
+        name: "renamed.png".into(),
+        touch: true,
+    })
+    .expect("edited");
+    sim.fault(Route::Media, 1, Fault::Delay { ms: 500 });
+    let (report, bill) = home.billed(&sim, at(in_11_minutes)).await;
+    let report = report.expect_complete();
+    assert_eq!((bill.requests, report.assets.failed), (2, 0));
+    assert!(sim.counters().statuses.contains_key(&404));
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
 }
