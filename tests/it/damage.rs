@@ -405,11 +405,7 @@ async fn a_full_disk_under_the_database_fails_the_run_and_not_the_backup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_take_a_commit_costs_no_file_that_was_replaced() {
-    let sim = Sim::builder()
-        .media(60)
-        .list_api("blog", 40)
-        .start()
-        .await;
+    let sim = Sim::builder().media(60).list_api("blog", 40).start().await;
     let home = Sandbox::new();
     let Some(volume) = Volume::mount(home.path("test-volume"), "size=16m") else {
         return;

@@ -38,4 +38,7 @@ mod support;
 mod sync;
 #[cfg(test)]
 mod throughput;
+#[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod worst;
