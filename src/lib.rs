@@ -9,11 +9,13 @@
 //! - [`mirror`]: the files: atomic write, archive, scan
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`config`]: file and environment, checked once
+//! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod logging;
 pub mod mirror;
 pub mod model;

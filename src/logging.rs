@@ -114,6 +114,8 @@ fn filter(level: LevelFilter) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         // Says the same as the error that follows, as an error of its own, once per try.
         .with_target("rustls_platform_verifier", LevelFilter::OFF)
+        // Calls it an error when a job that has rung is taken away, which is how it is used here.
+        .with_target("tokio_cron_scheduler", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 

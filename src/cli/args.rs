@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, exit, man, sync};
+use super::{completions, daemon, exit, man, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -19,7 +19,8 @@ credential `api-key`; never from an argument.";
 const EXAMPLES: &str = "\
 Examples:
   MICROCMS_SERVICE_ID=my-service MICROCMS_API_KEY=… microcms-backup sync
-  microcms-backup --config /etc/microcms-backup/config.toml sync --json";
+  microcms-backup --config /etc/microcms-backup/config.toml sync --json
+  microcms-backup --config /etc/microcms-backup/config.toml daemon";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -79,6 +80,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Sync(sync::Args),
+    Daemon(daemon::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -10,76 +10,189 @@ use super::failure::Failure;
 use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
+use crate::daemon::{Facts, Trigger};
 use crate::mirror::{self, Mirror};
-use crate::model::{ExitCode, RunReport, Tally, Timestamp};
+use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
 
-/// How long downloads in flight may go on after the first signal. Shorter than what service
-/// managers wait before they kill.
+/// How long a one-shot's downloads in flight may go on after the first signal. Shorter than what
+/// service managers wait before they kill.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same for a daemon: a machine that shuts down waits for it, and the next start goes on.
+const DAEMON_GRACE: Duration = Duration::from_secs(3);
 
-/// Takes the lock, opens the rooms and does one run. A stop is looked at while waiting for the
-/// lock, too. A dry run takes no lock: it writes nothing and may look on while another run works.
-///
-/// # Errors
-/// What kept the run from being done. What went wrong within it stands in the report.
-pub(crate) async fn sync(
-    args: &Args,
-    config: Config,
-    key: ApiKey,
-    clock: Clock,
-    tally: Arc<Tally>,
-    stop: Stop,
-) -> Result<RunReport, Failure> {
-    let remote = remote(&config, &key)?;
-    let _lock = if args.dry_run {
-        None
-    } else {
-        Some(lock(args, &config, clock, &stop).await?)
-    };
-    // After the lock: opening the mirror clears away what a cut-off writer left.
-    let (store, mirror) = open(&config, args.dry_run, clock()).await?;
-    let (store, thread) = StoreThread::spawn(store).map_err(|err| failed(err, StoreError::hint))?;
-    let rooms = Rooms {
-        remote: Arc::new(remote),
-        store,
-        mirror: mirror.map(Arc::new),
-    };
-    let done = sync::run(options(args, &config, clock), rooms, tally, stop).await;
-    let closed = thread.join().await;
-    // The run's own error comes first; a database that could not be closed well may be its echo.
-    let report = done.map_err(|err| failed(err, |err| err.hint()))?;
-    closed.map_err(|err| failed(err, StoreError::hint))?;
-    Ok(report)
+/// What one run is to do, whoever asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    only: Only,
+    endpoints: Vec<Endpoint>,
+    is_dry_run: bool,
+    is_full: bool,
+    is_impatient: bool,
+    wants_forecast: bool,
+    allow_deletes: u64,
+    trigger: String,
+    grace: Duration,
 }
 
-/// Waits for the lock on a thread that may block. After a stop that thread is left to itself: the
-/// process ends, and the lock with it.
-async fn lock(args: &Args, config: &Config, clock: Clock, stop: &Stop) -> Result<Lock, Failure> {
-    let (database, wait) = (config.storage.database.clone(), args.wait_lock);
-    let taken = tokio::task::spawn_blocking(move || {
-        let say = |held: &LockError| info!("{held}; waiting for it to end");
-        Lock::acquire(&database, Some(wait), clock(), say)
-    });
-    tokio::select! {
-        taken = taken => match taken {
-            Ok(Ok(lock)) => Ok(lock),
-            Ok(Err(err)) => {
-                let exit = match &err {
-                    LockError::Held { .. } => ExitCode::Locked,
-                    LockError::Unusable(_) => ExitCode::Failed,
-                };
-                Err(Failure { exit, ..failed(err, LockError::hint) })
-            }
-            Err(err) => Err(Failure::new(ExitCode::Failed, err)),
-        },
-        () = stop.wait() => {
-            let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
-            let text = "stopped while waiting for another run to end; nothing was done";
-            Err(Failure::new(exit, text))
+impl Order {
+    /// What a person asks for: the flags, and where they say nothing the configuration.
+    pub(crate) fn of(args: &Args, config: &Config) -> Self {
+        let wants = |part| args.only.is_empty() || args.only.contains(&part);
+        let configured = || config.service.endpoints.clone().unwrap_or_default();
+        Self {
+            only: Only {
+                media: wants(Part::Media),
+                contents: wants(Part::Contents),
+                assets: wants(Part::Assets),
+            },
+            endpoints: if args.endpoints.is_empty() {
+                configured()
+            } else {
+                args.endpoints.clone()
+            },
+            is_dry_run: args.dry_run,
+            is_full: args.full,
+            is_impatient: args.retry_failed,
+            wants_forecast: args.forecast,
+            allow_deletes: args.allow_deletes.unwrap_or(0),
+            trigger: "command".to_owned(),
+            grace: GRACE,
         }
+    }
+
+    /// What a daemon asks for: everything that the configuration names.
+    pub(crate) fn of_daemon(config: &Config, trigger: Trigger) -> Self {
+        Self {
+            only: Only::ALL,
+            endpoints: config.service.endpoints.clone().unwrap_or_default(),
+            is_dry_run: false,
+            is_full: false,
+            is_impatient: false,
+            wants_forecast: false,
+            allow_deletes: 0,
+            trigger: trigger.to_string(),
+            grace: DAEMON_GRACE,
+        }
+    }
+}
+
+/// Where runs are done: one configuration, one key, one clock.
+///
+/// The rooms are opened anew for each run, with the lock in hand, and closed with it. Between two
+/// runs of a daemon nothing is held: a one-shot by hand, a restored database, a migration by a newer
+/// program or a rotated key find no open file in their way, and opening costs milliseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) config: Config,
+    pub(crate) key: ApiKey,
+    pub(crate) clock: Clock,
+}
+
+impl Site {
+    /// Takes the lock, on a thread that may block, waiting for up to `wait`; `on_wait` hears of the
+    /// holder. After a stop that thread is left to itself: the process ends, and the lock with it.
+    ///
+    /// # Errors
+    /// Exit code 11 if somebody else holds it, the stop's code if one came while waiting.
+    pub(crate) async fn lock(
+        &self,
+        wait: Duration,
+        on_wait: impl FnOnce(&LockError) + Send + 'static,
+        stop: &Stop,
+    ) -> Result<Lock, Failure> {
+        let (database, now) = (self.config.storage.database.clone(), (self.clock)());
+        let taken =
+            tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+        tokio::select! {
+            taken = taken => match taken {
+                Ok(Ok(lock)) => Ok(lock),
+                Ok(Err(err)) => {
+                    let exit = match &err {
+                        LockError::Held { .. } => ExitCode::Locked,
+                        LockError::Unusable(_) => ExitCode::Failed,
+                    };
+                    Err(Failure { exit, ..failed(err, LockError::hint) })
+                }
+                Err(err) => Err(Failure::new(ExitCode::Failed, err)),
+            },
+            () = stop.wait() => {
+                let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
+                let text = "stopped while waiting for another run to end; nothing was done";
+                Err(Failure::new(exit, text))
+            }
+        }
+    }
+
+    /// Looks whether a run could be done: makes and migrates what is needed, clears away what a
+    /// cut-off run left, and closes everything again. If somebody else's run is under way, the
+    /// database is only looked at.
+    ///
+    /// # Errors
+    /// What would keep a run from being done.
+    pub(crate) async fn check(&self) -> Result<Facts, Failure> {
+        // Without certificates, for example, no run could ask anything.
+        remote(&self.config, &self.key)?;
+        let Self { config, clock, .. } = self.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let database = &config.storage.database;
+            match Lock::acquire(database, None, clock(), |_held| {}) {
+                Ok(_lock) => {
+                    let (store, _mirror) = open_rooms(&config, false, clock())?;
+                    let facts = facts(&store)?;
+                    store.close().map_err(|err| failed(err, StoreError::hint))?;
+                    Ok(facts)
+                }
+                Err(held @ LockError::Held { .. }) => {
+                    info!("{held}; the first run waits for it to end");
+                    let options = store_options(&config, Mode::DryRun);
+                    match Store::open(&options, clock()) {
+                        Ok(store) => facts(&store),
+                        // The first run will migrate it, as soon as nobody else works in it.
+                        Err(StoreError::Older { .. }) => Ok(Facts::default()),
+                        Err(err) => Err(failed(err, StoreError::hint)),
+                    }
+                }
+                Err(err @ LockError::Unusable(_)) => Err(failed(err, LockError::hint)),
+            }
+        });
+        checked
+            .await
+            .map_err(|err| Failure::new(ExitCode::Failed, err))?
+    }
+
+    /// Opens the rooms, does one run, closes them. The lock is given up when all is closed; a dry
+    /// run has none: it writes nothing and may look on while another run works.
+    ///
+    /// # Errors
+    /// What kept the run from being done. What went wrong within it stands in the report.
+    pub(crate) async fn run(
+        &self,
+        order: Order,
+        lock: Option<Lock>,
+        tally: Arc<Tally>,
+        stop: Stop,
+    ) -> Result<RunReport, Failure> {
+        let remote = remote(&self.config, &self.key)?;
+        // After the lock: opening the mirror clears away what a cut-off writer left.
+        let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
+        let (store, thread) =
+            StoreThread::spawn(store).map_err(|err| failed(err, StoreError::hint))?;
+        let rooms = Rooms {
+            remote: Arc::new(remote),
+            store,
+            mirror: mirror.map(Arc::new),
+        };
+        let options = options(order, &self.config, self.clock);
+        let done = sync::run(options, rooms, tally, stop).await;
+        let closed = thread.join().await;
+        drop(lock);
+        // The run's own error comes first; a database that could not be closed well may be its echo.
+        let report = done.map_err(|err| failed(err, |err| err.hint()))?;
+        closed.map_err(|err| failed(err, StoreError::hint))?;
+        Ok(report)
     }
 }
 
@@ -112,65 +225,75 @@ async fn open(
     is_dry_run: bool,
     now: Timestamp,
 ) -> Result<(Store, Option<Mirror>), Failure> {
-    let storage = config.storage.clone();
-    let service_id = config.service.id.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let mode = if is_dry_run {
-            Mode::DryRun
-        } else {
-            Mode::ReadWrite
-        };
-        let options = store::Options {
-            path: storage.database,
-            service_id,
-            mode,
-        };
-        let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
-        if is_dry_run {
-            return Ok((store, None));
-        }
-        let options = mirror::Options {
-            root: storage.mirror,
-            archive: storage.archive,
-            file_mode: storage.file_mode,
-            dir_mode: storage.folder_mode,
-        };
-        let mirror = Mirror::open(&options)
-            .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
-        Ok((store, Some(mirror)))
-    });
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, now));
     opened
         .await
         .map_err(|err| Failure::new(ExitCode::Failed, err))?
 }
 
-fn options(args: &Args, config: &Config, clock: Clock) -> sync::Options {
-    let wants = |part| args.only.is_empty() || args.only.contains(&part);
-    let configured = || config.service.endpoints.clone().unwrap_or_default();
+fn open_rooms(
+    config: &Config,
+    is_dry_run: bool,
+    now: Timestamp,
+) -> Result<(Store, Option<Mirror>), Failure> {
+    let mode = if is_dry_run {
+        Mode::DryRun
+    } else {
+        Mode::ReadWrite
+    };
+    let options = store_options(config, mode);
+    let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
+    if is_dry_run {
+        return Ok((store, None));
+    }
+    let storage = config.storage.clone();
+    let options = mirror::Options {
+        root: storage.mirror,
+        archive: storage.archive,
+        file_mode: storage.file_mode,
+        dir_mode: storage.folder_mode,
+    };
+    let mirror =
+        Mirror::open(&options).map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    Ok((store, Some(mirror)))
+}
+
+fn store_options(config: &Config, mode: Mode) -> store::Options {
+    store::Options {
+        path: config.storage.database.clone(),
+        service_id: config.service.id.clone(),
+        mode,
+    }
+}
+
+fn facts(store: &Store) -> Result<Facts, Failure> {
+    let asked = store.last_complete_run().and_then(|last_complete| {
+        Ok(Facts {
+            last_complete,
+            was_cut_off: store.was_cut_off()?,
+        })
+    });
+    asked.map_err(|err| failed(err, StoreError::hint))
+}
+
+fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
     sync::Options {
         service: config.service.id.clone(),
-        only: Only {
-            media: wants(Part::Media),
-            contents: wants(Part::Contents),
-            assets: wants(Part::Assets),
-        },
-        endpoints: if args.endpoints.is_empty() {
-            configured()
-        } else {
-            args.endpoints.clone()
-        },
-        is_dry_run: args.dry_run,
-        is_full: args.full,
-        allow_deletes: args.allow_deletes.unwrap_or(0),
-        is_impatient: args.retry_failed,
+        only: order.only,
+        endpoints: order.endpoints,
+        is_dry_run: order.is_dry_run,
+        is_full: order.is_full,
+        allow_deletes: order.allow_deletes,
+        is_impatient: order.is_impatient,
         downloads: config.limits.downloads as usize,
         monthly_transfer: config.limits.monthly_transfer,
-        wants_forecast: args.forecast,
+        wants_forecast: order.wants_forecast,
         longest_asset: config.assets.max_size,
         keep_free: config.storage.keep_free,
         revalidate_every: config.assets.revalidate_every,
-        grace: GRACE,
-        trigger: "command".to_owned(),
+        grace: order.grace,
+        trigger: order.trigger,
         now: clock,
     }
 }
@@ -213,7 +336,8 @@ mod tests {
             .env
             .insert("MICROCMS_SERVICE_ID".to_owned(), "my-service".to_owned());
         let config = load(&sources).expect("a usable configuration");
-        options(&args, &config, || Timestamp::from_unix_millis(0))
+        let order = Order::of(&args, &config);
+        options(order, &config, || Timestamp::from_unix_millis(0))
     }
 
     #[test]

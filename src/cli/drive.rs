@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::failure::Failure;
 use super::progress::Progress;
-use super::signals::Signal;
+use crate::daemon::Signal;
 use crate::model::{RunReport, Tally};
 
 /// How it ended.

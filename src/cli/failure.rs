@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::output;
 use crate::config::ConfigError;
+use crate::daemon::Trouble;
 use crate::model::ExitCode;
 
 /// An error at the edge: with its exit code, and apart from it what can be done.
@@ -52,6 +53,18 @@ impl Failure {
             let _ok = writeln!(text, "hint: {hint}");
         }
         text
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(Trouble { exit, error, hint }: Trouble) -> Self {
+        Self { exit, error, hint }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(Failure { exit, error, hint }: Failure) -> Self {
+        Self { exit, error, hint }
     }
 }
 

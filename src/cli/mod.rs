@@ -7,6 +7,7 @@
 mod args;
 mod assemble;
 mod completions;
+mod daemon;
 mod drive;
 mod exit;
 mod failure;
@@ -15,7 +16,6 @@ mod output;
 mod progress;
 mod report_file;
 mod run;
-mod signals;
 mod summary;
 mod sync;
 

@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, man, output, sync};
+use super::{completions, daemon, man, output, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -70,7 +70,8 @@ fn finish(done: Result<u8, Trouble>) -> u8 {
 }
 
 fn progress(cli: &Cli) -> Progress {
-    let wants_bars = !cli.quiet && cli.log_format == LogFormat::Text;
+    let is_long_life = matches!(cli.command, Command::Daemon(_));
+    let wants_bars = !is_long_life && !cli.quiet && cli.log_format == LogFormat::Text;
     Progress::new(wants_bars)
 }
 
@@ -86,15 +87,14 @@ fn explain(message: &clap::Error) -> u8 {
 }
 
 fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Result<u8, Failure> {
+    let edge = Edge {
+        sources,
+        progress,
+        clock,
+    };
     match &cli.command {
-        Command::Sync(args) => sync::run(
-            args,
-            Edge {
-                sources,
-                progress,
-                clock,
-            },
-        ),
+        Command::Sync(args) => sync::run(args, edge),
+        Command::Daemon(args) => daemon::run(args, edge),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),

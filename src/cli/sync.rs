@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::runtime;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
 use super::failure::Failure;
 use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
-use super::signals::{Signal, Signals};
-use super::{assemble, exit, summary};
+use super::{exit, summary};
 use crate::config::{self, ApiKey, Config, Sources};
+use crate::daemon::{Signal, Signals};
 use crate::model::{Endpoint, ExitCode, RunReport, Tally};
+use crate::store::LockError;
 use crate::sync::Stop;
 
 const EXAMPLES: &str = "\
@@ -137,7 +139,9 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let ended = runtime.block_on(async {
         let mut signals = Signals::open()?;
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
-        let run = assemble::sync(args, config, key, edge.clock, Arc::clone(&tally), stopping);
+        let clock = edge.clock;
+        let site = Site { config, key, clock };
+        let run = once(args, site, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
         let ask_to_stop = |signal: Signal| stop.request(signal.exit());
         io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
@@ -146,6 +150,23 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     runtime.shutdown_background();
     let ended = ended.map_err(|err| Failure::new(ExitCode::Failed, err))?;
     conclude(ended, args, report_file.as_ref(), output::result)
+}
+
+/// Takes the lock, where something is to be written, and does the run.
+async fn once(
+    args: &Args,
+    site: Site,
+    tally: Arc<Tally>,
+    stop: Stop,
+) -> Result<RunReport, Failure> {
+    let lock = if args.dry_run {
+        None
+    } else {
+        let say = |held: &LockError| info!("{held}; waiting for it to end");
+        Some(site.lock(args.wait_lock, say, &stop).await?)
+    };
+    let order = Order::of(args, &site.config);
+    site.run(order, lock, tally, stop).await
 }
 
 /// Refuses flags that together mean nothing.
@@ -169,7 +190,7 @@ fn report_file(args: &Args) -> Result<Option<ReportFile>, Failure> {
     })
 }
 
-fn announce(config: &Config, key: &ApiKey) {
+pub(crate) fn announce(config: &Config, key: &ApiKey) {
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -238,7 +259,9 @@ mod tests {
             .chain(line.split_whitespace());
         match Cli::try_parse_from(words).expect(line).command {
             Command::Sync(args) => args,
-            other @ (Command::Completions(_) | Command::Man(_)) => panic!("{other:?}"),
+            other @ (Command::Daemon(_) | Command::Completions(_) | Command::Man(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::key::{self, ApiKey};
 use super::paths;
 use super::problem::{ConfigError, Place};
 use super::raw::Raw;
+use super::schedule;
 use super::sources::Sources;
 use super::values;
 use crate::model::Endpoint;
@@ -81,6 +82,13 @@ pub struct Schedule {
     pub cron: String,
     /// The zone in which `cron` is read.
     pub timezone: Tz,
+    /// Whether a start of the daemon is a reason to run. If not, one that was missed still is.
+    pub run_at_start: bool,
+    /// Each tick is late by up to this, by a span drawn when the daemon starts. Shorter than the
+    /// time between two ticks.
+    pub jitter: Duration,
+    /// How long after a run that failed the next is tried, at first.
+    pub retry: Duration,
 }
 
 /// How much of the network may be used.
@@ -159,7 +167,7 @@ fn finish<T>(raw: Raw, made: Option<T>) -> Result<(T, Vec<String>), ConfigError>
 fn check(raw: &mut Raw) -> Option<Config> {
     let service = service(raw);
     let storage = storage(raw);
-    let schedule = schedule(raw);
+    let schedule = schedule::schedule(raw);
     let limits = limits(raw);
     let assets = assets(raw);
     let retention = retention(raw);
@@ -252,14 +260,6 @@ fn storage(raw: &mut Raw) -> Storage {
         raw.wrong(key, text, raw.place(key));
     }
     storage
-}
-
-fn schedule(raw: &mut Raw) -> Schedule {
-    let timezone = raw.parsed("schedule.timezone", Tz::Asia__Tokyo, values::timezone);
-    let cron = raw.parsed("schedule.cron", "0 7 * * * *".to_owned(), |text| {
-        values::cron(text, timezone)
-    });
-    Schedule { cron, timezone }
 }
 
 fn limits(raw: &mut Raw) -> Limits {

@@ -18,6 +18,7 @@ mod layers;
 mod paths;
 mod problem;
 mod raw;
+mod schedule;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,24 @@ impl Raw {
         }
     }
 
+    /// Takes `true` or `false`; `default` if it is not set or wrong.
+    pub(crate) fn yes_or_no(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.values.get(key) else {
+            return default;
+        };
+        let answer = match (&value.kind, place_of(value)) {
+            (ValueKind::Boolean(answer), _) => Some(*answer),
+            // The environment knows only text.
+            (ValueKind::String(text), Place::Variable(_)) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let other = value.kind.clone();
+        answer.unwrap_or_else(|| {
+            self.wrong_kind(key, "`true` or `false`", &other);
+            default
+        })
+    }
+
     /// Takes a whole number within `range`; `default` if it is not set or wrong.
     pub(crate) fn whole(
         &mut self,

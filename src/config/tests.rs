@@ -236,6 +236,36 @@ fn wrong_kinds_are_named() {
 }
 
 #[test]
+fn a_schedule_says_yes_or_no_and_its_jitter_fits_between_two_ticks() {
+    let room = |text: &str| Room::with_file(&format!("service.id = \"a\"\n[schedule]\n{text}\n"));
+    let config = room("run_at_start = false\njitter = \"59m\"\nretry = \"2m\"")
+        .set("MICROCMS_API_KEY", "k")
+        .config();
+    assert!(!config.schedule.run_at_start);
+    assert_eq!(config.schedule.jitter, Duration::from_secs(59 * 60));
+    assert_eq!(config.schedule.retry, Duration::from_secs(120));
+    let from_env = room("").set("MICROCMS_BACKUP__SCHEDULE__RUN_AT_START", "false");
+    assert!(!from_env.config().schedule.run_at_start);
+    for (text, problem) in [
+        (
+            "run_at_start = \"no\"",
+            "schedule.run_at_start: expected `true` or `false`, found the text `no` [config.toml]",
+        ),
+        (
+            "cron = \"0 */5 * * * *\"\njitter = \"5m\"",
+            "schedule.jitter: `5m` must be shorter than the time between two ticks of `schedule.cron`, \
+             which is 5m [config.toml]",
+        ),
+        (
+            "retry = \"0s\"",
+            "schedule.retry: `0s` is out of range (1s to 1day) [config.toml]",
+        ),
+    ] {
+        assert_eq!(room(text).problems(), [problem]);
+    }
+}
+
+#[test]
 fn a_database_that_is_a_folder_is_refused() {
     let file = "[service]\nid = \"a\"\n[storage]\ndatabase = \"backup/\"\n";
     let problems = Room::with_file(file).problems();

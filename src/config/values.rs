@@ -5,9 +5,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use chrono::{DateTime, TimeZone, Utc};
-use chrono_tz::Tz;
-use croner::parser::{CronParser, Seconds};
 use url::{Host, Url};
 
 use crate::model::Endpoint;
@@ -198,63 +195,12 @@ pub(crate) fn size_or(text: &str, word: &str, least: u64) -> Result<Option<u64>,
     Ok(Some(size))
 }
 
-/// Parses a time zone by its IANA name.
-pub(crate) fn timezone(text: &str) -> Result<Tz, String> {
-    let text = text.trim();
-    text.parse().map_err(|_why| {
-        let nearest = chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| (zone.name(), strsim::jaro_winkler(zone.name(), text)))
-            .filter(|(_, likeness)| *likeness >= 0.8)
-            .max_by(|a, b| a.1.total_cmp(&b.1));
-        match nearest {
-            Some((name, _)) => format!("`{text}` is not a time zone; did you mean `{name}`?"),
-            None => {
-                format!("`{text}` is not a time zone; write a name such as `Asia/Tokyo` or `UTC`")
-            }
-        }
-    })
-}
-
-/// Parses a cron line of six fields, seconds first, that has a next time in `zone`.
-pub(crate) fn cron(text: &str, zone: Tz) -> Result<String, String> {
-    let text = text.trim();
-    let fields = text.split_whitespace().count();
-    if fields != 6 {
-        let remedy = if fields == 5 {
-            "; put `0 ` before it for the seconds"
-        } else {
-            ""
-        };
-        return Err(format!(
-            "`{text}` is not a cron line (expected 6 fields, got {fields}){remedy}"
-        ));
-    }
-    // The day of the month and the day of the week must both fit, as the scheduler reads them.
-    let parser = CronParser::builder()
-        .seconds(Seconds::Required)
-        .dom_and_dow(true)
-        .build();
-    let cron = parser.parse(text).map_err(|err| {
-        format!(
-            "`{text}` is not a cron line: {}",
-            err.to_string().trim_end_matches('.')
-        )
-    })?;
-    // Without a year field the answer is the same for every start, so no clock is needed.
-    let some_day: DateTime<Tz> = zone.from_utc_datetime(&DateTime::<Utc>::UNIX_EPOCH.naive_utc());
-    match cron.find_next_occurrence(&some_day, false) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!("`{text}` never happens")),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Every wrong value is refused in words that hold the value's remedy.
-    fn refuses<T: std::fmt::Debug>(
+    pub(crate) fn refuses<T: std::fmt::Debug>(
         parse: impl Fn(&str) -> Result<T, String>,
         cases: &[(&str, &str)],
     ) {
@@ -424,46 +370,6 @@ mod tests {
                 ("-1MiB", "is not a size"),
                 ("much", "is not a size"),
                 ("100B", "too small; the least is `1.0 KiB`"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_zone_is_an_iana_name_and_a_typo_finds_it() {
-        assert_eq!(timezone("Asia/Tokyo"), Ok(Tz::Asia__Tokyo));
-        assert_eq!(timezone("UTC"), Ok(Tz::UTC));
-        refuses(
-            timezone,
-            &[
-                ("Asia/Tokio", "did you mean `Asia/Tokyo`?"),
-                ("+09:00", "such as `Asia/Tokyo` or `UTC`"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_cron_line_has_six_fields_and_a_next_time() {
-        let cron = |text: &str| cron(text, Tz::Asia__Tokyo);
-        for good in [
-            "0 7 * * * *",
-            "30 */5 8-18 * * MON-FRI",
-            "0 0 3 29 2 *",
-            "0 0 0 1 * MON",
-        ] {
-            assert_eq!(cron(good).as_deref(), Ok(good));
-        }
-        refuses(
-            cron,
-            &[
-                ("* * *", "is not a cron line (expected 6 fields, got 3)"),
-                (
-                    "7 * * * *",
-                    "(expected 6 fields, got 5); put `0 ` before it for the seconds",
-                ),
-                ("0 7 * * * * 2027", "(expected 6 fields, got 7)"),
-                ("@daily", "(expected 6 fields, got 1)"),
-                ("0 61 * * * *", "is not a cron line: "),
-                ("0 0 3 31 2 *", "never happens"),
             ],
         );
     }

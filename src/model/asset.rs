@@ -295,6 +295,8 @@ pub enum AssetOutcome {
         media_id: MediaId,
         /// As in the [`OwedAsset`] that this answers.
         owed_at: Option<Timestamp>,
+        /// Whether its bytes are missing; `false`: only another look at a saved file was put off.
+        is_owed: bool,
         /// Its length, where the host told it.
         announced_bytes: Option<u64>,
     },

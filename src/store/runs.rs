@@ -204,4 +204,18 @@ impl Store {
             .optional()
         })
     }
+
+    /// Whether the last run was stopped, died, or is still under way.
+    pub fn was_cut_off(&self) -> Result<bool, StoreError> {
+        self.read("read how the last run ended", |conn| {
+            let last = conn
+                .query_row(
+                    "SELECT outcome IN ('running', 'interrupted') FROM runs ORDER BY id DESC LIMIT 1",
+                    [],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            Ok(last.unwrap_or(false))
+        })
+    }
 }

@@ -11,7 +11,9 @@ use super::hosts::Hosts;
 use super::quota::Quota;
 use super::room::Room;
 use crate::mirror::{Digest, Finished, Mirror, Superseded};
-use crate::model::{AssetOutcome, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why};
+use crate::model::{
+    AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why,
+};
 use crate::plan::{Lesson, Question, Way, next_attempt, way};
 use crate::remote::Remote;
 use crate::store::StoreHandle;
@@ -222,6 +224,7 @@ impl Download {
         AssetOutcome::Withheld {
             media_id: self.owed.media_id.clone(),
             owed_at: self.owed.owed_at,
+            is_owed: self.owed.row.state != AssetState::Saved,
             announced_bytes,
         }
     }

@@ -63,14 +63,14 @@ fn help_goes_to_stdout_and_says_what_every_exit_code_means() {
 #[test]
 fn the_short_help_names_the_commands_that_exist() {
     let help = text(&run(&["-h"]).stdout);
-    for command in ["sync", "completions", "man"] {
+    for command in ["sync", "daemon", "completions", "man"] {
         assert!(
             help.lines()
                 .any(|line| line.trim_start().starts_with(command)),
             "{help}"
         );
     }
-    assert!(!help.contains("daemon"), "{help}");
+    assert!(!help.contains("verify"), "{help}");
 }
 
 #[test]

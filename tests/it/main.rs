@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod assets;
 #[cfg(test)]
+mod attempts;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod cli;
@@ -17,6 +19,8 @@ mod contents_walk;
 #[cfg(test)]
 mod cost;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deletions;
@@ -24,6 +28,8 @@ mod deletions;
 mod hostile;
 #[cfg(test)]
 mod interruption;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod media_walk;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod runs;
 mod scale;
 mod thread;
 mod timeline;
+mod transfer;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};

@@ -67,10 +67,6 @@ impl<'a> Feed<'a> {
 
     /// Fetches until the listing is over and nothing is left to ask for.
     pub(super) async fn fetch_all(mut self) -> Result<(), RunError> {
-        // Told before the first byte is asked for, and once.
-        if let Err(no_room) = self.shared.room.look(0) {
-            self.block(no_room.to_string(), Some(no_room.hint()));
-        }
         let mut after: Option<MediaId> = None;
         let mut scan_begun = Instant::now();
         loop {
@@ -94,6 +90,9 @@ impl<'a> Feed<'a> {
                 .filter(|owed| !self.is_known(owed))
                 .collect();
             let started = !fresh.is_empty();
+            if started {
+                self.look_for_room();
+            }
             for owed in fresh {
                 if !self.has_slot().await? {
                     return self.wind_up().await;
@@ -125,6 +124,15 @@ impl<'a> Feed<'a> {
                 () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
                 () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
             }
+        }
+    }
+
+    /// Looks for room before anything is asked for, and not where there is nothing to ask for.
+    fn look_for_room(&mut self) {
+        if let Err(no_room) = self.shared.room.look(0)
+            && no_room.is_for_all
+        {
+            self.block(no_room.to_string(), Some(no_room.hint()));
         }
     }
 
@@ -188,11 +196,14 @@ impl<'a> Feed<'a> {
                 self.run.tally.files.add(1);
             }
             AssetOutcome::Withheld {
-                media_id, owed_at, ..
+                media_id,
+                owed_at,
+                is_owed,
+                ..
             } => {
                 self.forgive(media_id);
                 self.tried.insert(&question(media_id, *owed_at));
-                if self.withheld.insert(media_id.as_str()) {
+                if *is_owed && self.withheld.insert(media_id.as_str()) {
                     self.run.sheet().assets.withheld += 1;
                 }
             }

@@ -67,7 +67,9 @@ impl Download {
                 Err(err) => err,
             };
             // Asked anew each time: others may have found out meanwhile how the host is doing.
-            let may_try = |_: &Option<Duration>| attempt < hosts.attempts(host);
+            let may_try = |after: &Option<Duration>| {
+                attempt < hosts.attempts(host) && after.is_none_or(|after| after <= LONGEST_WAIT)
+            };
             let Some(after) = err.is_worth_another_try().filter(may_try) else {
                 if let Unsaved::Remote(err) = &err {
                     hosts.failed(host, err);
@@ -81,7 +83,7 @@ impl Download {
                 biased;
                 // The grace period is for what is arriving, not for what waits.
                 () = self.shared.stop.wait() => return Err(err),
-                () = tokio::time::sleep(after.unwrap_or(wait).min(LONGEST_WAIT)) => attempt += 1,
+                () = tokio::time::sleep(after.unwrap_or(wait)) => attempt += 1,
             }
         }
     }

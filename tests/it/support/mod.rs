@@ -9,7 +9,7 @@ mod sandbox;
 pub(crate) use bill::Bill;
 pub(crate) use compare::assert_holds;
 pub(crate) use invariants::{archived, assert_sound, assert_sound_and_tidy, digest, files};
-pub(crate) use program::Program;
+pub(crate) use program::{Program, Running};
 pub(crate) use sandbox::{Sandbox, Setup, now};
 
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};

@@ -2,7 +2,7 @@
 
 use super::Sandbox;
 use microcms_sim::Sim;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,21 @@ impl Program {
         Self::wrapped(&[], home, sim)
     }
 
-    /// The same, behind another command such as `setpriv`.
+    /// `microcms-backup daemon` with the same, and a configuration file.
+    pub(crate) fn daemon(home: &Sandbox, sim: &Sim, config: &Path) -> Self {
+        let mut daemon = Self::command(&[], "daemon", home, sim);
+        daemon.0.arg("--config").arg(config);
+        daemon
+    }
+
+    /// `microcms-backup sync`, behind another command such as `setpriv`.
     pub(crate) fn wrapped(before: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+        Self::command(before, "sync", home, sim)
+    }
+
+    fn command(before: &[&str], name: &str, home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
-        let mut words = before.iter().copied().chain([binary, "sync"]);
+        let mut words = before.iter().copied().chain([binary, name]);
         let mut command = Command::new(words.next().expect("a program"));
         command
             .args(words)
@@ -56,6 +67,17 @@ impl Program {
     /// Runs to the end.
     pub(crate) fn run(mut self) -> Output {
         self.0.output().expect("the binary starts")
+    }
+
+    /// Starts, and writes what it says to a file.
+    pub(crate) fn start_logged(mut self, log: PathBuf) -> Running {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a file");
+        self.0.stdout(Stdio::null()).stderr(log);
+        Running(self.0.spawn().expect("the binary starts"))
     }
 
     /// Starts, with nobody reading what it says.

@@ -1,0 +1,141 @@
+//! `daemon`: runs by a schedule until it is asked to end.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::runtime;
+use tracing::info;
+
+use super::assemble::{Order, Site};
+use super::drive::{self, Ended};
+use super::exit;
+use super::failure::Failure;
+use super::progress::Progress;
+use super::sync::{Edge, announce};
+use crate::config::{self, Config, Sources};
+use crate::daemon::{Ask, Call, Calls, Daemon, Ending, Facts, Running, Schedule, Trouble, Work};
+use crate::model::{ExitCode, RunReport};
+use crate::store::LockError;
+
+const SIGNALS: &str = "\
+Signals:
+  SIGTERM, SIGINT  end tidily, with exit code 0; once more: at once
+  SIGHUP           read the configuration again; if it cannot be used, the old one stays
+  SIGUSR1          run now, or once more after the run under way
+
+A run by hand (`microcms-backup sync`) may come at any time: the lock is held during runs only, and
+a run of the daemon waits for it.";
+
+/// Run by a schedule, for years
+///
+/// Runs as the section `[schedule]` of the configuration says, and once at the start. Runs never
+/// overlap; ticks that were missed become one run; what failed is tried again sooner. Tells systemd
+/// when it is ready, what it does, and that it is alive.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(
+    after_help = "Signals and exit codes: --help",
+    after_long_help = exit::with_table(SIGNALS)
+)]
+pub(crate) struct Args {}
+
+/// Lives until a signal ends it. Returns the number for the shell.
+pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
+    let backup = Backup::load(edge)?;
+    let schedule = schedule(&backup.site.config)?;
+    let daemon = Daemon::new(schedule, backup.site.clock);
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    let ending = runtime.block_on(async {
+        let mut calls = Calls::open()?;
+        let calls = async || -> Call { calls.next().await };
+        io::Result::Ok(daemon.serve(backup, calls).await)
+    });
+    // Whoever says "at once" does not wait for a thread that is writing.
+    runtime.shutdown_background();
+    let ending = ending.map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    let text = match ending? {
+        Ending::Tidy => return Ok(ExitCode::Complete.code()),
+        Ending::AtOnce(signal) => {
+            let text = format!("stopped at once by a second signal ({})", signal.name());
+            Failure::new(signal.exit(), text)
+        }
+        Ending::GaveUp => Failure::new(ExitCode::Failed, "the run under way could not be stopped"),
+    };
+    Err(text.with_hint("what was saved is safe; the next run goes on from there"))
+}
+
+fn schedule(config: &Config) -> Result<Schedule, Failure> {
+    let written = &config.schedule;
+    // The configuration has read this line before.
+    let mut schedule = Schedule::new(&written.cron, written.timezone)
+        .map_err(|err| Failure::new(ExitCode::Usage, err))?;
+    schedule.run_at_start = written.run_at_start;
+    schedule.jitter = written.jitter;
+    schedule.retry = written.retry;
+    Ok(schedule)
+}
+
+/// The work of the daemon: a configuration, and where it came from.
+struct Backup {
+    sources: Sources,
+    site: Arc<Site>,
+}
+
+impl Backup {
+    fn load(edge: Edge) -> Result<Self, Failure> {
+        let (config, key) = config::load_with_key(&edge.sources)?;
+        announce(&config, &key);
+        let clock = edge.clock;
+        Ok(Self {
+            sources: edge.sources,
+            site: Arc::new(Site { config, key, clock }),
+        })
+    }
+}
+
+impl Work for Backup {
+    fn check(&self) -> Running<Facts> {
+        let site = Arc::clone(&self.site);
+        Box::pin(async move { Ok(site.check().await?) })
+    }
+
+    fn run(&self, ask: Ask) -> Running<RunReport> {
+        let site = Arc::clone(&self.site);
+        let tally = Arc::clone(&ask.tally);
+        Box::pin(async move {
+            // A line now and then while it works; the signals are heard by the loop.
+            let lines = Progress::new(false);
+            let no_signal = async || std::future::pending().await;
+            match drive::drive(once(site, ask), |_signal| {}, tally, lines, no_signal).await {
+                Ended::ByItself(report) => Ok(*report?),
+                Ended::AtOnce(signal) => Err(Failure::new(signal.exit(), signal.name()).into()),
+            }
+        })
+    }
+
+    fn reload(&mut self) -> Result<Schedule, Trouble> {
+        let (config, key) = config::load_with_key(&self.sources).map_err(Failure::from)?;
+        let schedule = schedule(&config)?;
+        announce(&config, &key);
+        let clock = self.site.clock;
+        // The run under way keeps its own.
+        self.site = Arc::new(Site { config, key, clock });
+        info!("the configuration was read again; it counts from the next run on");
+        Ok(schedule)
+    }
+}
+
+/// One run, after however long somebody else holds the lock.
+async fn once(site: Arc<Site>, ask: Ask) -> Result<RunReport, Failure> {
+    let voice = ask.voice.clone();
+    let say = move |held: &LockError| {
+        info!("{held}; waiting for it to end");
+        voice.waiting(held.to_string());
+    };
+    let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await?;
+    ask.voice.working();
+    let order = Order::of_daemon(&site.config, ask.trigger);
+    site.run(order, Some(lock), ask.tally, ask.stop).await
+}

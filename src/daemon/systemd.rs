@@ -1,0 +1,69 @@
+//! What a service manager is told, if there is one: `sd_notify(3)`.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tracing::debug;
+
+/// The service manager. Without one (`NOTIFY_SOCKET` is not set) nothing happens.
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    said: String,
+}
+
+impl Service {
+    /// Returns how often to say that the loop lives: half of what the manager allows. `None` if it
+    /// does not care.
+    pub(super) fn watchdog() -> Option<Duration> {
+        // The unit's own doing, so zero is not a busy loop but nonsense.
+        sd_notify::watchdog_enabled()
+            .map(|most| most / 2)
+            .filter(|half| !half.is_zero())
+    }
+
+    /// Start-up is over: whoever waits for this service may go on.
+    pub(super) fn ready(&mut self, status: &str) {
+        self.said = status.to_owned();
+        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// What is going on, if that is news.
+    pub(super) fn status(&mut self, status: String) {
+        if self.said != status {
+            tell(&[NotifyState::Status(&status)]);
+            self.said = status;
+        }
+    }
+
+    /// The loop lives.
+    pub(super) fn alive(&self) {
+        tell(&[NotifyState::Watchdog]);
+    }
+
+    /// The configuration is being read again; [`Service::ready`] ends that.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            // `Type=notify-reload` wants to know when, to tell this from an older one.
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(_) => tell(&[NotifyState::Reloading]),
+        }
+    }
+
+    /// The end has begun.
+    pub(super) fn stopping(&self) {
+        tell(&[NotifyState::Stopping]);
+    }
+
+    /// The start or the end takes longer, for good reason: be patient for this span from now on.
+    pub(super) fn be_patient(&self, span: Duration) {
+        let span = u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
+        tell(&[NotifyState::ExtendTimeoutUsec(span)]);
+    }
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    // A manager that does not listen will draw its own conclusions.
+    if let Err(err) = sd_notify::notify(state) {
+        debug!("the service manager could not be told {state:?}: {err}");
+    }
+}

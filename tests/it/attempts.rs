@@ -1,0 +1,231 @@
+//! Files that cannot be had: asked for again at growing distance, in nobody's way, and healed by
+//! themselves.
+
+use crate::support::{
+    Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy, now,
+};
+use microcms_backup::model::{ExitCode, Timestamp};
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
+use std::time::Duration;
+
+const MINUTE: u64 = 60;
+
+/// The clock, so many minutes from now.
+fn after<const MINUTES: u64>() -> Timestamp {
+    now().plus(Duration::from_secs(MINUTES * MINUTE))
+}
+
+fn at(clock: fn() -> Timestamp) -> Setup {
+    Setup {
+        now: clock,
+        read_timeout: Duration::from_millis(500),
+        ..Setup::default()
+    }
+}
+
+async fn service() -> (Sim, String) {
+    let sim = Sim::builder().media(5).media_size(500..=500).start().await;
+    let id = sim
+        .edit(Edit::AddMedium {
+            name: "trouble.png".to_owned(),
+            bytes: None,
+            path: None,
+            alt: None,
+            tags: Vec::new(),
+        })
+        .expect("a new medium");
+    (sim, id)
+}
+
+fn fail(sim: &Sim, fault: Fault) {
+    sim.fault(Route::Image.containing("trouble"), Occasion::Every, fault);
+}
+
+fn asked(sim: &Sim) -> usize {
+    let requests = sim.requests();
+    requests
+        .iter()
+        .filter(|it| it.path.contains("trouble"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_missing_is_asked_for_less_and_less_often_and_heals() {
+    let (sim, id) = service().await;
+    sim.edit(Edit::HideAsset {
+        id: id.clone(),
+        hidden: true,
+    })
+    .expect("hidden");
+    let home = Sandbox::in_memory();
+    // When a run comes, and whether it asks: at once, by the next run, then after 30 minutes, 2 hours.
+    let runs: [(fn() -> Timestamp, bool); 7] = [
+        (after::<0>, true),
+        (after::<1>, true),
+        (after::<2>, false),
+        (after::<20>, false),
+        (after::<32>, true),
+        (after::<100>, false),
+        (after::<160>, true),
+    ];
+    let mut attempts = 0;
+    for (clock, is_asked) in runs {
+        sim.forget_requests();
+        let report = home
+            .sync_with(&sim, at(clock))
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!(asked(&sim), usize::from(is_asked), "{}", clock());
+        attempts += u32::from(is_asked);
+        assert_eq!((report.assets.owed, report.failed_total), (1, 1));
+        let failed = &report.failed[0];
+        assert_eq!(
+            (failed.media_id.as_str(), failed.attempts),
+            (id.as_str(), attempts)
+        );
+        assert!(failed.error.contains("404"), "{}", failed.error);
+        assert_eq!(
+            report.assets.waiting,
+            u64::from(failed.next_attempt_at.is_some())
+        );
+        assert_eq!(
+            home.count("SELECT count(*) FROM assets WHERE state = 'saved'"),
+            5,
+            "the others are not held up"
+        );
+    }
+
+    // A person does not have to wait.
+    let impatient = Setup {
+        is_impatient: true,
+        ..at(after::<161>)
+    };
+    sim.forget_requests();
+    home.sync_with(&sim, impatient.clone()).await;
+    assert_eq!(asked(&sim), 1);
+    sim.edit(Edit::HideAsset { id, hidden: false })
+        .expect("shown");
+    sim.forget_requests();
+    home.sync_with(&sim, at(after::<162>))
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(asked(&sim), 0);
+    let report = home.sync_with(&sim, impatient).await.expect_complete();
+    assert_eq!(report.failed, []);
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    assert_eq!(
+        home.texts("SELECT state || attempts || ifnull(last_error, '') || ifnull(next_attempt_at, '') FROM assets"),
+        vec!["saved0"; 6]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_wrong_with_one_file_its_report_says_it_and_the_others_are_saved() {
+    let html = || Fault::Html;
+    let cases: [(&str, Fault, &str); 6] = [
+        ("403", Fault::status(403, "no"), "403"),
+        ("413", Fault::status(413, "too large"), "413"),
+        ("503", Fault::status(503, "busy"), "503"),
+        ("a page", html(), "HTML"),
+        ("a stall", Fault::Stall { after: Some(10) }, "no answer"),
+        (
+            "a foreign host",
+            Fault::Redirect {
+                status: 302,
+                location: "https://elsewhere.example/{path}".to_owned(),
+            },
+            "not among the allowed asset hosts",
+        ),
+    ];
+    for (name, fault, says) in cases {
+        let (sim, id) = service().await;
+        fail(&sim, fault);
+        let home = Sandbox::in_memory();
+        let report = home
+            .sync_with(&sim, at(now))
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!((report.assets.saved, report.assets.owed), (5, 1), "{name}");
+        let failed = &report.failed[0];
+        assert_eq!(failed.media_id, id);
+        assert!(failed.error.contains(says), "{name}: {}", failed.error);
+        sim.clear_faults();
+        home.sync_with(&sim, at(now)).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+        assert_sound_and_tidy(&home);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_medium_is_another_question_and_does_not_wait() {
+    let (sim, id) = service().await;
+    fail(&sim, Fault::status(403, "no"));
+    let home = Sandbox::in_memory();
+    for clock in [after::<0>, after::<1>] as [fn() -> Timestamp; 2] {
+        home.sync_with(&sim, at(clock)).await;
+    }
+    sim.forget_requests();
+    home.sync_with(&sim, at(after::<2>)).await;
+    assert_eq!(asked(&sim), 0);
+    sim.clear_faults();
+    sim.edit(Edit::ReplaceBytes {
+        id,
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    })
+    .expect("replaced");
+    home.sync_with(&sim, at(after::<3>)).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_too_long_is_not_fetched_and_said_with_what_to_do() {
+    let (sim, id) = service().await;
+    sim.edit(Edit::ResizeMedium {
+        id,
+        size: 3_000_000,
+        touch: false,
+    })
+    .expect("resized");
+    let home = Sandbox::in_memory();
+    let setup = Setup {
+        longest_asset: Some(1_000_000),
+        ..at(now)
+    };
+    let report = home
+        .sync_with(&sim, setup)
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!((report.assets.saved, report.assets.owed), (5, 1));
+    assert!(
+        report.failed[0].error.contains("assets.max_size"),
+        "{:?}",
+        report.failed
+    );
+    home.sync_with(&sim, at(now)).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_a_host_asks_for_is_kept_across_runs() {
+    let (sim, _id) = service().await;
+    let fault = Fault::Status {
+        status: 429,
+        headers: [("retry-after".to_owned(), "3600".to_owned())].into(),
+        body: String::new(),
+        consumed: false,
+    };
+    fail(&sim, fault);
+    let home = Sandbox::in_memory();
+    let output = Program::sync(&home, &sim).run();
+    assert_eq!(output.status.code(), Some(3));
+    sim.forget_requests();
+    home.sync_with(&sim, at(after::<30>)).await;
+    assert_eq!(asked(&sim), 0);
+    sim.clear_faults();
+    home.sync_with(&sim, at(after::<61>))
+        .await
+        .expect_complete();
+}
