@@ -17,6 +17,8 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod damage;
@@ -46,3 +48,5 @@ mod sync;
 mod throughput;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod worst;

@@ -120,7 +120,8 @@ impl Download {
             match self.get(url, &Ask::Unless(conditions)).await? {
                 AssetAnswer::NotModified => {
                     let traits = self.shared.hosts.traits(host);
-                    if !is_doubtful(self.why(), &traits, etag, last_modified) {
+                    let is_moved = self.is_moved();
+                    if !is_doubtful(self.why(), &traits, etag, last_modified, is_moved) {
                         return Ok(Got::Unchanged);
                     }
                     debug!(

@@ -163,7 +163,10 @@ impl Download {
             Err(err) => return Err((err, None)),
         };
         match done {
-            Ok(()) if !beginning.overlap.is_empty() => Err((Unsaved::WrongPart, None)),
+            Ok(()) if !beginning.overlap.is_empty() => {
+                self.forget_beginning(beginning).await;
+                Err((Unsaved::WrongPart, None))
+            }
             Ok(()) => finish(beginning).await.map_err(|err| (err, None)),
             Err(err) => Err((err, Some(beginning).filter(Beginning::may_go_on))),
         }
