@@ -4,7 +4,7 @@
 //! machines; colours only on a terminal and only if nobody objects. Where bars stand on the same
 //! terminal a line lifts them for a moment instead of tearing them. Where stderr is systemd's
 //! journal anyway, lines go there by its own protocol, with their level and their fields:
-//! `journalctl MICROCMS_RUN=12`.
+//! `journalctl MICROCMS_OUTCOME=partial`.
 //!
 //! Field names, the same everywhere (identifiers also stand in the sentence):
 //!
