@@ -45,16 +45,15 @@ pub(crate) struct Cli {
     )]
     pub(crate) config: Option<PathBuf>,
 
-    /// How log lines on stderr look
+    /// How log lines on stderr look [default: text; under systemd the journal's own fields]
     #[arg(
         long,
         global = true,
         value_enum,
         value_name = "FORMAT",
-        default_value_t,
         help_heading = "Global options"
     )]
-    pub(crate) log_format: LogFormat,
+    pub(crate) log_format: Option<LogFormat>,
 
     /// Log each item; twice: each request
     #[arg(
@@ -87,10 +86,9 @@ pub(crate) enum Command {
 }
 
 /// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people
-    #[default]
     Text,
     /// For machines: one JSON object a line
     Json,
@@ -124,7 +122,7 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).expect(line);
             assert_eq!(cli.verbose, 2);
-            assert_eq!(cli.log_format, LogFormat::Json);
+            assert_eq!(cli.log_format, Some(LogFormat::Json));
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
         }
     }

@@ -129,7 +129,11 @@ impl Site {
                     info!("{held}; the first run waits for it to end");
                     let options = store_options(&config, Mode::DryRun);
                     match Store::open(&options, clock()) {
-                        Ok(store) => facts(&store),
+                        // A run under way is not one that was cut off.
+                        Ok(store) => facts(&store).map(|facts| Facts {
+                            was_cut_off: false,
+                            ..facts
+                        }),
                         // The first run will migrate it, as soon as nobody else works in it.
                         Err(StoreError::Older { .. }) => Ok(Facts::default()),
                         Err(err) => Err(failed(err, StoreError::hint)),
