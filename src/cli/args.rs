@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, exit, man, prune, sync};
+use super::{completions, daemon, doctor, exit, init, man, prune, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -80,7 +80,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Sync(sync::Args),
     Daemon(daemon::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
     Prune(prune::Args),
+    Init(init::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

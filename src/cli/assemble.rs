@@ -211,7 +211,7 @@ pub(crate) async fn lock(
     }
 }
 
-fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
+pub(super) fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
     let Some(key) = Key::new(&key.secret) else {
         // The configuration lets visible ASCII pass and nothing else.
         return Err(Failure::new(

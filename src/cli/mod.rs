@@ -6,11 +6,14 @@
 
 mod args;
 mod assemble;
+mod columns;
 mod completions;
 mod daemon;
+mod doctor;
 mod drive;
 mod exit;
 mod failure;
+mod init;
 mod man;
 mod output;
 mod progress;
@@ -18,6 +21,8 @@ mod prune;
 mod prune_summary;
 mod report_file;
 mod run;
+mod status;
+mod status_table;
 mod summary;
 mod sync;
 

@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, man, output, prune, sync};
+use super::{completions, daemon, doctor, init, man, output, prune, status, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -104,6 +104,9 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
         Command::Prune(args) => prune::run(args, &edge.sources, clock),
+        Command::Status(args) => status::run(args, &edge.sources, clock),
+        Command::Doctor(args) => doctor::run(args, &edge.sources, clock),
+        Command::Init(args) => init::run(args, &edge.sources),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),

@@ -257,15 +257,11 @@ mod tests {
         let words = ["microcms-backup", "sync"]
             .into_iter()
             .chain(line.split_whitespace());
-        match Cli::try_parse_from(words).expect(line).command {
-            Command::Sync(args) => args,
-            other @ (Command::Daemon(_)
-            | Command::Prune(_)
-            | Command::Completions(_)
-            | Command::Man(_)) => {
-                panic!("{other:?}")
-            }
-        }
+        let command = Cli::try_parse_from(words).expect(line).command;
+        let Command::Sync(args) = command else {
+            panic!("{command:?}");
+        };
+        args
     }
 
     #[test]

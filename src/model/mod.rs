@@ -4,6 +4,7 @@
 //! a clock, a runtime or a logger; every other room may speak it.
 
 pub mod asset;
+pub mod backup;
 pub mod causes;
 pub mod content;
 pub mod host;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
+pub use backup::BackupState;
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
@@ -32,5 +34,5 @@ pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
 pub use tally::Tally;
-pub use time::Timestamp;
+pub use time::{Timestamp, span};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

@@ -63,6 +63,19 @@ impl Outcome {
             Self::Interrupted => "interrupted",
         }
     }
+
+    /// Reads the word used in the database.
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Running,
+            Self::Complete,
+            Self::Partial,
+            Self::Failed,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|outcome| outcome.as_str() == text)
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -48,6 +48,13 @@ impl WalkVerdict {
             Self::Failed => "failed",
         }
     }
+
+    /// Reads the word used in the database.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Proven, Self::Unproven, Self::Failed]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
+    }
 }
 
 /// One row of `walks`.

@@ -10,6 +10,7 @@ mod guard;
 mod hosts;
 mod media;
 mod retention;
+mod safety;
 mod verdict;
 
 pub use asking::{Question, Way, is_doubtful, way};
@@ -19,4 +20,5 @@ pub use guard::{Finding, examine};
 pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
 pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
+pub use safety::{Evidence, Judgement, judge};
 pub use verdict::{Account, outcome, verdict_line};

@@ -26,19 +26,23 @@ mod open;
 mod partials;
 mod prune;
 mod runs;
+mod status;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod totals;
 mod values;
+mod view;
 
 pub use absences::Sighting;
 pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset};
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::StoreError;
-pub use lock::{Lock, LockError};
+pub use lock::{Lock, LockError, LockState};
 pub use open::{Mode, Options, Store};
 pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use runs::{RunEnd, RunId};
+pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};
+pub use view::view;

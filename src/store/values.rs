@@ -1,7 +1,8 @@
 //! How the program's words stand in columns.
 
 use crate::model::{
-    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Standing, Timestamp, Why,
+    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Standing, Timestamp,
+    WalkVerdict, Why,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -46,6 +47,8 @@ text_column! {
     BodySide, "side of a content", BodySide::parse;
     AssetState, "state of a file", AssetState::parse;
     Why, "reason to fetch a file", Why::parse;
+    Outcome, "outcome of a run", Outcome::parse;
+    WalkVerdict, "verdict of a walk", WalkVerdict::parse;
     Standing, "standing of a host's ability", Standing::parse;
 }
 

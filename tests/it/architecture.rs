@@ -18,7 +18,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     (
         "cli",
         &[
-            "config", "daemon", "logging", "mirror", "model", "remote", "store", "sync",
+            "config", "daemon", "logging", "mirror", "model", "plan", "remote", "store", "sync",
         ],
     ),
     ("main", &["cli", "model"]),

@@ -25,6 +25,8 @@ mod damage;
 #[cfg(test)]
 mod deletions;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interruption;
@@ -40,6 +42,8 @@ mod permissions;
 mod pieces;
 #[cfg(test)]
 mod prune;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod opening;
 mod prune;
 mod runs;
 mod scale;
+mod status;
 mod thread;
 mod timeline;
 mod transfer;

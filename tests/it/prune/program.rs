@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// `microcms-backup prune` with these flags and ages, and without an API key.
 fn program(home: &Sandbox, sim: &Sim, flags: &[&str], ages: [&str; 2]) -> Program {
-    let mut program = Program::command(&[], "prune", home, sim)
+    let mut program = Program::command(&["prune"], home, sim)
         .set("RETENTION__SUPERSEDED", ages[0])
         .set("RETENTION__DELETED", ages[1]);
     program.0.args(flags).env_remove("MICROCMS_API_KEY");
