@@ -103,27 +103,7 @@ impl Site {
         on_wait: impl FnOnce(&LockError) + Send + 'static,
         stop: &Stop,
     ) -> Result<Lock, Failure> {
-        let (database, now) = (self.config.storage.database.clone(), (self.clock)());
-        let taken =
-            tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
-        tokio::select! {
-            taken = taken => match taken {
-                Ok(Ok(lock)) => Ok(lock),
-                Ok(Err(err)) => {
-                    let exit = match &err {
-                        LockError::Held { .. } => ExitCode::Locked,
-                        LockError::Unusable(_) => ExitCode::Failed,
-                    };
-                    Err(Failure { exit, ..failed(err, LockError::hint) })
-                }
-                Err(err) => Err(Failure::new(ExitCode::Failed, err)),
-            },
-            () = stop.wait() => {
-                let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
-                let text = "stopped while waiting for another run to end; nothing was done";
-                Err(Failure::new(exit, text))
-            }
-        }
+        lock(&self.config, self.clock, wait, on_wait, stop).await
     }
 
     /// Looks whether a run could be done: makes and migrates what is needed, clears away what a
@@ -149,7 +129,11 @@ impl Site {
                     info!("{held}; the first run waits for it to end");
                     let options = store_options(&config, Mode::DryRun);
                     match Store::open(&options, clock()) {
-                        Ok(store) => facts(&store),
+                        // A run under way is not one that was cut off.
+                        Ok(store) => facts(&store).map(|facts| Facts {
+                            was_cut_off: false,
+                            ..facts
+                        }),
                         // The first run will migrate it, as soon as nobody else works in it.
                         Err(StoreError::Older { .. }) => Ok(Facts::default()),
                         Err(err) => Err(failed(err, StoreError::hint)),
@@ -193,6 +177,37 @@ impl Site {
         let report = done.map_err(|err| failed(err, |err| err.hint()))?;
         closed.map_err(|err| failed(err, StoreError::hint))?;
         Ok(report)
+    }
+}
+
+/// As [`Site::lock`], for a command that needs no key.
+pub(crate) async fn lock(
+    config: &Config,
+    clock: Clock,
+    wait: Duration,
+    on_wait: impl FnOnce(&LockError) + Send + 'static,
+    stop: &Stop,
+) -> Result<Lock, Failure> {
+    let (database, now) = (config.storage.database.clone(), clock());
+    let taken =
+        tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+    tokio::select! {
+        taken = taken => match taken {
+            Ok(Ok(lock)) => Ok(lock),
+            Ok(Err(err)) => {
+                let exit = match &err {
+                    LockError::Held { .. } => ExitCode::Locked,
+                    LockError::Unusable(_) => ExitCode::Failed,
+                };
+                Err(Failure { exit, ..failed(err, LockError::hint) })
+            }
+            Err(err) => Err(Failure::new(ExitCode::Failed, err)),
+        },
+        () = stop.wait() => {
+            let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
+            let text = "stopped while waiting for another run to end; nothing was done";
+            Err(Failure::new(exit, text))
+        }
     }
 }
 
@@ -247,19 +262,22 @@ fn open_rooms(
     if is_dry_run {
         return Ok((store, None));
     }
+    let mirror = Mirror::open(&mirror_options(config))
+        .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    Ok((store, Some(mirror)))
+}
+
+pub(crate) fn mirror_options(config: &Config) -> mirror::Options {
     let storage = config.storage.clone();
-    let options = mirror::Options {
+    mirror::Options {
         root: storage.mirror,
         archive: storage.archive,
         file_mode: storage.file_mode,
         dir_mode: storage.folder_mode,
-    };
-    let mirror =
-        Mirror::open(&options).map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
-    Ok((store, Some(mirror)))
+    }
 }
 
-fn store_options(config: &Config, mode: Mode) -> store::Options {
+pub(crate) fn store_options(config: &Config, mode: Mode) -> store::Options {
     store::Options {
         path: config.storage.database.clone(),
         service_id: config.service.id.clone(),
@@ -299,7 +317,7 @@ fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
 }
 
 /// An error of a room as it reaches a person.
-fn failed<E: Error + Send + Sync + 'static>(
+pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     err: E,
     hint: impl FnOnce(&E) -> Option<String>,
 ) -> Failure {

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use tracing::error;
+
 use super::output;
 use crate::config::ConfigError;
 use crate::daemon::Trouble;
@@ -38,6 +40,15 @@ impl Failure {
     /// Prints the failure to stderr and returns its exit code.
     pub(crate) fn report(&self) -> ExitCode {
         output::message(&self.render());
+        self.exit
+    }
+
+    /// Logs the failure, for a reader that tells an error from other lines by its level. Returns its
+    /// exit code.
+    pub(crate) fn log(&self) -> ExitCode {
+        let text = self.render();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        error!(exit_code = self.exit.code(), "{}", text.trim_end());
         self.exit
     }
 

@@ -17,6 +17,8 @@ mod init;
 mod man;
 mod output;
 mod progress;
+mod prune;
+mod prune_summary;
 mod report_file;
 mod run;
 mod status;

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod medium;
 pub mod path;
 pub mod report;
+pub mod retention;
 pub mod sniff;
 pub mod tally;
 pub mod time;
@@ -29,6 +30,9 @@ pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
 pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
+pub use retention::{
+    Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
+};
 pub use tally::Tally;
 pub use time::{Timestamp, span};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

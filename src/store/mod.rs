@@ -13,6 +13,7 @@ mod answers;
 mod assets;
 mod bodies;
 mod contents;
+mod doomed;
 mod endpoints;
 mod error;
 mod files;
@@ -23,6 +24,7 @@ mod media;
 mod migrate;
 mod open;
 mod partials;
+mod prune;
 mod runs;
 mod status;
 #[cfg(test)]
@@ -34,10 +36,12 @@ mod view;
 
 pub use absences::Sighting;
 pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset};
+pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::StoreError;
 pub use lock::{Lock, LockError, LockState};
 pub use open::{Mode, Options, Store};
+pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use runs::{RunEnd, RunId};
 pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};

@@ -36,7 +36,11 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_goes_to_stdout_and_says_what_every_exit_code_means() {
-    for arguments in [vec!["--help"], vec!["sync", "--help"]] {
+    for arguments in [
+        vec!["--help"],
+        vec!["sync", "--help"],
+        vec!["prune", "--help"],
+    ] {
         let output = run(&arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty());
@@ -68,6 +72,7 @@ fn the_short_help_names_the_commands_that_exist() {
         "daemon",
         "status",
         "doctor",
+        "prune",
         "init",
         "completions",
         "man",

@@ -17,6 +17,8 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod damage;
@@ -39,6 +41,8 @@ mod permissions;
 #[cfg(test)]
 mod pieces;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;
@@ -48,3 +52,5 @@ mod sync;
 mod throughput;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod worst;

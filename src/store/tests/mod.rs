@@ -8,6 +8,7 @@ mod lock;
 mod media;
 mod migrating;
 mod opening;
+mod prune;
 mod runs;
 mod scale;
 mod status;

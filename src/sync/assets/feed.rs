@@ -6,7 +6,7 @@ use crate::remote::IdSet;
 use crate::sync::RunError;
 use crate::sync::download::{Done, Download, Shared};
 use crate::sync::run::{FailedNow, Run};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
@@ -42,8 +42,8 @@ pub(super) struct Feed<'a> {
     done: Vec<AssetOutcome>,
     /// When the first of them has waited long enough to be written.
     flush_by: Instant,
-    /// Hints that the report has already.
-    hints: HashSet<String>,
+    /// What a person can do, with one of the failures that it helps with and the media that failed so.
+    hints: BTreeMap<String, (String, IdSet)>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
 }
@@ -60,7 +60,7 @@ impl<'a> Feed<'a> {
             withheld: IdSet::default(),
             done: Vec::new(),
             flush_by: Instant::now(),
-            hints: HashSet::new(),
+            hints: BTreeMap::new(),
             is_blocked: false,
         }
     }
@@ -108,7 +108,7 @@ impl<'a> Feed<'a> {
             }
             // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
             if self.in_flight.is_empty() && is_over {
-                return self.record_hosts().await;
+                return self.close().await;
             }
             tokio::select! {
                 biased;
@@ -147,7 +147,6 @@ impl<'a> Feed<'a> {
     /// Returns whether a file was already asked for in this run.
     fn is_known(&self, owed: &OwedAsset) -> bool {
         self.in_flight.contains(&owed.media_id)
-            || self.tried.contains(owed.media_id.as_str())
             || self.tried.contains(&question(&owed.media_id, owed.owed_at))
     }
 
@@ -218,11 +217,10 @@ impl<'a> Feed<'a> {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
                 self.tried.insert(&question(media_id, *owed_at));
                 self.run.tally.files_failed.add(1);
-                // Ten thousand files may fail of one cause: what helps is said once.
-                if let Some(hint) = done.hint.filter(|hint| self.hints.insert(hint.clone())) {
-                    let message = format!("some files stay owed: {error}");
-                    self.run
-                        .problem(ProblemKind::Owed, "assets", message, Some(hint));
+                if let Some(hint) = done.hint {
+                    let of_hint = || (error.clone(), IdSet::default());
+                    let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
+                    failed.insert(media_id.as_str());
                 }
                 if self.failed.insert(media_id.as_str()) {
                     self.run.failed_asset(FailedNow {
@@ -255,6 +253,9 @@ impl<'a> Feed<'a> {
     fn forgive(&mut self, media_id: &MediaId) {
         if self.failed.remove(media_id.as_str()) {
             self.run.forgive_asset(media_id);
+            for (_, failed) in self.hints.values_mut() {
+                failed.remove(media_id.as_str());
+            }
         }
         if self.withheld.remove(media_id.as_str()) {
             let mut sheet = self.run.sheet();
@@ -266,6 +267,19 @@ impl<'a> Feed<'a> {
         let outcomes = std::mem::take(&mut self.done);
         if outcomes.is_empty() {
             return Ok(());
+        }
+        let now = self.run.now();
+        for outcome in &outcomes {
+            // A look at a saved file in vain makes it owed, and that is the same question. If its medium
+            // changed meanwhile, it is owed since another moment: a new one.
+            if let AssetOutcome::Failed {
+                media_id,
+                owed_at: None,
+                ..
+            } = outcome
+            {
+                self.tried.insert(&question(media_id, Some(now)));
+            }
         }
         let settled: Vec<(MediaId, Option<String>)> = outcomes
             .iter()
@@ -281,7 +295,6 @@ impl<'a> Feed<'a> {
                 (outcome.media_id().clone(), path)
             })
             .collect();
-        let now = self.run.now();
         self.run
             .store(move |store| store.record_assets(&outcomes, now))
             .await?;
@@ -310,6 +323,20 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
+    /// Says what helps, and writes down what was learned.
+    async fn close(mut self) -> Result<(), RunError> {
+        // Ten thousand files may fail of one cause: what helps is said once, and only here, for a file
+        // that failed at an old URL may have been had at its new one.
+        for (hint, (error, failed)) in std::mem::take(&mut self.hints) {
+            if !failed.is_empty() {
+                let message = format!("some files stay owed: {error}");
+                self.run
+                    .problem(ProblemKind::Owed, "assets", message, Some(hint));
+            }
+        }
+        self.record_hosts().await
+    }
+
     /// Ends early: what is in flight may finish within the grace period, of what does not the beginning
     /// is put away, and the rest stays owed.
     async fn wind_up(mut self) -> Result<(), RunError> {
@@ -318,7 +345,7 @@ impl<'a> Feed<'a> {
         self.join_until(PUTTING_AWAY).await?;
         self.downloads.abort_all();
         self.flush().await?;
-        self.record_hosts().await
+        self.close().await
     }
 
     async fn join_until(&mut self, time: Duration) -> Result<(), RunError> {
@@ -338,7 +365,7 @@ impl<'a> Feed<'a> {
 }
 
 /// Names what was asked: a medium, in the version that was known. Without a version (a second look at
-/// a saved file, which gets one when it fails) the medium alone.
+/// a saved file) the medium alone.
 fn question(media_id: &MediaId, owed_at: Option<Timestamp>) -> String {
     match owed_at {
         Some(owed_at) => format!("{media_id} {owed_at}"),
