@@ -190,7 +190,7 @@ async fn a_look_in_vain_at_an_old_url_does_not_put_off_the_new_one() {
         touch: true,
     })
     .expect("edited");
-    sim.fault(Route::Media, 1, Fault::Delay { ms: 500 });
+    sim.fault(Route::Media, 1, Fault::Delay { ms: 1_500 });
     let (report, bill) = home.billed(&sim, at(in_11_minutes)).await;
     let report = report.expect_complete();
     assert_eq!((bill.requests, report.assets.failed), (2, 0));
