@@ -2,7 +2,9 @@
 //!
 //! Lines go to stderr, so that stdout holds results only. They are text for people or JSON for
 //! machines; colours only on a terminal and only if nobody objects. Where bars stand on the same
-//! terminal a line lifts them for a moment instead of tearing them.
+//! terminal a line lifts them for a moment instead of tearing them. Where stderr is systemd's
+//! journal anyway, lines go there by its own protocol, with their level and their fields:
+//! `journalctl MICROCMS_OUTCOME=partial`.
 //!
 //! Field names, the same everywhere (identifiers also stand in the sentence):
 //!
@@ -22,11 +24,15 @@
 //!
 //! Never logged: keys, draft keys, bodies, query strings.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use indicatif::MultiProgress;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -42,6 +48,8 @@ pub enum Format {
     Text,
     /// For machines: one JSON object a line, fields at its top level.
     Json,
+    /// For systemd's journal: level, sentence, fields, each by itself.
+    Journal,
 }
 
 /// What to log, and how.
@@ -72,6 +80,20 @@ pub fn may_colour(no_color: bool) -> bool {
     !no_color && io::stderr().is_terminal()
 }
 
+/// Whether stderr is the stream that systemd's journal reads, which `$JOURNAL_STREAM` (`device:inode`)
+/// names. It stays set when a shell sends stderr elsewhere, so the numbers are compared.
+pub fn is_journal(stream: Option<&str>) -> bool {
+    let Some((device, inode)) = stream.and_then(|stream| stream.split_once(':')) else {
+        return false;
+    };
+    let of_stderr = io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|stderr| File::from(stderr).metadata());
+    of_stderr
+        .is_ok_and(|about| device.parse() == Ok(about.dev()) && inode.parse() == Ok(about.ino()))
+}
+
 /// Installs the logger for the rest of the process, for `tracing` and for `log`.
 ///
 /// # Errors
@@ -94,8 +116,12 @@ where
         // A line that cannot be written is lost. Saying so goes to the same closed stderr, with
         // `eprintln!`, which panics: a daemon must outlive its log.
         .log_internal_errors(false);
+    let plain =
+        |lines: fmt::Layer<registry::Registry, _, _, W>| lines.with_ansi(options.colour).boxed();
     let lines = match options.format {
-        Format::Text => lines.with_ansi(options.colour).boxed(),
+        Format::Text => plain(lines),
+        // A journal that cannot be reached still reads stderr.
+        Format::Journal => journal().unwrap_or_else(|| plain(lines)),
         Format::Json => lines
             .with_ansi(false)
             .json()
@@ -105,6 +131,22 @@ where
             .boxed(),
     };
     registry().with(lines.with_filter(filter(options.level)))
+}
+
+/// The layer that speaks to the journal; `None` where nobody listens.
+fn journal() -> Option<Box<dyn Layer<registry::Registry> + Send + Sync>> {
+    let priorities = PriorityMappings {
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        ..PriorityMappings::new()
+    };
+    let layer = tracing_journald::layer()
+        .ok()?
+        .with_syslog_identifier(env!("CARGO_PKG_NAME").to_owned())
+        // Apart from the journal's own names and those of other programs.
+        .with_field_prefix(Some("MICROCMS".to_owned()))
+        .with_priority_mappings(priorities);
+    Some(layer.boxed())
 }
 
 /// Our own lines at the wanted level. Dependencies warn only, however much is asked for: the
@@ -239,6 +281,19 @@ mod tests {
                 .is_some_and(|time| time.ends_with('Z')),
             "{text}"
         );
+    }
+
+    #[test]
+    fn stderr_is_the_journal_only_if_the_numbers_are_its_own() {
+        let about = io::stderr().as_fd().try_clone_to_owned();
+        let about = File::from(about.expect("a handle")).metadata();
+        let about = about.expect("a file of some kind");
+        let own = format!("{}:{}", about.dev(), about.ino());
+        assert!(is_journal(Some(&own)));
+        let other = format!("{}:{}", about.dev(), about.ino() + 1);
+        for stream in [None, Some(other.as_str()), Some(""), Some("8"), Some("a:b")] {
+            assert!(!is_journal(stream), "{stream:?}");
+        }
     }
 
     #[test]

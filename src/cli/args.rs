@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, exit, man, sync};
+use super::{completions, daemon, doctor, exit, init, man, prune, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -45,16 +45,15 @@ pub(crate) struct Cli {
     )]
     pub(crate) config: Option<PathBuf>,
 
-    /// How log lines on stderr look
+    /// How log lines on stderr look [default: text; under systemd the journal's own fields]
     #[arg(
         long,
         global = true,
         value_enum,
         value_name = "FORMAT",
-        default_value_t,
         help_heading = "Global options"
     )]
-    pub(crate) log_format: LogFormat,
+    pub(crate) log_format: Option<LogFormat>,
 
     /// Log each item; twice: each request
     #[arg(
@@ -81,15 +80,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Sync(sync::Args),
     Daemon(daemon::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    Prune(prune::Args),
+    Init(init::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
 
 /// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people
-    #[default]
     Text,
     /// For machines: one JSON object a line
     Json,
@@ -123,7 +125,7 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).expect(line);
             assert_eq!(cli.verbose, 2);
-            assert_eq!(cli.log_format, LogFormat::Json);
+            assert_eq!(cli.log_format, Some(LogFormat::Json));
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
         }
     }

@@ -13,7 +13,7 @@ use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
 use crate::health::Disk;
 use crate::mirror::{self, Mirror};
-use crate::model::condition::{Condition, Wanted};
+use crate::model::condition::Condition;
 use crate::model::report::Budget;
 use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp, Traffic};
 use crate::remote::{self, Key, Remote};
@@ -108,27 +108,7 @@ impl Site {
         on_wait: impl FnOnce(&LockError) + Send + 'static,
         stop: &Stop,
     ) -> Result<Lock, Failure> {
-        let (database, now) = (self.config.storage.database.clone(), (self.clock)());
-        let taken =
-            tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
-        tokio::select! {
-            taken = taken => match taken {
-                Ok(Ok(lock)) => Ok(lock),
-                Ok(Err(err)) => {
-                    let exit = match &err {
-                        LockError::Held { .. } => ExitCode::Locked,
-                        LockError::Unusable(_) => ExitCode::Failed,
-                    };
-                    Err(Failure { exit, ..failed(err, LockError::hint) })
-                }
-                Err(err) => Err(Failure::new(ExitCode::Failed, err)),
-            },
-            () = stop.wait() => {
-                let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
-                let text = "stopped while waiting for another run to end; nothing was done";
-                Err(Failure::new(exit, text))
-            }
-        }
+        lock(&self.config, self.clock, wait, on_wait, stop).await
     }
 
     /// Looks whether a run could be done: makes and migrates what is needed, clears away what a
@@ -139,7 +119,7 @@ impl Site {
     /// What would keep a run from being done.
     pub(crate) async fn check(&self) -> Result<Facts, Failure> {
         // Without certificates, for example, no run could ask anything.
-        self.remote()?;
+        remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         let Self { config, clock, .. } = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
             let database = &config.storage.database;
@@ -154,7 +134,11 @@ impl Site {
                     info!("{held}; the first run waits for it to end");
                     let options = store_options(&config, Mode::DryRun);
                     match Store::open(&options, clock()) {
-                        Ok(store) => facts(&store),
+                        // A run under way is not one that was cut off.
+                        Ok(store) => facts(&store).map(|facts| Facts {
+                            was_cut_off: false,
+                            ..facts
+                        }),
                         // The first run will migrate it, as soon as nobody else works in it.
                         Err(StoreError::Older { .. }) => Ok(Facts::default()),
                         Err(err) => Err(failed(err, StoreError::hint)),
@@ -180,7 +164,7 @@ impl Site {
         tally: Arc<Tally>,
         stop: Stop,
     ) -> Result<RunReport, Failure> {
-        let remote = self.remote()?;
+        let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
         let (store, thread) =
@@ -206,13 +190,15 @@ impl Site {
     /// # Errors
     /// If there is a database that cannot be read.
     pub(crate) fn condition(&self) -> Result<Condition, Failure> {
+        let Config {
+            storage, service, ..
+        } = &self.config;
+        let configured = service.endpoints.as_deref().unwrap_or_default();
         let now = (self.clock)();
-        let endpoints = self.config.service.endpoints.clone();
-        let mark = sync::mark_of_limits(Only::ALL, endpoints.as_deref().unwrap_or_default());
-        let wanted = Wanted { endpoints, mark };
-        let options = store_options(&self.config, Mode::DryRun);
-        Store::open(&options, now)
-            .and_then(|store| store.condition(&wanted, now))
+        let ask = |store: &Store| store.condition(configured, now);
+        let found = store::view(&storage.database, &service.id, ask);
+        found
+            .map(Option::unwrap_or_default)
             .map_err(|err| failed(err, StoreError::hint))
     }
 
@@ -235,39 +221,73 @@ impl Site {
         })
     }
 
-    /// Returns how full the mirror's disk is; `None` where there is no mirror. Blocks.
+    /// Returns how full the mirror's disk is; `None` where it does not say. Blocks.
     pub(crate) fn disk(&self) -> Option<Disk> {
-        let mirror = mirror::Reader::open(&mirror_options(&self.config)).ok()?;
-        let space = mirror.free_space().ok()?;
+        let disk = mirror::disk(&self.config.storage.mirror).ok()?;
         Some(Disk {
-            free: space.bytes,
-            total: space.total_bytes,
+            free: disk.free_bytes,
+            total: disk.total_bytes,
         })
     }
+}
 
-    fn remote(&self) -> Result<Remote, Failure> {
-        let Self { config, key, .. } = self;
-        let Some(key) = Key::new(&key.secret) else {
-            // The configuration lets visible ASCII pass and nothing else.
-            return Err(Failure::new(
-                ExitCode::Usage,
-                "the API key cannot stand in a header",
-            ));
-        };
-        let options = remote::Options {
-            management_url: config.service.management_url.clone(),
-            content_url: config.service.content_url.clone(),
-            key,
-            asset_hosts: config.assets.hosts.clone(),
-            management_per_10s: config.limits.management_per_10s as usize,
-            content_per_second: config.limits.content_per_second as usize,
-            connect_timeout: config.limits.connect_timeout,
-            read_timeout: config.limits.read_timeout,
-            bandwidth: config.limits.bandwidth,
-            traffic: Arc::clone(&self.traffic),
-        };
-        Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
+/// As [`Site::lock`], for a command that needs no key.
+pub(crate) async fn lock(
+    config: &Config,
+    clock: Clock,
+    wait: Duration,
+    on_wait: impl FnOnce(&LockError) + Send + 'static,
+    stop: &Stop,
+) -> Result<Lock, Failure> {
+    let (database, now) = (config.storage.database.clone(), clock());
+    let taken =
+        tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+    tokio::select! {
+        taken = taken => match taken {
+            Ok(Ok(lock)) => Ok(lock),
+            Ok(Err(err)) => {
+                let exit = match &err {
+                    LockError::Held { .. } => ExitCode::Locked,
+                    LockError::Unusable(_) => ExitCode::Failed,
+                };
+                Err(Failure { exit, ..failed(err, LockError::hint) })
+            }
+            Err(err) => Err(Failure::new(ExitCode::Failed, err)),
+        },
+        () = stop.wait() => {
+            let exit = stop.requested().unwrap_or(ExitCode::Interrupted);
+            let text = "stopped while waiting for another run to end; nothing was done";
+            Err(Failure::new(exit, text))
+        }
     }
+}
+
+/// Sets up the way to the service; nothing is asked. Answers are counted in `traffic`.
+pub(super) fn remote(
+    config: &Config,
+    key: &ApiKey,
+    traffic: Arc<Traffic>,
+) -> Result<Remote, Failure> {
+    let Some(key) = Key::new(&key.secret) else {
+        // The configuration lets visible ASCII pass and nothing else.
+        return Err(Failure::new(
+            ExitCode::Usage,
+            "the API key cannot stand in a header",
+        ));
+    };
+    let options = remote::Options {
+        management_url: config.service.management_url.clone(),
+        content_url: config.service.content_url.clone(),
+        key,
+        asset_hosts: config.assets.hosts.clone(),
+        management_per_10s: config.limits.management_per_10s as usize,
+        content_per_second: config.limits.content_per_second as usize,
+        connect_timeout: config.limits.connect_timeout,
+        read_timeout: config.limits.read_timeout,
+        bandwidth: config.limits.bandwidth,
+        traffic,
+    };
+    Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
 }
 
 /// Opens the database and, unless nothing is to be written, the mirror. Both may migrate or scan,
@@ -304,7 +324,7 @@ fn open_rooms(
     Ok((store, Some(mirror)))
 }
 
-fn mirror_options(config: &Config) -> mirror::Options {
+pub(crate) fn mirror_options(config: &Config) -> mirror::Options {
     let storage = config.storage.clone();
     mirror::Options {
         root: storage.mirror,
@@ -314,7 +334,7 @@ fn mirror_options(config: &Config) -> mirror::Options {
     }
 }
 
-fn store_options(config: &Config, mode: Mode) -> store::Options {
+pub(crate) fn store_options(config: &Config, mode: Mode) -> store::Options {
     store::Options {
         path: config.storage.database.clone(),
         service_id: config.service.id.clone(),
@@ -354,7 +374,7 @@ fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
 }
 
 /// An error of a room as it reaches a person.
-fn failed<E: Error + Send + Sync + 'static>(
+pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     err: E,
     hint: impl FnOnce(&E) -> Option<String>,
 ) -> Failure {

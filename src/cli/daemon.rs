@@ -28,7 +28,7 @@ a run of the daemon waits for it.";
 
 /// Run by a schedule, for years
 ///
-/// Runs as the section `[schedule]` of the configuration says, and once at the start. Runs never
+/// Runs as the section `[schedule]` of the configuration says, by default at the start, too. Runs never
 /// overlap; ticks that were missed become one run; what failed is tried again sooner. Tells systemd
 /// when it is ready, what it does, and that it is alive.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use tracing::error;
+
 use super::output;
 use crate::config::ConfigError;
 use crate::daemon::Trouble;
@@ -44,6 +46,15 @@ impl Failure {
     /// Returns what happened in one line, with its chain.
     pub(crate) fn line(&self) -> String {
         chain(&*self.error)
+    }
+
+    /// Logs the failure, for a reader that tells an error from other lines by its level. Returns its
+    /// exit code.
+    pub(crate) fn log(&self) -> ExitCode {
+        let text = self.render();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        error!(exit_code = self.exit.code(), "{}", text.trim_end());
+        self.exit
     }
 
     fn render(&self) -> String {

@@ -6,17 +6,24 @@
 
 mod args;
 mod assemble;
+mod columns;
 mod completions;
 mod daemon;
+mod doctor;
 mod drive;
 mod exit;
 mod failure;
 mod health;
+mod init;
 mod man;
 mod output;
 mod progress;
+mod prune;
+mod prune_summary;
 mod report_file;
 mod run;
+mod status;
+mod status_table;
 mod summary;
 mod sync;
 

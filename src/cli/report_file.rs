@@ -1,5 +1,5 @@
 //! `--report FILE` and `--metrics-file FILE`: a file that is either the whole new one or the whole old
-//! one.
+//! one. And the other file that a command writes for people: a new one of `init`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -86,6 +86,22 @@ impl ReportFile {
         self.path
             .with_file_name(format!(".{name}.{}.tmp", std::process::id()))
     }
+}
+
+/// Saves `text` as a new file, flushed; one that exists is left as it is.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`], or those of the file system; then there is no new file.
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Ours, and only a part of it is there; the first error is the one to tell.
+        drop(fs::remove_file(path));
+    }
+    written
 }
 
 fn write_new(path: &Path, text: &str, mode: Option<u32>) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, man, output, sync};
+use super::{completions, daemon, doctor, init, man, output, prune, status, sync};
 use crate::config::Sources;
 use crate::logging;
 use crate::model::{ExitCode, Timestamp};
@@ -22,12 +22,20 @@ pub type Clock = fn() -> Timestamp;
 /// Reads the environment and the usual places of the configuration file, and installs the logger of
 /// the process: to be called once, by `main`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, clock: Clock) -> u8 {
-    finish(parse(arguments).and_then(|cli| {
+    let mut format = logging::Format::Text;
+    let done = parse(arguments).and_then(|cli| {
         let sources = Sources::of_process(cli.config.clone()).map_err(Failure::from)?;
         let progress = progress(&cli);
-        log(&cli, &sources, &progress)?;
+        format = log(&cli, &sources, &progress)?;
         Ok(dispatch(cli, sources, progress, clock)?)
-    }))
+    });
+    match done {
+        // On stderr it would be a line like any other there.
+        Err(Trouble::Failure(failure)) if format == logging::Format::Journal => {
+            failure.log().code()
+        }
+        done => finish(done),
+    }
 }
 
 /// As [`run`], for a program that embeds this one, such as the demo: the configuration comes from
@@ -71,7 +79,7 @@ fn finish(done: Result<u8, Trouble>) -> u8 {
 
 fn progress(cli: &Cli) -> Progress {
     let is_long_life = matches!(cli.command, Command::Daemon(_));
-    let wants_bars = !is_long_life && !cli.quiet && cli.log_format == LogFormat::Text;
+    let wants_bars = !is_long_life && !cli.quiet && cli.log_format != Some(LogFormat::Json);
     Progress::new(wants_bars)
 }
 
@@ -95,6 +103,10 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
+        Command::Prune(args) => prune::run(args, &edge.sources, clock),
+        Command::Status(args) => status::run(args, &edge.sources, clock),
+        Command::Doctor(args) => doctor::run(args, &edge.sources, clock),
+        Command::Init(args) => init::run(args, &edge.sources),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
             Ok(Some(page)) => print(&page),
@@ -105,14 +117,21 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
     }
 }
 
-fn log(cli: &Cli, sources: &Sources, progress: &Progress) -> Result<(), Failure> {
+/// Installs the logger. Returns how its lines look.
+fn log(cli: &Cli, sources: &Sources, progress: &Progress) -> Result<logging::Format, Failure> {
+    let format = match cli.log_format {
+        Some(format) => format.into(),
+        None if logging::is_journal(sources.journal_stream()) => logging::Format::Journal,
+        None => logging::Format::Text,
+    };
     let options = logging::Options {
-        format: cli.log_format.into(),
+        format,
         level: logging::level(cli.verbose, cli.quiet),
         colour: logging::may_colour(sources.no_color()),
         bars: progress.bars(),
     };
-    logging::install(&options).map_err(|err| Failure::new(ExitCode::Failed, err))
+    logging::install(&options).map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    Ok(format)
 }
 
 fn print(text: &str) -> Result<u8, Failure> {

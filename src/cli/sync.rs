@@ -89,7 +89,7 @@ pub(crate) struct Args {
     pub(crate) report: Option<PathBuf>,
 
     /// Save metrics for node_exporter in this file, too: whole or not at all; its name should end in
-    /// `.prom` [default: health.textfile]
+    /// `.prom` [default: `health.textfile`]
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) metrics_file: Option<PathBuf>,
 
@@ -133,8 +133,14 @@ pub(crate) struct Edge {
 pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     check(args)?;
     let (config, key) = config::load_with_key(&edge.sources)?;
-    let report_file = args.report.as_deref().map(writable).transpose()?;
-    let metrics_file = args.metrics_file.as_deref().map(writable).transpose()?;
+    let report_file = args.report.as_deref();
+    let report_file = report_file
+        .map(|path| writable("a report", path))
+        .transpose()?;
+    let metrics_file = args.metrics_file.as_deref();
+    let metrics_file = metrics_file
+        .map(|path| writable("the metrics", path))
+        .transpose()?;
     announce(&config, &key);
     let clock = edge.clock;
     let site = Arc::new(Site {
@@ -216,9 +222,9 @@ fn check(args: &Args) -> Result<(), Failure> {
 }
 
 /// Checks `--report` and `--metrics-file` before anything is asked or written.
-fn writable(path: &Path) -> Result<ReportFile, Failure> {
+fn writable(what: &str, path: &Path) -> Result<ReportFile, Failure> {
     ReportFile::at(path).map_err(|err| {
-        let text = format!("cannot save `{}`: {err}", path.display());
+        let text = format!("cannot save {what} as `{}`: {err}", path.display());
         Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")
     })
 }
@@ -290,12 +296,11 @@ mod tests {
         let words = ["microcms-backup", "sync"]
             .into_iter()
             .chain(line.split_whitespace());
-        match Cli::try_parse_from(words).expect(line).command {
-            Command::Sync(args) => args,
-            other @ (Command::Daemon(_) | Command::Completions(_) | Command::Man(_)) => {
-                panic!("{other:?}")
-            }
-        }
+        let command = Cli::try_parse_from(words).expect(line).command;
+        let Command::Sync(args) = command else {
+            panic!("{command:?}");
+        };
+        args
     }
 
     #[test]

@@ -31,3 +31,4 @@ pub use key::{ApiKey, KeySource};
 pub use keys::KEYS;
 pub use problem::{ConfigError, Place, Problem};
 pub use sources::Sources;
+pub(crate) use values::service_id;

@@ -66,6 +66,11 @@ impl Sources {
         Ok(Self { file, search, env })
     }
 
+    /// The stream that systemd's journal reads, as `device:inode`, if systemd started this process.
+    pub fn journal_stream(&self) -> Option<&str> {
+        self.env.get("JOURNAL_STREAM").map(String::as_str)
+    }
+
     /// Whether the user asked for output without colours: `NO_COLOR` set and not empty
     /// (<https://no-color.org>).
     pub fn no_color(&self) -> bool {
@@ -76,7 +81,8 @@ impl Sources {
 }
 
 fn concerns_us(name: &str) -> bool {
-    name.starts_with("MICROCMS_") || matches!(name, "CREDENTIALS_DIRECTORY" | "NO_COLOR")
+    let others = ["CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NO_COLOR"];
+    name.starts_with("MICROCMS_") || others.contains(&name)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Schedule {
 
     /// Returns the first tick after `now`, in the zone's own hours on either side of a change of the
     /// clocks. `None` if there never is one.
-    pub(super) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         // Whole seconds, for the search keeps the fraction that it starts with.
         let second = now.unix_millis().div_euclid(1000);
         let local: DateTime<Tz> = self.zone.timestamp_opt(second, 0).single()?;

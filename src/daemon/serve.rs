@@ -1,9 +1,11 @@
 //! The loop that a daemon is.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::{debug, error, info, warn};
@@ -219,7 +221,7 @@ impl<W: Work> Life<W> {
         &mut self,
         calls: &mut impl AsyncFnMut() -> Call,
     ) -> Result<Option<Facts>, Trouble> {
-        self.service.status(State::starting().line());
+        self.service.status(&State::starting().line());
         let mut checking = self.work.check();
         let mut pulse = every(PULSE);
         loop {
@@ -401,7 +403,7 @@ impl<W: Work> Life<W> {
             is_news
         });
         let line = self.daemon.state.borrow().line();
-        self.service.status(line);
+        self.service.status(&line);
     }
 
     fn tell(&self, event: Event) {
@@ -450,8 +452,17 @@ async fn reached(at: Option<Instant>) {
 }
 
 async fn finished(current: &mut Option<Current>) -> Result<RunReport, Trouble> {
-    match current {
-        Some(current) => current.running.as_mut().await,
-        None => std::future::pending().await,
-    }
+    let Some(current) = current else {
+        return std::future::pending().await;
+    };
+    // A bug that ends a run is no reason to end the daemon: the next run heals what it left, as
+    // after a crash. The future is never touched again.
+    let running = AssertUnwindSafe(current.running.as_mut()).catch_unwind();
+    running.await.unwrap_or_else(|_panic| {
+        Err(Trouble {
+            exit: ExitCode::Failed,
+            error: "the run ended unexpectedly; this is a bug, please report it".into(),
+            hint: None,
+        })
+    })
 }

@@ -23,12 +23,13 @@ impl Service {
 
     /// Start-up is over: whoever waits for this service may go on.
     pub(super) fn ready(&mut self, status: &str) {
-        self.said = status.to_owned();
-        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        self.said = one_line(status);
+        tell(&[NotifyState::Ready, NotifyState::Status(&self.said)]);
     }
 
     /// What is going on, if that is news.
-    pub(super) fn status(&mut self, status: String) {
+    pub(super) fn status(&mut self, status: &str) {
+        let status = one_line(status);
         if self.said != status {
             tell(&[NotifyState::Status(&status)]);
             self.said = status;
@@ -61,9 +62,29 @@ impl Service {
     }
 }
 
+/// Returns a text that may hold the service's own words as one that is a status and nothing else: a
+/// further line would be a further message to the manager.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
+}
+
 fn tell(state: &[NotifyState<'_>]) {
     // A manager that does not listen will draw its own conclusions.
     if let Err(err) = sd_notify::notify(state) {
         debug!("the service manager could not be told {state:?}: {err}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_text_is_no_message_of_its_own() {
+        assert_eq!(
+            one_line("UNSAFE: a\nSTOPPING=1\r\0b 写真"),
+            "UNSAFE: a STOPPING=1  b 写真"
+        );
     }
 }

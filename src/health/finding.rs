@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use humantime::format_duration;
-
 use super::facts::{Facts, Phase};
-use crate::model::condition::{Condition, EndedRun};
+use crate::model::backup::RunLine;
+use crate::model::condition::Condition;
+use crate::model::span;
 
 /// A loop that has not turned for this long hangs. It turns every few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -59,27 +59,30 @@ pub fn ready(facts: &Facts) -> Finding {
 pub fn healthy(facts: &Facts) -> Finding {
     let backup = match &facts.backup {
         Ok(backup) => backup,
-        Err(why) => return bad(format!("UNSAFE: {}", unreadable(why))),
+        Err(why) => return bad(format!("NOT OK: {}", unreadable(why))),
     };
     let also = also(facts, backup);
-    let Some(last) = backup.last_complete else {
-        return bad(format!("UNSAFE: no run has been complete yet{also}"));
+    let Some(last) = &backup.last_complete else {
+        return bad(format!("NOT OK: no run has been complete yet{also}"));
     };
     let (as_of, allowed) = (last.started_at, span(facts.max_age));
     if let Some(ahead) = as_of.since(facts.now).filter(|ahead| *ahead > AHEAD) {
         let ahead = span(ahead);
         return bad(format!(
-            "UNSAFE: the last complete run began at {as_of}, {ahead} from now: the clock is wrong, or was{also}"
+            "NOT OK: the last complete run began at {as_of}, {ahead} from now: the clock is wrong, or was{also}"
         ));
     }
     let age = facts.now.since(as_of).unwrap_or_default();
     if age > facts.max_age {
         bad(format!(
-            "UNSAFE: the last complete run began at {as_of}, {} ago, and {allowed} are allowed{also}",
+            "NOT OK: the last complete run began at {as_of}, {} ago, and {allowed} are allowed{also}",
             span(age)
         ))
     } else {
-        good(format!("SAFE as of {as_of}, {} ago{also}", span(age)))
+        good(format!(
+            "OK: complete as of {as_of}, {} ago{also}",
+            span(age)
+        ))
     }
 }
 
@@ -93,7 +96,7 @@ fn also(facts: &Facts, backup: &Condition) -> String {
     let is_first = backup.last_run.is_none();
     match (&backup.last_run, is_running) {
         (_, true) if is_first => "; the first run is under way".to_owned(),
-        (Some(run), _) if Some(*run) != backup.last_complete => {
+        (Some(run), _) if Some(run) != backup.last_complete.as_ref() => {
             let now = if is_running {
                 ", another is under way"
             } else {
@@ -105,7 +108,7 @@ fn also(facts: &Facts, backup: &Condition) -> String {
     }
 }
 
-fn ended(run: &EndedRun) -> String {
+fn ended(run: &RunLine) -> String {
     let code = run.exit_code.map(|code| format!(" (exit code {code})"));
     format!(
         "the last run, begun at {}, ended {}{}",
@@ -113,15 +116,4 @@ fn ended(run: &EndedRun) -> String {
         run.outcome,
         code.unwrap_or_default()
     )
-}
-
-/// A span for people: no one wants milliseconds of a day.
-fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let seconds = if seconds < 3600 {
-        seconds
-    } else {
-        seconds - seconds % 60
-    };
-    format_duration(Duration::from_secs(seconds)).to_string()
 }

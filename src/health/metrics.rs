@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::facts::{Facts, Life, Phase};
 use super::text::Text;
-use crate::model::condition::{Condition, EndedRun, EndedWalk, ScopeCondition};
+use crate::model::backup::RunLine;
+use crate::model::condition::{Condition, EndedWalk, ScopeCondition};
 use crate::model::report::HostTransfer;
 use crate::model::{ApiName, Flow, Outcome, Timestamp, WalkVerdict};
 
@@ -16,7 +17,12 @@ const NEVER: Timestamp = Timestamp::EPOCH;
 /// What comes from the database is left out where it cannot be read: values that stand still would
 /// look healthy.
 pub fn metrics(facts: &Facts) -> String {
-    let mut text = Text::default();
+    let mut text = match facts.life {
+        Some(_) => Text::default(),
+        // Files of several services may be read at one place, where a name with the same labels in two
+        // files is an error.
+        None => Text::with("service", &facts.service),
+    };
     text.gauges("build_info", "The program; always 1.").put(
         &[("version", facts.version), ("service", &facts.service)],
         true,
@@ -53,7 +59,10 @@ fn runs(text: &mut Text, backup: &Condition) {
     text.gauge(
         "last_complete_run_timestamp_seconds",
         "When the last complete run began: the backup holds what the service had then. 0: never.",
-        backup.last_complete.map_or(NEVER, |run| run.started_at),
+        backup
+            .last_complete
+            .as_ref()
+            .map_or(NEVER, |run| run.started_at),
     );
     let mut ended = text.counters(
         "runs_total",
@@ -66,7 +75,9 @@ fn runs(text: &mut Text, backup: &Condition) {
             counted.map_or(0, |(_, count)| *count),
         );
     }
-    let Some(last) = backup.last_run else { return };
+    let Some(last) = &backup.last_run else {
+        return;
+    };
     text.gauge(
         "last_run_start_timestamp_seconds",
         "When the last run that ended began.",
@@ -87,7 +98,7 @@ fn runs(text: &mut Text, backup: &Condition) {
         codes.put(&[], u64::from(code));
     }
     let mut spans = text.gauges("last_run_duration_seconds", "How long the last run took.");
-    if let Some(span) = took(&last) {
+    if let Some(span) = took(last) {
         spans.put(&[], span);
     }
 }
@@ -99,7 +110,7 @@ const ENDED: [Outcome; 4] = [
     Outcome::Interrupted,
 ];
 
-fn took(run: &EndedRun) -> Option<Duration> {
+fn took(run: &RunLine) -> Option<Duration> {
     // A clock that was set back meanwhile tells nothing.
     run.finished_at?.since(run.started_at)
 }
@@ -152,7 +163,7 @@ fn holdings(text: &mut Text, backup: &Condition) {
     let files = &backup.files;
     let mut assets = text.gauges(
         "assets",
-        "Files: in the mirror, owed (listed and not saved yet), failed at the last attempt, gone at their host.",
+        "Files: saved as listed, owed (listed and not saved so yet), failed at the last attempt, gone at their host.",
     );
     for (state, count) in [
         ("saved", files.saved),
@@ -195,9 +206,14 @@ fn holdings(text: &mut Text, backup: &Condition) {
         tombstones.put(&[("table", table)], rows.deleted);
     }
     text.gauge(
+        "mirror_files",
+        "Files that the mirror holds, those whose replacement is owed included.",
+        files.held,
+    );
+    text.gauge(
         "mirror_bytes",
-        "Bytes of the saved files.",
-        files.saved_bytes,
+        "Bytes of the files that the mirror holds.",
+        files.held_bytes,
     );
     text.gauge(
         "database_bytes",

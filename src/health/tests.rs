@@ -10,9 +10,8 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
-use crate::model::condition::{
-    Condition, EndedRun, EndedWalk, FileCondition, Rows, ScopeCondition,
-};
+use crate::model::backup::RunLine;
+use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
 use crate::model::report::{Budget, HostTransfer};
 use crate::model::{ApiName, Outcome, Timestamp, Traffic, WalkVerdict};
 
@@ -22,8 +21,11 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_700_000_000_000 + seconds * 1000)
 }
 
-fn run(began: i64, outcome: Outcome, exit_code: u8) -> EndedRun {
-    EndedRun {
+fn run(began: i64, outcome: Outcome, exit_code: u8) -> RunLine {
+    RunLine {
+        id: began,
+        trigger: "schedule".to_owned(),
+        error: None,
         started_at: at(began),
         finished_at: Some(at(began + 90)),
         outcome,
@@ -57,13 +59,14 @@ fn backup() -> Condition {
         bytes,
     };
     Condition {
-        last_complete: Some(complete),
+        last_complete: Some(complete.clone()),
         last_run: Some(complete),
         runs: vec![(Outcome::Complete, 7), (Outcome::Failed, 1)],
         walks: vec![scope("media", walk), scope("contents/blog", blog)],
         files: FileCondition {
             saved: 40,
-            saved_bytes: 4_000,
+            held: 41,
+            held_bytes: 4_000,
             owed: 2,
             owed_bytes: 100,
             failed: 3,
@@ -144,13 +147,16 @@ fn a_young_backup_is_safe_and_an_old_one_is_not() {
     let finding = |seconds| healthy(&facts(seconds));
     let safe = finding(65 * 60);
     assert!(safe.is_good, "{safe:?}");
-    assert_eq!(safe.line, "SAFE as of 2023-11-14T22:13:20.000Z, 1h 5m ago");
+    assert_eq!(
+        safe.line,
+        "OK: complete as of 2023-11-14T22:13:20.000Z, 1 h 5 min ago"
+    );
     assert!(finding(26 * HOUR).is_good, "not a second too early");
     let old = finding(26 * HOUR + 1);
     assert!(!old.is_good);
     assert_eq!(
         old.line,
-        "UNSAFE: the last complete run began at 2023-11-14T22:13:20.000Z, 1day 2h ago, and 1day 2h \
+        "NOT OK: the last complete run began at 2023-11-14T22:13:20.000Z, 1 d 2 h ago, and 1 d 2 h \
          are allowed"
     );
 }
@@ -166,7 +172,7 @@ fn a_finding_tells_what_came_after_the_last_complete_run() {
     assert!(finding.is_good);
     assert_eq!(
         finding.line,
-        "SAFE as of 2023-11-14T22:13:20.000Z, 2h ago; the last run, begun at \
+        "OK: complete as of 2023-11-14T22:13:20.000Z, 2 h ago; the last run, begun at \
          2023-11-14T23:13:20.000Z, ended partial (exit code 3)"
     );
 }
@@ -182,7 +188,7 @@ fn never_unreadable_and_a_wrong_clock_are_unsafe() {
         assert!(!finding.is_good, "{finding:?}");
         finding.line
     };
-    assert_eq!(line(&never), "UNSAFE: no run has been complete yet");
+    assert_eq!(line(&never), "NOT OK: no run has been complete yet");
     let first = Facts {
         life: Some(Life {
             run: Some(RunNow {
@@ -199,15 +205,18 @@ fn never_unreadable_and_a_wrong_clock_are_unsafe() {
     };
     assert_eq!(
         line(&first),
-        "UNSAFE: no run has been complete yet; the first run is under way"
+        "NOT OK: no run has been complete yet; the first run is under way"
     );
     let unreadable = Facts {
         backup: Err("no".to_owned()),
         ..facts(0)
     };
-    assert_eq!(line(&unreadable), "UNSAFE: the database cannot be read: no");
+    assert_eq!(line(&unreadable), "NOT OK: the database cannot be read: no");
     let ahead = line(&facts(-2 * HOUR));
-    assert!(ahead.contains("2h from now: the clock is wrong"), "{ahead}");
+    assert!(
+        ahead.contains("2 h from now: the clock is wrong"),
+        "{ahead}"
+    );
     // Clocks of two machines differ a little.
     assert!(healthy(&facts(-60)).is_good);
 }
@@ -234,7 +243,7 @@ fn a_loop_that_does_not_turn_is_not_alive() {
     assert!(alive(Duration::from_secs(7)).is_good);
     let hangs = alive(Duration::from_secs(61));
     assert!(!hangs.is_good);
-    assert_eq!(hangs.line, "the loop has not turned for 1m 1s");
+    assert_eq!(hangs.line, "the loop has not turned for 1 min 1 s");
 }
 
 #[test]
@@ -270,6 +279,7 @@ fn every_fact_is_in_the_metrics() {
         (r#"bodies{state="refused"}"#, "6"),
         (r#"items{table="contents"}"#, "20"),
         (r#"tombstones{table="media"}"#, "8"),
+        ("mirror_files", "41"),
         ("mirror_bytes", "4000"),
         ("database_bytes", "65536"),
         (r#"transfer_bytes_total{host="images.example"}"#, "9000"),
@@ -339,7 +349,7 @@ fn a_one_shot_has_no_counters_of_its_process() {
         ..facts(0)
     });
     let found = samples(&text);
-    let kind = r#"microcms_backup_last_run_requests{api="management",host="my-service.example",code="200"}"#;
+    let kind = r#"microcms_backup_last_run_requests{service="my-service",api="management",host="my-service.example",code="200"}"#;
     assert_eq!(found.get(kind), Some(&"1"));
     for absent in [
         "microcms_backup_requests_total",
@@ -400,7 +410,7 @@ async fn four_questions_are_answered_by_get_and_head_alone() {
         (
             "GET /healthz?verbose",
             "200 OK",
-            "SAFE as of 2023-11-14T22:13:20.000Z, 1m ago\n",
+            "OK: complete as of 2023-11-14T22:13:20.000Z, 1 min ago\n",
         ),
         ("HEAD /healthz", "200 OK", "\r\n\r\n"),
         (

@@ -16,7 +16,11 @@ const PREFIX: &str = "microcms_backup_";
 
 /// Metrics as text.
 #[derive(Debug, Default)]
-pub(super) struct Text(String);
+pub(super) struct Text {
+    text: String,
+    /// A label that every sample has.
+    common: Option<(&'static str, String)>,
+}
 
 /// A number as text.
 pub(super) struct Number(String);
@@ -50,6 +54,14 @@ impl From<Timestamp> for Number {
 }
 
 impl Text {
+    /// Begins a text whose samples all have a label.
+    pub(super) fn with(label: &'static str, value: &str) -> Self {
+        Self {
+            text: String::new(),
+            common: Some((label, value.to_owned())),
+        }
+    }
+
     /// Writes one gauge without labels.
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Into<Number>) {
         self.gauges(name, help).put(&[], value);
@@ -86,7 +98,8 @@ impl Text {
 
     fn family<'a>(&'a mut self, name: &'a str, kind: &'a str, help: &'a str) -> Family<'a> {
         Family {
-            text: &mut self.0,
+            text: &mut self.text,
+            common: self.common.as_ref(),
             // The one name that is every process's alike.
             prefix: if name.starts_with("process_") {
                 ""
@@ -102,13 +115,14 @@ impl Text {
 
     /// Returns the text.
     pub(super) fn finish(self) -> String {
-        self.0
+        self.text
     }
 }
 
 /// The samples of one name.
 pub(super) struct Family<'a> {
     text: &'a mut String,
+    common: Option<&'a (&'static str, String)>,
     prefix: &'static str,
     name: &'a str,
     kind: &'a str,
@@ -133,8 +147,13 @@ impl Family<'_> {
             );
         }
         line += &format!("{prefix}{name}{suffix}");
-        let labels: Vec<String> = labels
+        let common = self
+            .common
+            .map(|(label, value)| (*label, value.as_str()))
+            .filter(|(label, _)| labels.iter().all(|(own, _)| own != label));
+        let labels: Vec<String> = common
             .iter()
+            .chain(labels)
             .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
             .collect();
         if !labels.is_empty() {
@@ -180,6 +199,24 @@ mod tests {
         let text = text.finish();
         let sample = text.lines().last().expect("a line");
         assert_eq!(sample, r#"microcms_backup_g{host="a\"} 1\nb\\"} 1"#);
+    }
+
+    #[test]
+    fn a_common_label_stands_in_each_sample_once() {
+        let mut text = Text::with("service", "blog");
+        text.gauge("a", "A.", 1);
+        text.gauges("b", "B.").put(&[("c", "d")], 1);
+        text.gauges("e", "E.").put(&[("service", "own")], 1);
+        let text = text.finish();
+        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            samples,
+            [
+                r#"microcms_backup_a{service="blog"} 1"#,
+                r#"microcms_backup_b{service="blog",c="d"} 1"#,
+                r#"microcms_backup_e{service="own"} 1"#,
+            ]
+        );
     }
 
     #[test]

@@ -119,19 +119,44 @@ impl Tree {
         }
     }
 
-    /// Removes a file and flushes its folder. `false` if it was not there.
+    /// Removes a file and flushes its folder. Folders that this leaves empty go as well, but for those directly below
+    /// the root, which a web server may serve. `false` if the file was not there.
     pub(super) fn remove(&self, folder: &str, name: &str) -> Result<bool, MirrorError> {
         let failed = || MirrorError::io("remove", format!("{folder}/{name}"));
         let Some(dir) = self.existing(folder).map_err(failed())? else {
             return Ok(false);
         };
-        match dir.remove_file(name) {
-            Ok(()) => {}
-            Err(error) if is_missing(&error) => return Ok(false),
+        self.steps.pass().map_err(failed())?;
+        let was_there = match dir.remove_file(name) {
+            Ok(()) => true,
+            Err(error) if is_missing(&error) => false,
             Err(error) => return Err(failed()(error)),
-        }
+        };
+        // Also where it was not there: whoever removed it may have died before this.
+        self.steps.pass().map_err(failed())?;
         sync_folder(&dir).map_err(failed())?;
-        Ok(true)
+        // An empty folder is in nobody's way: what keeps it from going is no error, and it may come back after a power cut.
+        self.remove_empty(folder).map_err(failed())?;
+        Ok(was_there)
+    }
+
+    fn remove_empty(&self, folder: &str) -> io::Result<()> {
+        let mut empty = folder;
+        while let Some((parent, name)) = empty.rsplit_once('/') {
+            self.steps.pass()?;
+            let Ok(Some(dir)) = self.existing(parent) else {
+                break;
+            };
+            if dir.remove_dir(name).is_err() {
+                break;
+            }
+            empty = parent;
+        }
+        if empty != folder {
+            // A remembered handle would lead to a folder that is no more.
+            self.forget();
+        }
+        Ok(())
     }
 
     /// Forgets what is remembered: somebody removed a folder behind our back.

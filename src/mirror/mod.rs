@@ -9,6 +9,7 @@
 
 mod archive;
 mod digest;
+mod disk;
 mod error;
 mod folders;
 mod open;
@@ -19,6 +20,7 @@ mod steps;
 mod temp;
 
 pub use digest::Digest;
+pub use disk::{Disk, disk, may_write, may_write_file};
 pub use error::MirrorError;
 pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Kept, Partial};

@@ -143,7 +143,8 @@ impl Mirror {
         }
     }
 
-    /// Removes a file whose retention has ended. `false` if it was not there. Only `prune` calls this.
+    /// Removes a file whose retention has ended, and the folders that this leaves empty. `false` if it was not there.
+    /// Only `prune` calls this.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -152,7 +153,18 @@ impl Mirror {
         self.inner.tree.remove(folder, name)
     }
 
-    /// Removes archived bytes whose retention has ended. `false` if they were not there. Only `prune` calls this.
+    /// Moves a file, whose own retention has ended, to the archive, because something else needs its bytes. `false` if
+    /// the path does not hold these bytes. Only `prune` calls this.
+    ///
+    /// # Errors
+    /// When it cannot be moved; then it is still where it was.
+    pub fn archive(&self, file: &Superseded) -> Result<bool, MirrorError> {
+        let archived = self.inner.retire(file, None)?;
+        Ok(archived.is_some())
+    }
+
+    /// Removes archived bytes whose retention has ended, and the folders that this leaves empty. `false` if they were not
+    /// there. Only `prune` calls this.
     ///
     /// # Errors
     /// When they cannot be removed.
@@ -201,7 +213,7 @@ impl Inner {
         };
         let mut archived: Vec<Digest> = placed.archived.into_iter().collect();
         if let Some(old) = old.filter(|old| old.path != *new.path) {
-            archived.extend(self.retire(old, new.sha256)?);
+            archived.extend(self.retire(old, Some(new.sha256))?);
         }
         let New {
             path,
@@ -273,8 +285,13 @@ impl Inner {
         Ok(temp)
     }
 
-    /// Moves the old file of a renamed medium to the archive, if it still is that file.
-    fn retire(&self, old: &Superseded, new: Digest) -> Result<Option<Digest>, MirrorError> {
+    /// Moves a file away from its path and to the archive, if it still is that file. Bytes that `live_on` elsewhere in the
+    /// mirror are not archived.
+    fn retire(
+        &self,
+        old: &Superseded,
+        live_on: Option<Digest>,
+    ) -> Result<Option<Digest>, MirrorError> {
         let path = old.path.as_str();
         let failed = || MirrorError::io("move to the archive", path);
         let (parent, name) = old.path.split();
@@ -288,7 +305,7 @@ impl Inner {
         if found != old.sha256 {
             return Ok(None);
         }
-        let archived = (found != new).then_some(found);
+        let archived = (live_on != Some(found)).then_some(found);
         if archived.is_some() {
             self.archive.keep(&folder, name, &file, found)?;
         }

@@ -122,6 +122,21 @@ impl Reader {
         }
     }
 
+    /// Tells how long archived bytes are, without reading them. `None` if they are not there.
+    ///
+    /// # Errors
+    /// When the disk cannot tell.
+    pub fn archived_length(&self, digest: &Digest) -> Result<Option<u64>, MirrorError> {
+        let Some(archive) = &self.archive else {
+            return Ok(None);
+        };
+        match archive.symlink_metadata(archived_path(digest)) {
+            Ok(found) => Ok(found.is_file().then(|| found.len())),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(source) => Err(MirrorError::io("look at archive file", digest)(source)),
+        }
+    }
+
     /// Opens archived bytes for reading. `None` if they are not there.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod interruption;
 mod looking;
 mod moving;
 mod publishing;
+mod removing;
 mod resuming;
 mod trouble;
 

@@ -83,6 +83,9 @@ pub enum Why {
     Moved,
     /// Only `alt` or `tags` moved: a conditional request settles it.
     Described,
+    /// The `alt` went away: a person took it, or a re-upload did (microcms-facts 4.3). A conditional
+    /// request is enough for now, but a CDN may be stale.
+    Stripped,
     /// The file is missing from the mirror.
     Missing,
     /// The file's size is not the recorded one.
@@ -104,6 +107,7 @@ impl Why {
             Self::Resized => "resized",
             Self::Moved => "moved",
             Self::Described => "described",
+            Self::Stripped => "stripped",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
             Self::Recheck => "recheck",
@@ -120,6 +124,7 @@ impl Why {
             Self::Resized,
             Self::Moved,
             Self::Described,
+            Self::Stripped,
             Self::Missing,
             Self::Damaged,
             Self::Recheck,
@@ -138,6 +143,7 @@ impl Why {
             | Self::Resized
             | Self::Moved
             | Self::Described
+            | Self::Stripped
             | Self::Recheck
             | Self::Asked
             | Self::Due => true,
@@ -161,9 +167,10 @@ impl Why {
             Self::Moved => 0,
             Self::Described => 1,
             Self::Recheck | Self::Asked | Self::Due => 2,
-            Self::Changed => 3,
-            Self::Resized => 4,
-            Self::New | Self::Missing | Self::Damaged => 5,
+            Self::Stripped => 3,
+            Self::Changed => 4,
+            Self::Resized => 5,
+            Self::New | Self::Missing | Self::Damaged => 6,
         }
     }
 }
@@ -288,6 +295,8 @@ pub enum AssetOutcome {
         media_id: MediaId,
         /// As in the [`OwedAsset`] that this answers.
         owed_at: Option<Timestamp>,
+        /// Whether its bytes are missing; `false`: only another look at a saved file was put off.
+        is_owed: bool,
         /// Its length, where the host told it.
         announced_bytes: Option<u64>,
     },

@@ -1,25 +1,17 @@
 //! The condition of a backup, as its database tells it: what was proven and when, what is owed, how
 //! much there is. It outlives every process, so that a start changes none of it.
 
+use super::backup::RunLine;
 use super::report::HostTransfer;
-use super::{Endpoint, Outcome, Timestamp, WalkVerdict};
-
-/// What a backup is to hold; decides which runs were whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The APIs that the configuration names; `None`: every one that the service lists.
-    pub endpoints: Option<Vec<Endpoint>>,
-    /// How `runs.trigger` ends where a run was limited to just these; `None` without such a limit.
-    pub mark: Option<String>,
-}
+use super::{Outcome, Timestamp, WalkVerdict};
 
 /// The condition of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// The last run that was complete and limited to no part.
-    pub last_complete: Option<EndedRun>,
+    /// The last complete run that was about everything ([`RunLine::covers`]).
+    pub last_complete: Option<RunLine>,
     /// The last run that ended, whichever.
-    pub last_run: Option<EndedRun>,
+    pub last_run: Option<RunLine>,
     /// How many runs ended, by outcome.
     pub runs: Vec<(Outcome, u64)>,
     /// The walks of each scope: media, and each wanted API.
@@ -42,19 +34,6 @@ pub struct Condition {
     pub transfer_this_month: Vec<HostTransfer>,
     /// Length of the database, without its log.
     pub database_bytes: u64,
-}
-
-/// A run that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndedRun {
-    /// When it began: what it proved holds as of then.
-    pub started_at: Timestamp,
-    /// When it ended; `None` where it died without a word.
-    pub finished_at: Option<Timestamp>,
-    /// How.
-    pub outcome: Outcome,
-    /// The number that the shell saw; `None` as above.
-    pub exit_code: Option<u8>,
 }
 
 /// The walks of one scope.
@@ -88,10 +67,12 @@ pub struct EndedWalk {
 /// Where the files stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileCondition {
-    /// Files in the mirror.
+    /// Files that are saved as they are listed.
     pub saved: u64,
+    /// Files that the mirror holds, those whose replacement is owed included.
+    pub held: u64,
     /// Their bytes.
-    pub saved_bytes: u64,
+    pub held_bytes: u64,
     /// Files that are to be fetched; failed ones not included.
     pub owed: u64,
     /// Their bytes, as far as their hosts have told.

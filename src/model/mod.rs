@@ -4,6 +4,7 @@
 //! a clock, a runtime or a logger; every other room may speak it.
 
 pub mod asset;
+pub mod backup;
 pub mod causes;
 pub mod condition;
 pub mod content;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod medium;
 pub mod path;
 pub mod report;
+pub mod retention;
 pub mod sniff;
 pub mod tally;
 pub mod time;
@@ -19,6 +21,7 @@ pub mod traffic;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
+pub use backup::BackupState;
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
@@ -29,7 +32,10 @@ pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
 pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
+pub use retention::{
+    Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
+};
 pub use tally::Tally;
-pub use time::Timestamp;
+pub use time::{Timestamp, span};
 pub use traffic::{ApiName, Flow, Traffic};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

@@ -65,20 +65,17 @@ impl Outcome {
     }
 
     /// Reads the word used in the database.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == word)
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Running,
+            Self::Complete,
+            Self::Partial,
+            Self::Failed,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|outcome| outcome.as_str() == text)
     }
-
-    /// Every outcome there is.
-    pub const ALL: [Self; 5] = [
-        Self::Running,
-        Self::Complete,
-        Self::Partial,
-        Self::Failed,
-        Self::Interrupted,
-    ];
 }
 
 impl fmt::Display for Outcome {

@@ -69,6 +69,24 @@ impl Timestamp {
     }
 }
 
+/// Returns a span of time as people say it, in its two largest units: `45 s`, `12 min`, `3 h 5 min`,
+/// `2 d 4 h`. Shorter than a second is `0 s`.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: u64, unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {small_unit}"),
+    };
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) if minutes < 10 => two(minutes, "min", seconds % 60, "s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => two(hours, "h", minutes % 60, "min"),
+        (days, hours, _) => two(days, "d", hours % 24, "h"),
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
@@ -103,6 +121,22 @@ mod tests {
         assert_eq!(earlier.after(later).unix_millis(), 9_001);
         assert_eq!(later.after(earlier), later);
         assert_eq!(later.after(later).unix_millis(), 9_001);
+    }
+
+    #[test]
+    fn spans_are_said_in_their_two_largest_units() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (72, "1 min 12 s"),
+            (660, "11 min"),
+            (3600, "1 h"),
+            (11_100, "3 h 5 min"),
+            (187_200, "2 d 4 h"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), words);
+        }
     }
 
     #[test]

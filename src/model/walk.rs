@@ -50,10 +50,10 @@ impl WalkVerdict {
     }
 
     /// Reads the word used in the database.
-    pub fn parse(word: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Proven, Self::Unproven, Self::Failed]
             .into_iter()
-            .find(|verdict| verdict.as_str() == word)
+            .find(|verdict| verdict.as_str() == text)
     }
 }
 

@@ -71,10 +71,10 @@ pub fn way(question: &Question<'_>) -> Way {
             last_modified,
         };
     }
-    let may_head = may_try(host.head) && row.bytes.is_some();
+    let may_head = may_try(host.head) && may_try(host.content_length) && row.bytes.is_some();
     match why {
         // The listing itself would tell of new bytes: an equal length is enough.
-        Why::Described if may_head => Way::Head,
+        Why::Described | Why::Stripped if may_head => Way::Head,
         Why::Asked | Why::Due if may_head && has_updated_at => Way::Head,
         // Nobody asked, and the listing tells of changes: not worth the bytes.
         Why::Due if has_updated_at => Way::Nothing,
@@ -83,6 +83,7 @@ pub fn way(question: &Question<'_>) -> Way {
         | Why::Resized
         | Why::Moved
         | Why::Described
+        | Why::Stripped
         | Why::Missing
         | Why::Damaged
         | Why::Recheck
@@ -94,8 +95,19 @@ pub fn way(question: &Question<'_>) -> Way {
 /// Decides whether the bytes are asked for all the same after the host said that the saved ones still
 /// hold: the listing says that they changed, and this host never told two versions apart so far. Costs
 /// the bytes of a file that was touched without a change, until the host's first proof.
-pub fn is_doubtful(why: Why, host: &HostTraits, etag: bool, last_modified: bool) -> bool {
-    matches!(why, Why::Changed | Why::Resized) && !is_proven(host, etag, last_modified)
+///
+/// `is_moved`: the `ETag` is one that another host gave for this path. Who knows it keeps the same
+/// files, and the switch of the host explains why the listing changed: nobody pays twice for that.
+pub fn is_doubtful(
+    why: Why,
+    host: &HostTraits,
+    etag: bool,
+    last_modified: bool,
+    is_moved: bool,
+) -> bool {
+    matches!(why, Why::Changed | Why::Resized)
+        && !is_proven(host, etag, last_modified)
+        && !(etag && is_moved && why == Why::Changed)
 }
 
 fn is_proven(host: &HostTraits, etag: bool, last_modified: bool) -> bool {
@@ -227,16 +239,31 @@ mod tests {
             ..HostTraits::default()
         };
         for why in [Why::Changed, Why::Resized] {
-            assert!(is_doubtful(why, &offered, true, true));
-            assert!(!is_doubtful(why, &proven, true, true));
+            assert!(is_doubtful(why, &offered, true, true, false));
+            assert!(!is_doubtful(why, &proven, true, true, false));
             assert!(
-                is_doubtful(why, &proven, false, true),
+                is_doubtful(why, &proven, false, true, false),
                 "the date proved nothing"
             );
         }
-        for why in [Why::Described, Why::Recheck, Why::Asked, Why::Due] {
-            assert!(!is_doubtful(why, &offered, true, true));
+        for why in [
+            Why::Described,
+            Why::Stripped,
+            Why::Recheck,
+            Why::Asked,
+            Why::Due,
+        ] {
+            assert!(!is_doubtful(why, &offered, true, true, false));
         }
+        assert!(!is_doubtful(Why::Changed, &offered, true, true, true));
+        assert!(
+            is_doubtful(Why::Changed, &offered, false, true, true),
+            "any date may be late enough"
+        );
+        assert!(
+            is_doubtful(Why::Resized, &offered, true, true, true),
+            "these bytes must be new"
+        );
     }
 
     #[test]

@@ -74,12 +74,18 @@ fn asset_step(
         // medium changes at once and none of their bytes: revalidation covers them.
         (None, Some(_)) if !is_moved => AssetStep::Keep,
         (None, Some(_)) => AssetStep::Fetch(Why::Moved),
-        // A description explains the stamp, but a re-upload changes the description as well.
+        // A description explains the stamp, but a re-upload takes the `alt` away as well.
+        _ if has_alt(before) && !has_alt(listed) => AssetStep::Fetch(Why::Stripped),
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
         (old, new) if old == new && is_moved => AssetStep::Fetch(Why::Moved),
         (old, new) if old == new => AssetStep::Keep,
         _ => AssetStep::Fetch(Why::Changed),
     }
+}
+
+/// The description is the `alt`, empty where there is none, and the tags on a line of their own.
+fn has_alt(medium: &ListedMedium) -> bool {
+    !medium.description.is_empty() && !medium.description.starts_with('\n')
 }
 
 fn is_same_but_host(listed: &str, before: &str) -> bool {
@@ -101,7 +107,7 @@ pub struct Recheck {
 /// Decides about another look after the host said that the bytes are still the saved ones.
 pub fn recheck(why: Why, row: &AssetRow, now: Timestamp) -> Recheck {
     let done = match why {
-        Why::Changed | Why::Resized => 0,
+        Why::Changed | Why::Resized | Why::Stripped => 0,
         Why::Recheck => row.rechecks,
         // Nothing said that the bytes changed; what was planned before stays planned.
         Why::Moved | Why::Described => {
@@ -218,6 +224,24 @@ mod tests {
             Some(AssetStep::Keep),
             "the row is written, the bytes stay"
         );
+    }
+
+    #[test]
+    fn an_alt_that_goes_away_may_be_a_new_upload_and_is_looked_at_again() {
+        let described = listed(Some("t1"), "u1", "\"a cat\"\n[]");
+        for stamp in ["t1", "t2"] {
+            assert_eq!(
+                step(&described, listed(Some(stamp), "u1", "\n[]")),
+                Some(AssetStep::Fetch(Why::Stripped))
+            );
+            assert_eq!(
+                step(&described, listed(Some(stamp), "u1", "\"a dog\"\n[]")),
+                Some(AssetStep::Fetch(Why::Described))
+            );
+        }
+        let row = saved(&described).asset.unwrap();
+        let again = recheck(Why::Stripped, &row, Timestamp::from_unix_millis(1));
+        assert_eq!((again.at.is_some(), again.count), (true, 1));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod contents;
 mod guard;
 mod hosts;
 mod media;
+mod retention;
+mod safety;
 mod verdict;
 
 pub use asking::{Question, Way, is_doubtful, way};
@@ -17,4 +19,6 @@ pub use contents::content_step;
 pub use guard::{Finding, examine};
 pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
+pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
+pub use safety::{Evidence, Judgement, judge};
 pub use verdict::{Account, outcome, verdict_line};

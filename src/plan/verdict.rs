@@ -69,10 +69,7 @@ pub fn verdict_line(
     holdings: &Holdings,
     as_of: Timestamp,
 ) -> Verdict {
-    let held = format!(
-        "{} media, {} contents in {} APIs, {} files ({} bytes)",
-        holdings.media, holdings.contents, holdings.endpoints, holdings.files, holdings.bytes
-    );
+    let held = held(holdings);
     match outcome {
         Outcome::Complete if account.planned.is_some_and(|plan| !plan.is_empty()) => Verdict {
             safe: false,
@@ -95,6 +92,14 @@ pub fn verdict_line(
             line: format!("UNSAFE: {}; saved so far: {held}", reasons(account)),
         },
     }
+}
+
+/// Says what the backup holds, as every verdict does.
+pub(super) fn held(holdings: &Holdings) -> String {
+    format!(
+        "{} media, {} contents in {} APIs, {} files ({} bytes)",
+        holdings.media, holdings.contents, holdings.endpoints, holdings.files, holdings.bytes
+    )
 }
 
 fn reasons(account: &Account<'_>) -> String {

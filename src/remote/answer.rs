@@ -2,8 +2,9 @@
 
 use super::error::{Refusal, RemoteError};
 use super::gzip;
+use crate::model::Timestamp;
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AGE, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
 /// Reads what a definite no means. The service's words may change without notice (microcms-facts 6),
@@ -69,6 +70,23 @@ pub(super) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
     // The reset is a whole second: the window is certainly new one second later.
     let reset = text("x-ratelimit-reset")?.parse::<i64>().ok()?;
     until(reset).map(|wait| wait + Duration::from_millis(250))
+}
+
+/// Returns what the service's clock showed when it made this answer: to the second from `Date`, finer
+/// from the Content API's own header. `None` for an answer out of a cache, which may be old.
+pub(super) fn server_now(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let is_cached = text(AGE.as_str()).is_some_and(|age| age != "0")
+        || text("x-cache").is_some_and(|cache| cache.to_ascii_lowercase().starts_with("hit"));
+    if is_cached {
+        return None;
+    }
+    text("x-current-date-time")
+        .and_then(Timestamp::parse)
+        .or_else(|| {
+            let date = chrono::DateTime::parse_from_rfc2822(text(DATE.as_str())?).ok()?;
+            Some(Timestamp::from_unix_millis(date.timestamp_millis()))
+        })
 }
 
 #[cfg(test)]
@@ -149,5 +167,24 @@ mod tests {
     #[test]
     fn a_gateways_404_is_not_the_services_word() {
         assert_eq!(classify(404, None, false), Refusal::Other);
+    }
+
+    #[test]
+    fn the_service_s_clock_is_read_from_fresh_answers_alone() {
+        let date = ("date", "Sat, 21 Nov 2026 14:22:58 GMT");
+        let now = |pairs: &[_]| server_now(&headers(pairs)).map(|now| now.to_string());
+        assert_eq!(now(&[date]).as_deref(), Some("2026-11-21T14:22:58.000Z"));
+        assert_eq!(
+            now(&[date, ("x-current-date-time", "2026-11-21T14:22:58.25Z")]).as_deref(),
+            Some("2026-11-21T14:22:58.250Z")
+        );
+        assert_eq!(now(&[date, ("age", "17")]), None);
+        assert_eq!(now(&[date, ("x-cache", "Hit from cloudfront")]), None);
+        assert_eq!(
+            now(&[date, ("age", "0"), ("x-cache", "Miss from cloudfront")]).as_deref(),
+            Some("2026-11-21T14:22:58.000Z")
+        );
+        assert_eq!(now(&[("date", "yesterday")]), None);
+        assert_eq!(now(&[]), None);
     }
 }

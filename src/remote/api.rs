@@ -1,11 +1,11 @@
 //! One of the two microCMS APIs: its host, its key, its budget, and one way to ask.
 
-use super::answer::{classify, decode, wait_asked};
+use super::answer::{classify, decode, server_now, wait_asked};
 use super::budget::{Budget, Lane, Permit};
 use super::error::{Remedy, RemoteError};
 use super::meter::Meter;
 use super::{gzip, retry};
-use crate::model::ApiName;
+use crate::model::{ApiName, Timestamp};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -76,6 +76,9 @@ pub(crate) struct Api {
     /// Set when the API asked for a wait that no run sits out: nothing is asked before it is over.
     // A std mutex: copied in and out, never held across an await.
     closed_until: Arc<Mutex<Option<Instant>>>,
+    /// What the service's clock showed in its last answer that told, and when that came.
+    // A std mutex: copied in and out, never held across an await.
+    clock: Arc<Mutex<Option<(Timestamp, Instant)>>>,
 }
 
 /// One question.
@@ -108,7 +111,18 @@ impl Api {
             budget: Arc::new(budget),
             meter,
             closed_until: Arc::default(),
+            clock: Arc::default(),
         }
+    }
+
+    /// Returns what the service's clock shows now, as far as an answer told: to about a second.
+    pub(super) fn server_now(&self) -> Option<Timestamp> {
+        let (then, heard) = *self
+            .clock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()?;
+        Some(then.plus(heard.elapsed()))
     }
 
     /// Returns the host as [`Meter`] counts it.
@@ -293,6 +307,10 @@ impl Api {
         let status = answer.status().as_u16();
         asking.answered(status);
         let headers = std::mem::take(answer.headers_mut());
+        if let Some(now) = server_now(&headers) {
+            let heard = Some((now, Instant::now()));
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        }
         let body = self.read(answer, ask).await;
         match status {
             200 => decode(&headers, body?, &ask.what),

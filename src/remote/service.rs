@@ -50,8 +50,8 @@ pub struct Options {
 /// A microCMS service.
 #[derive(Debug)]
 pub struct Remote {
-    management: Api,
-    content: Api,
+    pub(super) management: Api,
+    pub(super) content: Api,
     assets: AssetClient,
     meter: Meter,
     gate: LineGate,

@@ -238,6 +238,16 @@ struct ApiItem {
     kind: OneOrMany,
 }
 
+#[derive(Deserialize)]
+struct Service {
+    name: String,
+}
+
+/// Reads the name of the service.
+pub(crate) fn service_name(body: &[u8]) -> Result<String, String> {
+    parse::<Service>(body).map(|service| service.name)
+}
+
 /// Reads the list of APIs as (endpoint, name, kind).
 pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, String> {
     let list: Apis = parse(body)?;

@@ -402,6 +402,7 @@ fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusql
         AssetOutcome::Withheld {
             media_id,
             owed_at,
+            is_owed: _,
             announced_bytes,
         } => {
             tx.prepare_cached(

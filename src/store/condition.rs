@@ -2,40 +2,32 @@
 
 use super::values::{count, optional_count};
 use super::{Store, StoreError};
-use crate::model::condition::{
-    Condition, EndedRun, EndedWalk, FileCondition, Rows, ScopeCondition, Wanted,
-};
+use crate::model::backup::RunLine;
+use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
 use crate::model::report::HostTransfer;
 use crate::model::{Endpoint, Outcome, Scope, Timestamp, WalkVerdict};
-use rusqlite::{Connection, OptionalExtension, Params, Row, named_params};
-
-/// What `SELECT` lists for [`ended_run`].
-macro_rules! an_ended_run {
-    () => {
-        "SELECT started_at, finished_at, outcome, exit_code FROM runs "
-    };
-}
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 impl Store {
-    /// Returns the condition of a backup that is to hold what is `wanted`.
+    /// Returns the condition of the backup. `configured` are the APIs that the configuration names, if
+    /// it names any.
     ///
     /// Counts whole tables: milliseconds for thousands of rows, up to a second for millions.
-    pub fn condition(&self, wanted: &Wanted, now: Timestamp) -> Result<Condition, StoreError> {
+    pub fn condition(
+        &self,
+        configured: &[Endpoint],
+        now: Timestamp,
+    ) -> Result<Condition, StoreError> {
         self.read("look at the backup's condition", |conn| {
             // All of it as of one moment: a run may be writing. Nothing to commit.
             let tx = conn.unchecked_transaction()?;
             Ok(Condition {
-                last_complete: last_complete(&tx, wanted.mark.as_deref())?,
-                last_run: one_run(
-                    &tx,
-                    concat!(
-                        an_ended_run!(),
-                        "WHERE outcome <> 'running' ORDER BY id DESC LIMIT 1"
-                    ),
-                    [],
-                )?,
+                last_complete: newest_run(&tx, "outcome = 'complete'", |run| {
+                    run.covers(configured)
+                })?,
+                last_run: newest_run(&tx, "outcome <> 'running'", |_| true)?,
                 runs: runs(&tx)?,
-                walks: walks(&tx, wanted)?,
+                walks: walks(&tx, configured)?,
                 files: files(&tx, now)?,
                 bodies_owed: bodies(&tx, "owed")?,
                 bodies_refused: bodies(&tx, "refused")?,
@@ -45,11 +37,11 @@ impl Store {
                 )?,
                 contents: rows(
                     &tx,
-                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM contents",
+                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM contents NOT INDEXED",
                 )?,
                 media: rows(
                     &tx,
-                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM media",
+                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM media NOT INDEXED",
                 )?,
                 transfer: transfer(&tx, "%")?,
                 transfer_this_month: transfer(&tx, &now.month())?,
@@ -63,36 +55,32 @@ impl Store {
     }
 }
 
-/// A run that was limited to a part proves nothing of the rest, so it does not count, unless the
-/// configuration wants no more than that part.
-fn last_complete(conn: &Connection, mark: Option<&str>) -> rusqlite::Result<Option<EndedRun>> {
-    one_run(
-        conn,
-        concat!(
-            an_ended_run!(),
-            "WHERE outcome = 'complete'
-               AND (trigger NOT LIKE '%, % only' OR substr(trigger, -length(:mark)) = :mark)
-             ORDER BY id DESC LIMIT 1"
-        ),
-        named_params! { ":mark": mark },
-    )
-}
-
-fn one_run(
+/// Goes back through the runs to the first that will do; in the usual case one or two rows.
+fn newest_run(
     conn: &Connection,
-    sql: &str,
-    params: impl Params,
-) -> rusqlite::Result<Option<EndedRun>> {
-    conn.query_row(sql, params, ended_run).optional()
-}
-
-fn ended_run(row: &Row<'_>) -> rusqlite::Result<EndedRun> {
-    Ok(EndedRun {
-        started_at: row.get(0)?,
-        finished_at: row.get(1)?,
-        outcome: row.get(2)?,
-        exit_code: row.get(3)?,
-    })
+    condition: &str,
+    will_do: impl Fn(&RunLine) -> bool,
+) -> rusqlite::Result<Option<RunLine>> {
+    let mut query = conn.prepare(&format!(
+        "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error
+         FROM runs WHERE {condition} ORDER BY id DESC"
+    ))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let run = RunLine {
+            id: row.get(0)?,
+            trigger: row.get(1)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            outcome: row.get(4)?,
+            exit_code: row.get(5)?,
+            error: row.get(6)?,
+        };
+        if will_do(&run) {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
 }
 
 fn runs(conn: &Connection) -> rusqlite::Result<Vec<(Outcome, u64)>> {
@@ -101,10 +89,10 @@ fn runs(conn: &Connection) -> rusqlite::Result<Vec<(Outcome, u64)>> {
         .collect()
 }
 
-fn walks(conn: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<ScopeCondition>> {
-    let endpoints: Vec<Endpoint> = match &wanted.endpoints {
-        Some(endpoints) => endpoints.clone(),
-        None => conn
+fn walks(conn: &Connection, configured: &[Endpoint]) -> rusqlite::Result<Vec<ScopeCondition>> {
+    let endpoints: Vec<Endpoint> = match configured {
+        [_, ..] => configured.to_vec(),
+        [] => conn
             .prepare("SELECT endpoint FROM endpoints WHERE deleted_at IS NULL ORDER BY endpoint")?
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?,
@@ -151,7 +139,8 @@ fn ended_walk(row: &Row<'_>) -> rusqlite::Result<EndedWalk> {
 fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
     conn.query_row(
         "SELECT count(*) FILTER (WHERE state = 'saved'),
-             coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
+             count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
+             coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
              count(*) FILTER (WHERE state = 'owed'),
              coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
              count(*) FILTER (WHERE state = 'failed'),
@@ -162,12 +151,13 @@ fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
         |row| {
             Ok(FileCondition {
                 saved: count(row, 0)?,
-                saved_bytes: count(row, 1)?,
-                owed: count(row, 2)?,
-                owed_bytes: count(row, 3)?,
-                failed: count(row, 4)?,
-                waiting: count(row, 5)?,
-                gone: count(row, 6)?,
+                held: count(row, 1)?,
+                held_bytes: count(row, 2)?,
+                owed: count(row, 3)?,
+                owed_bytes: count(row, 4)?,
+                failed: count(row, 5)?,
+                waiting: count(row, 6)?,
+                gone: count(row, 7)?,
             })
         },
     )

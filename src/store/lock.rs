@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How often a waiting process looks whether the lock is free.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Who only looks whether the lock is free ([`Lock::look`]) has a share in it meanwhile, for some
+/// microseconds. One who wants it does not give up for that.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The right to run. The operating system takes it back when the value is dropped, and when the
 /// process dies in whatever way; the file stays, and what a dead process wrote in it is no obstacle.
@@ -87,7 +90,8 @@ impl Lock {
             .open(&path)
             .map_err(|e| unusable("open the lock file", e))?;
         let begin = Instant::now();
-        let mut on_wait = Some(on_wait);
+        let wait = wait.unwrap_or_default();
+        let mut on_wait = Some(on_wait).filter(|_| !wait.is_zero());
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -95,7 +99,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {}
             }
             let held = read_holder(&mut file, &path);
-            let left = wait.unwrap_or_default().saturating_sub(begin.elapsed());
+            let left = wait.max(GLANCE).saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Err(held);
             }
@@ -106,6 +110,44 @@ impl Lock {
         }
         write_holder(&mut file, now).map_err(|e| unusable("write to the lock file", e))?;
         Ok(Self { file })
+    }
+}
+
+/// What a look at the lock found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockState {
+    /// Nobody holds it.
+    Free,
+    /// Somebody does.
+    Held {
+        /// Its process, where it has said so already.
+        pid: Option<u32>,
+        /// When it took it.
+        since: Option<String>,
+    },
+    /// It cannot be told; why.
+    Unknown(String),
+}
+
+impl Lock {
+    /// Looks whether somebody holds the lock of a database, without taking it and without making its
+    /// file. By the time of the answer it may be otherwise.
+    pub fn look(database_path: &Path) -> LockState {
+        let path = beside(database_path, ".lock");
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return LockState::Free,
+            Err(err) => return LockState::Unknown(err.to_string()),
+        };
+        match file.try_lock_shared() {
+            // Given back at once with the file.
+            Ok(()) => LockState::Free,
+            Err(TryLockError::Error(err)) => LockState::Unknown(err.to_string()),
+            Err(TryLockError::WouldBlock) => match read_holder(&mut file, &path) {
+                LockError::Held { pid, since, .. } => LockState::Held { pid, since },
+                LockError::Unusable(err) => LockState::Unknown(err.to_string()),
+            },
+        }
     }
 }
 

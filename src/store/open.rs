@@ -70,6 +70,12 @@ impl Store {
         })
     }
 
+    /// A store that only answers, on a connection that cannot write.
+    pub(super) fn for_looking(conn: Connection) -> Self {
+        let mode = Mode::DryRun;
+        Self { conn, mode }
+    }
+
     /// Closes the database tidily: the planner's statistics are refreshed where they are stale, and
     /// the write-ahead log is emptied into the file. Dropping a store loses nothing either.
     pub fn close(self) -> Result<(), StoreError> {
@@ -112,7 +118,11 @@ impl Store {
 }
 
 /// Returns the schema version to start from, or why this file is not to be touched.
-fn check(found: &Found, options: &Options, migrations: &[Migration]) -> Result<u32, StoreError> {
+pub(super) fn check(
+    found: &Found,
+    options: &Options,
+    migrations: &[Migration],
+) -> Result<u32, StoreError> {
     let Found::Ours {
         version,
         service_id,

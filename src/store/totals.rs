@@ -32,22 +32,23 @@ impl Store {
     }
 
     /// Returns what the backup holds: what exists upstream as far as is known, and the saved files,
-    /// those of deleted media included.
+    /// those of deleted media and those whose replacement is owed included.
     pub fn holdings(&self) -> Result<Holdings, StoreError> {
-        let files = self.asset_counts(Timestamp::from_unix_millis(0))?;
         self.read("count what the backup holds", |conn| {
             conn.prepare_cached(
                 "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
                      (SELECT count(*) FROM contents WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM media WHERE deleted_at IS NULL)",
+                     (SELECT count(*) FROM media WHERE deleted_at IS NULL),
+                     count(*), coalesce(sum(bytes), 0)
+                 FROM assets WHERE sha256 IS NOT NULL AND state <> 'gone'",
             )?
             .query_row([], |row| {
                 Ok(Holdings {
                     endpoints: count(row, 0)?,
                     contents: count(row, 1)?,
                     media: count(row, 2)?,
-                    files: files.saved,
-                    bytes: files.saved_bytes,
+                    files: count(row, 3)?,
+                    bytes: count(row, 4)?,
                 })
             })
         })

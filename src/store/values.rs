@@ -47,9 +47,9 @@ text_column! {
     BodySide, "side of a content", BodySide::parse;
     AssetState, "state of a file", AssetState::parse;
     Why, "reason to fetch a file", Why::parse;
-    Standing, "standing of a host's ability", Standing::parse;
     Outcome, "outcome of a run", Outcome::parse;
-    WalkVerdict, "verdict on a walk", WalkVerdict::parse;
+    WalkVerdict, "verdict of a walk", WalkVerdict::parse;
+    Standing, "standing of a host's ability", Standing::parse;
 }
 
 impl ToSql for Timestamp {

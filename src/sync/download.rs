@@ -11,7 +11,9 @@ use super::hosts::Hosts;
 use super::quota::Quota;
 use super::room::Room;
 use crate::mirror::{Digest, Finished, Mirror, Superseded};
-use crate::model::{AssetOutcome, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why};
+use crate::model::{
+    AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why,
+};
 use crate::plan::{Lesson, Question, Way, next_attempt, way};
 use crate::remote::Remote;
 use crate::store::StoreHandle;
@@ -178,8 +180,8 @@ impl Download {
             || AssetUrl::parse(&row.url).is_ok_and(|saved| saved.is_same_but_host(url));
         let may_vouch = why.may_be_conditional() && is_same_path;
         let is_intact = match self.superseded().filter(|_| may_vouch) {
-            // The move itself looks at the file.
-            Some(_) if why == Why::Moved => true,
+            // The move itself looks at the file; where it was taken back meanwhile there is none.
+            Some(_) if why == Why::Moved && self.is_moved() => true,
             Some(saved) => self.is_intact(saved).await?,
             None => false,
         };
@@ -191,6 +193,11 @@ impl Download {
             is_intact,
             is_same_path,
         }))
+    }
+
+    /// Returns whether the file is listed elsewhere than where the saved bytes came from.
+    fn is_moved(&self) -> bool {
+        self.owed.row.url != self.owed.listed_url
     }
 
     /// Reads the saved file: "not modified" must not vouch for bytes that nobody has. The look at the
@@ -217,6 +224,7 @@ impl Download {
         AssetOutcome::Withheld {
             media_id: self.owed.media_id.clone(),
             owed_at: self.owed.owed_at,
+            is_owed: self.owed.row.state != AssetState::Saved,
             announced_bytes,
         }
     }

@@ -28,3 +28,28 @@ impl RunError {
         }
     }
 }
+
+/// Why a `prune` could not be done. What it removed until then is consistent.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    /// The database failed.
+    #[error("the rows whose retention has ended cannot be removed")]
+    Store(#[from] StoreError),
+    /// The disk failed in a way that concerns every file.
+    #[error("the files whose retention has ended cannot be removed")]
+    Mirror(#[from] MirrorError),
+    /// A task panicked: a bug.
+    #[error("a part of the work ended unexpectedly; this is a bug, please report it")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl PruneError {
+    /// Says what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(err) => err.hint(),
+            Self::Mirror(err) => err.hint().map(str::to_owned),
+            Self::Task(_) => None,
+        }
+    }
+}

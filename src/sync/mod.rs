@@ -1,4 +1,4 @@
-//! One run: walk, plan, apply, report. The only room where the rooms meet.
+//! One run: walk, plan, apply, report; and [`prune()`]. The only room where the rooms meet.
 //!
 //! Four parts run side by side and meet in the database: the media walk, the contents walks, the
 //! bodies, the downloads. What is owed is rows, so that a part that stops halfway loses nothing and
@@ -15,12 +15,14 @@ mod hosts;
 mod media;
 mod options;
 mod owed;
+mod prune;
 mod quota;
 mod room;
 mod run;
 
-pub use error::RunError;
-pub use options::{Only, Options, Rooms, Stop, mark_of_limits};
+pub use error::{PruneError, RunError};
+pub use options::{Only, Options, Rooms, Stop};
+pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
 
 use crate::model::{RunReport, Tally};
 use run::Run;

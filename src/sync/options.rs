@@ -69,37 +69,28 @@ pub struct Options {
 impl Options {
     /// Returns what the run is limited to, in words; `None` if it is about everything.
     pub(super) fn limits(&self) -> Option<String> {
-        limits(self.only, &self.endpoints)
-    }
-}
-
-/// Returns how `runs.trigger` ends for a run that is limited to these; `None`: to nothing.
-pub fn mark_of_limits(only: Only, endpoints: &[Endpoint]) -> Option<String> {
-    limits(only, endpoints).map(|part| format!(", {part} only"))
-}
-
-fn limits(only: Only, endpoints: &[Endpoint]) -> Option<String> {
-    let parts: Vec<&str> = [
-        (only.media, "media"),
-        (only.contents, "contents"),
-        (only.assets, "assets"),
-    ]
-    .iter()
-    .filter_map(|(is_wanted, part)| is_wanted.then_some(*part))
-    .collect();
-    let endpoints: Vec<&str> = endpoints.iter().map(Endpoint::as_str).collect();
-    match (only == Only::ALL, endpoints.as_slice()) {
-        (true, []) => None,
-        (true, endpoints) => Some(format!(
-            "all media and the contents of {}",
-            endpoints.join(", ")
-        )),
-        (false, []) => Some(parts.join(" and ")),
-        (false, endpoints) => Some(format!(
-            "{} ({})",
-            parts.join(" and "),
-            endpoints.join(", ")
-        )),
+        let parts: Vec<&str> = [
+            (self.only.media, "media"),
+            (self.only.contents, "contents"),
+            (self.only.assets, "assets"),
+        ]
+        .iter()
+        .filter_map(|(is_wanted, part)| is_wanted.then_some(*part))
+        .collect();
+        let endpoints: Vec<&str> = self.endpoints.iter().map(Endpoint::as_str).collect();
+        match (self.only == Only::ALL, endpoints.as_slice()) {
+            (true, []) => None,
+            (true, endpoints) => Some(format!(
+                "all media and the contents of {}",
+                endpoints.join(", ")
+            )),
+            (false, []) => Some(parts.join(" and ")),
+            (false, endpoints) => Some(format!(
+                "{} ({})",
+                parts.join(" and "),
+                endpoints.join(", ")
+            )),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the parts of a run share.
 
 use super::quota::Quota;
-use super::{Options, Rooms, RunError, Stop, mark_of_limits};
+use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
     Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// How often the transfer so far is written down, so that a crash forgets little of what was paid for.
-const BOOKS: Duration = Duration::from_secs(5);
+const BOOKS: Duration = Duration::from_secs(1);
 
 /// One run under way.
 #[derive(Debug)]
@@ -118,8 +118,10 @@ impl Run {
         let id = if options.is_dry_run {
             None
         } else {
-            let mark = mark_of_limits(options.only, &options.endpoints);
-            let trigger = options.trigger.clone() + &mark.unwrap_or_default();
+            let trigger = match options.limits() {
+                None => options.trigger.clone(),
+                Some(part) => format!("{}, {part} only", options.trigger),
+            };
             Some(
                 rooms
                     .store

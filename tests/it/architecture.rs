@@ -19,7 +19,8 @@ const EDGES: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
-            "config", "daemon", "health", "logging", "mirror", "model", "remote", "store", "sync",
+            "config", "daemon", "health", "logging", "mirror", "model", "plan", "remote", "store",
+            "sync",
         ],
     ),
     ("main", &["cli", "model"]),

@@ -36,7 +36,11 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_goes_to_stdout_and_says_what_every_exit_code_means() {
-    for arguments in [vec!["--help"], vec!["sync", "--help"]] {
+    for arguments in [
+        vec!["--help"],
+        vec!["sync", "--help"],
+        vec!["prune", "--help"],
+    ] {
         let output = run(&arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty());
@@ -63,7 +67,16 @@ fn help_goes_to_stdout_and_says_what_every_exit_code_means() {
 #[test]
 fn the_short_help_names_the_commands_that_exist() {
     let help = text(&run(&["-h"]).stdout);
-    for command in ["sync", "daemon", "completions", "man"] {
+    for command in [
+        "sync",
+        "daemon",
+        "status",
+        "doctor",
+        "prune",
+        "init",
+        "completions",
+        "man",
+    ] {
         assert!(
             help.lines()
                 .any(|line| line.trim_start().starts_with(command)),
@@ -246,6 +259,56 @@ fn nobody_on_stderr_is_no_reason_to_panic() {
     // Without a configuration; a panic would be 101.
     assert_eq!(child.wait().expect("it ends").code(), Some(2));
     assert_eq!(said, "");
+}
+
+#[test]
+fn init_writes_a_configuration_that_works_and_leaves_one_that_exists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let init = |words: &[&str]| {
+        let words = [&["init"], words].concat();
+        program(&folder, &words)
+            .output()
+            .expect("the binary starts")
+    };
+    let output = init(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stdout),
+        "wrote `config.toml`: every key with its default\n\
+         next:\n  \
+         set `service.id` in it, the first part of your `….microcms.io` address\n  \
+         write the API key to a file of its own (chmod 600) and name it in `service.api_key_file`\n  \
+         microcms-backup --config 'config.toml' doctor\n"
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+    let example = include_str!("../../config.example.toml");
+    assert_eq!(read("config.toml"), example);
+
+    let output = init(&["--service-id", "another"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "error: `config.toml` exists and was left as it is\n\
+         hint: name another file, or move that one away\n"
+    );
+    assert_eq!(read("config.toml"), example);
+
+    for (words, file) in [
+        (&["--service-id", "another", "a.toml"][..], "a.toml"),
+        (&["--config", "b.toml", "--service-id", "another"], "b.toml"),
+    ] {
+        assert_eq!(init(words).status.code(), Some(0));
+        assert!(read(file).contains("\nid = \"another\"\n"));
+        // The configuration is read: what is missing is a backup, not a key of it.
+        let output = program(&folder, &["status", "--config", file])
+            .output()
+            .expect("the binary starts");
+        assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
+    }
+    let output = init(&["--service-id", "not an id", "c.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!folder.path().join("c.toml").exists());
+    assert_eq!(init(&["missing/config.toml"]).status.code(), Some(1));
 }
 
 /// Holds the lock of the backup in `folder`, as a run would.

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Only;
-use microcms_sim::{Edit, Sim};
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -401,6 +401,138 @@ async fn a_full_disk_under_the_database_fails_the_run_and_not_the_backup() {
     }
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_take_a_commit_costs_no_file_that_was_replaced() {
+    let sim = Sim::builder().media(60).list_api("blog", 40).start().await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("test-volume"), "size=16m") else {
+        return;
+    };
+    let folder = home.path("test-volume");
+    let database = folder.join("backup.sqlite3");
+    let sync = || Program::sync(&home, &sim).path("STORAGE__DATABASE", database.clone());
+    assert_eq!(sync().run().status.code(), Some(0));
+    let before = sim.truth();
+    for id in sim.media_ids() {
+        sim.edit(Edit::ReplaceBytes {
+            id,
+            bytes: None,
+            touch: true,
+            stale_requests: 0,
+        })
+        .expect("edited");
+    }
+    // Room for less and less of what the run writes: it stops at one commit after the other.
+    let mut failed = 0;
+    for room in [0, 8, 24, 48, 96, 160] {
+        let filler = folder.join("filler");
+        drop(std::fs::remove_file(&filler));
+        let free = rustix::fs::statvfs(&folder).expect("a disk");
+        let free = free.f_bavail * free.f_frsize;
+        let taken = free.saturating_sub(room * 1024);
+        std::fs::write(&filler, vec![0; usize::try_from(taken).expect("small")]).expect("filled");
+        let output = sync().run();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("panicked"), "{said}");
+        if output.status.code() != Some(0) {
+            failed += 1;
+            assert!(said.contains("hint: "), "{said}");
+        }
+        // Whatever was recorded: every old file is in its place or in the archive.
+        for medium in &before.media {
+            let sha256 = medium.sha256();
+            let is_there = archived(&home, &sha256).is_some()
+                || files(&home.path("mirror"))
+                    .iter()
+                    .any(|file| digest(&std::fs::read(file).expect("a file")) == sha256);
+            assert!(is_there, "{room} KiB: {}", medium.url);
+        }
+    }
+    assert!(failed >= 2, "{failed}: the disk was never full");
+    std::fs::remove_file(folder.join("filler")).expect("removed");
+    let output = sync().run();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
+        // Where the other functions of the support module look.
+        drop(std::fs::copy(folder.join(name), home.path(name)));
+    }
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    drop(volume);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_that_fills_the_disk_leaves_nothing_in_the_way_and_comes_when_there_is_room() {
+    let sim = Sim::builder().media(8).start().await;
+    let id = sim
+        .edit(Edit::AddMedium {
+            name: "large.mp4".into(),
+            bytes: None,
+            path: None,
+            alt: None,
+            tags: Vec::new(),
+        })
+        .expect("a medium");
+    let resize = |size| Edit::ResizeMedium {
+        id: id.clone(),
+        size,
+        touch: true,
+    };
+    sim.edit(resize(2_000_000)).expect("edited");
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=5m") else {
+        return;
+    };
+    home.sync(&sim).await.expect_complete();
+    let old = home.saved_bytes(&id).expect("saved");
+    // Its replacement breaks off; what came is kept.
+    sim.edit(resize(2_900_000)).expect("edited");
+    sim.fault(
+        Route::File,
+        1,
+        Fault::Cut {
+            after: 1_500_000,
+            chunked: false,
+        },
+    );
+    sim.fault(
+        Route::File,
+        Occasion::Range(2, 99),
+        Fault::status(503, "no"),
+    );
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(home.count("SELECT count(*) FROM partials"), 1);
+    sim.clear_faults();
+    // Meanwhile somebody else fills the disk, all but what the rest of the file needs.
+    let filler = home.path("mirror").join("test-filler");
+    let free = rustix::fs::statvfs(home.path("mirror")).expect("a disk");
+    let free = free.f_bavail * free.f_frsize;
+    let taken = usize::try_from(free - 300_000).expect("small");
+    std::fs::write(&filler, vec![0; taken]).expect("filled");
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    let said: Vec<&str> = report
+        .problems
+        .iter()
+        .filter(|problem| problem.scope == "assets")
+        .filter_map(|problem| problem.hint.as_deref())
+        .collect();
+    assert!(
+        said.iter().any(|hint| hint.contains("free space")),
+        "{:#?}",
+        report.problems
+    );
+    let kept = home.texts(&format!("SELECT path FROM assets WHERE media_id = '{id}'"));
+    let kept = std::fs::read(home.path("mirror").join(&kept[0])).expect("the old copy");
+    assert_eq!(kept, old);
+    std::fs::remove_file(&filler).expect("removed");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    assert_eq!(archived(&home, &digest(&old)), Some(old));
+    drop(volume);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -428,6 +428,104 @@ async fn what_does_not_arrive_whole_is_never_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
+    for head in [
+        "200 OK\ncontent-type: image/png\ncontent-length: 1000",
+        "200 OK\ncontent-type: image/png\netag: \"1\"\ncontent-length: 1000",
+    ] {
+        let (home, code, error) = run_against(http(head, &png(900))).await;
+        assert_eq!(code, ExitCode::Partial);
+        assert!(error.contains("lost on the way"), "{error}");
+        assert_eq!(
+            home.texts("SELECT content_length FROM asset_hosts"),
+            ["withdrawn"]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_longer_than_announced_ends_where_it_was_announced_to_end() {
+    // HTTP has no other end than the announced one; what follows belongs to no file. The row tells of what is
+    // on the disk, and the next file does not begin with the rest.
+    let plain = png(5_000);
+    let answer = http("200 OK\ncontent-length: 4000", &plain);
+    let (home, code, error) = run_against(answer).await;
+    assert_eq!(code, ExitCode::Complete, "{error}");
+    assert_eq!(
+        home.texts("SELECT sha256 FROM assets"),
+        [digest(&plain[..4_000])]
+    );
+    assert_eq!(home.count("SELECT bytes FROM assets"), 4_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_end_after_a_few_hops_whichever_way_they_go() {
+    let sim = Sim::builder().start().await;
+    let id = add(&sim, "x.png", "/assets/s/x.png");
+    let foreign = sim.foreign_url();
+    let to = |location: String| Fault::Redirect {
+        status: 302,
+        location,
+    };
+    let allowed = || Setup {
+        extra_hosts: vec![foreign.trim_start_matches("http://").to_owned()],
+        ..Setup::default()
+    };
+    let home = Sandbox::new();
+    // In a circle over two hosts: both are allowed, and neither has the file.
+    sim.fault(
+        Route::Image,
+        Occasion::Every,
+        to(format!("{foreign}{{path}}")),
+    );
+    sim.fault(
+        Route::Foreign,
+        Occasion::Every,
+        to(format!("http://{}{{path}}", sim.image_host())),
+    );
+    let report = home
+        .sync_with(&sim, allowed())
+        .await
+        .expect_code(ExitCode::Partial);
+    assert!(
+        report.failed[0].error.contains("more than 5 times"),
+        "{:?}",
+        report.failed
+    );
+    let asked = sim.counters().assets() + sim.counters().of(Route::Foreign);
+    assert_eq!(asked, 5, "once round is enough");
+    assert_sound_and_tidy(&home);
+    // Four hops are no circle.
+    sim.clear_faults();
+    sim.fault(Route::Image, 1..=4, to("{path}".to_owned()));
+    home.sync_with(&sim, allowed()).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+    // The second hop leads out of the allowed hosts: the file that is here stays.
+    let good = home.saved_bytes(&id).expect("saved");
+    sim.edit(Edit::ReplaceBytes {
+        id: id.clone(),
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    })
+    .expect("edited");
+    sim.fault(Route::Image, 1, to("{path}".to_owned()));
+    sim.fault(Route::Image, 2, to(format!("{foreign}{{path}}")));
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert!(
+        report.failed[0].error.contains("not among"),
+        "{:?}",
+        report.failed
+    );
+    assert_eq!(sim.counters().of(Route::Foreign), 0);
+    let kept = std::fs::read(home.path("mirror").join(path_of(&home, &id)));
+    assert_eq!(kept.expect("the old copy"), good);
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_not_the_file_never_takes_the_place_of_the_good_copy() {
     let sim = Sim::builder().start().await;
     let id = add(&sim, "x.png", "/assets/s/x.png");

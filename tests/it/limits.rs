@@ -40,6 +40,10 @@ fn problem(report: &RunReport, scope: &str) -> String {
     )
 }
 
+fn in_an_hour() -> Timestamp {
+    now().plus(Duration::from_secs(3_600))
+}
+
 fn next_month() -> Timestamp {
     now().plus(Duration::from_secs(32 * 86_400))
 }
@@ -247,6 +251,27 @@ async fn a_disk_is_not_filled_to_the_last_byte() {
     );
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
+    // Where nothing has to be written, a full disk is nobody's trouble.
+    let greedy = Setup {
+        keep_free: Some(u64::MAX / 4),
+        ..Setup::default()
+    };
+    home.sync_with(&sim, greedy).await.expect_complete();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_used_up_puts_looks_off_and_leaves_a_whole_backup_whole() {
+    let sim = images(4, 50 * KIB, AssetOptions::default()).await;
+    let home = Sandbox::in_memory();
+    home.sync(&sim).await.expect_complete();
+    sim.forget_requests();
+    let looking = Setup {
+        revalidate_every: Some(Duration::from_secs(1)),
+        now: in_an_hour,
+        ..limited(100 * KIB)
+    };
+    home.sync_with(&sim, looking).await.expect_complete();
+    assert_eq!(sim.counters().assets(), 0);
 }
 
 /// Mounts a small file system in memory; `None` where that is not allowed.

@@ -17,11 +17,15 @@ mod config;
 #[cfg(test)]
 mod contents_walk;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod deletions;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
@@ -39,6 +43,10 @@ mod permissions;
 #[cfg(test)]
 mod pieces;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
+mod status;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod sync;
@@ -46,3 +54,5 @@ mod sync;
 mod throughput;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod worst;

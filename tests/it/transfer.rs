@@ -116,7 +116,8 @@ async fn a_run_that_is_stopped_keeps_what_came_and_the_next_one_asks_for_the_res
     sim.fault(Route::File.containing("talk.mp4"), Occasion::Nth(1), stall);
     let home = Sandbox::new();
     let setup = Setup {
-        grace: Duration::from_millis(100),
+        // Long enough to take in what the simulator's socket holds, also on a busy machine.
+        grace: Duration::from_secs(4),
         read_timeout: Duration::from_secs(60),
         ..Setup::default()
     };

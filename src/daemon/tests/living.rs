@@ -58,6 +58,7 @@ struct Play {
     takes: Duration,
     ends: Arc<Mutex<Vec<ExitCode>>>,
     minds_stop: bool,
+    panics_first: bool,
     began: Arc<Mutex<Vec<Began>>>,
     facts: Facts,
     reload: Result<Schedule, ExitCode>,
@@ -69,6 +70,7 @@ impl Play {
             takes,
             ends: Arc::new(Mutex::new(ends.iter().rev().copied().collect())),
             minds_stop: true,
+            panics_first: false,
             began: Arc::default(),
             facts: Facts::default(),
             reload: Err(ExitCode::Usage),
@@ -94,7 +96,9 @@ impl Work for Play {
             .expect("no panic")
             .push((second, ask.trigger));
         // The thread's clock is read where the run ends: everything is one thread here.
+        let panics = play.panics_first && play.began().len() == 1;
         Box::pin(async move {
+            assert!(!panics, "a bug");
             let stopped = async {
                 match play.minds_stop {
                     true => ask.stop.wait().await,
@@ -259,6 +263,18 @@ async fn a_failed_run_is_tried_again_sooner_than_the_next_tick_with_longer_and_l
             "{began:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_panics_is_a_failed_run() {
+    let play = Play {
+        facts: up_to_date(),
+        panics_first: true,
+        ..Play::new(Duration::ZERO, &[])
+    };
+    let began = runs_within(62 * MINUTE, hourly(), play).await;
+    let triggers: Vec<Trigger> = began.iter().map(|(_, trigger)| *trigger).collect();
+    assert_eq!(triggers, [Trigger::Schedule, Trigger::Retry]);
 }
 
 #[tokio::test(start_paused = true)]

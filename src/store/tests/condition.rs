@@ -1,7 +1,8 @@
 //! The look for monitors, against rows made by hand.
 
 use super::{Sandbox, at, endpoint, medium};
-use crate::model::condition::{Condition, FileCondition, Rows, Wanted};
+use crate::model::Endpoint;
+use crate::model::condition::{Condition, FileCondition, Rows};
 use crate::model::report::HostTransfer;
 use crate::model::{AssetStep, MediumStep, Outcome, Scope, WalkRecord, WalkVerdict, Why};
 use crate::store::{RunEnd, RunId};
@@ -38,14 +39,14 @@ fn walk(home: &mut Sandbox, run: RunId, scope: Scope, verdict: WalkVerdict, bega
     home.store.record_walk(run, &record).unwrap();
 }
 
-fn look(home: &Sandbox, wanted: &Wanted) -> Condition {
-    home.store.condition(wanted, at(1_000)).unwrap()
+fn look(home: &Sandbox, configured: &[Endpoint]) -> Condition {
+    home.store.condition(configured, at(1_000)).unwrap()
 }
 
 #[test]
 fn an_empty_database_has_an_empty_condition() {
     let home = Sandbox::new();
-    let found = look(&home, &Wanted::default());
+    let found = look(&home, &[]);
     assert!(found.database_bytes > 0);
     assert_eq!(found.walks.len(), 1, "media, whatever happens");
     let empty = Condition {
@@ -69,12 +70,9 @@ fn a_run_of_a_part_is_no_complete_one_unless_nothing_else_is_wanted() {
         200,
     );
     run(&mut home, "schedule", Outcome::Partial, 300);
-    let began = |wanted: &Wanted| look(&home, wanted).last_complete.unwrap().started_at;
-    assert_eq!(began(&Wanted::default()), at(0));
-    let blog_alone = Wanted {
-        endpoints: Some(vec![endpoint("blog")]),
-        mark: Some(part.to_owned()),
-    };
+    let began = |configured: &[Endpoint]| look(&home, configured).last_complete.unwrap().started_at;
+    assert_eq!(began(&[]), at(0));
+    let blog_alone = [endpoint("blog")];
     assert_eq!(began(&blog_alone), at(200));
     let last = look(&home, &blog_alone).last_run.unwrap();
     assert_eq!((last.outcome, last.started_at), (Outcome::Partial, at(300)));
@@ -88,9 +86,9 @@ fn a_run_under_way_is_not_the_last_one() {
     let mut home = Sandbox::new();
     run(&mut home, "schedule", Outcome::Failed, 0);
     home.store.begin_run("schedule", "test", at(100)).unwrap();
-    let last = look(&home, &Wanted::default()).last_run.unwrap();
+    let last = look(&home, &[]).last_run.unwrap();
     assert_eq!(last.outcome, Outcome::Failed);
-    assert_eq!(look(&home, &Wanted::default()).last_complete, None);
+    assert_eq!(look(&home, &[]).last_complete, None);
 }
 
 #[test]
@@ -100,10 +98,7 @@ fn each_scope_has_its_last_walk_and_its_last_proof() {
     walk(&mut home, first, Scope::Media, WalkVerdict::Proven, 1);
     let second = run(&mut home, "schedule", Outcome::Partial, 100);
     walk(&mut home, second, Scope::Media, WalkVerdict::Unproven, 101);
-    let wanted = Wanted {
-        endpoints: Some(vec![endpoint("blog")]),
-        mark: None,
-    };
+    let wanted = [endpoint("blog")];
     let walks = look(&home, &wanted).walks;
     assert_eq!(walks[0].scope, "media");
     assert_eq!(walks[0].proven_at, Some(at(1)));
@@ -136,7 +131,7 @@ fn files_rows_and_transfer_are_summed_up() {
     for month in ["2023-10", &at(1_000).month()] {
         home.store.record_transfer(month, &[host(2, 50)]).unwrap();
     }
-    let found = look(&home, &Wanted::default());
+    let found = look(&home, &[]);
     assert_eq!(
         found.media,
         Rows {

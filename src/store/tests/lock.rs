@@ -1,5 +1,5 @@
 use super::at;
-use crate::store::{Lock, LockError};
+use crate::store::{Lock, LockError, LockState};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -124,4 +124,55 @@ fn a_lock_file_that_cannot_be_made_says_where() {
         folder.path().join("file").display()
     );
     assert_eq!(error.to_string(), expected);
+}
+
+/// Looks until it is free. A child process that another test starts has our files open for the moment
+/// before it becomes another program, the lock's among them.
+fn wait_until_free(database: &std::path::Path) {
+    let begun = std::time::Instant::now();
+    while Lock::look(database) != LockState::Free {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_look_says_who_holds_the_lock_and_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("backup.sqlite3");
+    assert_eq!(Lock::look(&database), LockState::Free);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let lock = Lock::acquire(&database, None, at(1), never).unwrap();
+    assert_eq!(
+        Lock::look(&database),
+        LockState::Held {
+            pid: Some(std::process::id()),
+            since: Some(at(1).to_string()),
+        }
+    );
+    drop(lock);
+    wait_until_free(&database);
+    let text = fs::read(folder.path().join("backup.sqlite3.lock")).unwrap();
+    assert_eq!(text, b"");
+}
+
+#[test]
+fn who_only_looks_is_in_nobody_s_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("backup.sqlite3");
+    drop(Lock::acquire(&database, None, at(1), never).unwrap());
+    wait_until_free(&database);
+    // A look that takes a thousand times as long as one does.
+    let looking = fs::File::open(folder.path().join("backup.sqlite3.lock")).unwrap();
+    looking.try_lock_shared().unwrap();
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while begun.elapsed() < Duration::from_millis(3) {
+                std::thread::yield_now();
+            }
+            drop(looking);
+        });
+        Lock::acquire(&database, None, at(2), never).unwrap();
+    });
 }

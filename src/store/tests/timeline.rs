@@ -9,7 +9,7 @@ use rusqlite::named_params;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
-enum Edit {
+pub(super) enum Edit {
     /// A content is listed with this text; its body is owed.
     List {
         id: usize,
@@ -39,7 +39,7 @@ enum Edit {
     },
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(super) fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         4 => (0..3_usize, 0..3_u8).prop_map(|(id, text)| Edit::List { id, text }),
         2 => (0..3_u8).prop_map(|body| Edit::Answer { body }),
@@ -58,7 +58,7 @@ type State = BTreeMap<String, String>;
 
 /// The naive side: what each thing looks like, and when that began.
 #[derive(Default)]
-struct Model {
+pub(super) struct Model {
     contents: BTreeMap<&'static str, Content>,
     media: BTreeMap<&'static str, String>,
     files: BTreeMap<&'static str, String>,
@@ -92,7 +92,7 @@ impl Model {
     }
 }
 
-fn apply(home: &mut Sandbox, model: &mut Model, edit: &Edit, now: Timestamp) {
+pub(super) fn apply(home: &mut Sandbox, model: &mut Model, edit: &Edit, now: Timestamp) {
     let blog = endpoint("blog");
     match edit {
         Edit::List { id, text } => {
@@ -221,7 +221,7 @@ fn answer(home: &mut Sandbox, model: &mut Model, body: u8, now: Timestamp) {
 }
 
 /// What the timelines say of the instant `t`, with the clause that the README gives.
-fn as_of(home: &Sandbox, t: Timestamp) -> Vec<(String, String)> {
+pub(super) fn as_of(home: &Sandbox, t: Timestamp) -> Vec<(String, String)> {
     home.store
         .read("test", |conn| {
             conn.prepare_cached(
@@ -240,7 +240,7 @@ fn as_of(home: &Sandbox, t: Timestamp) -> Vec<(String, String)> {
 }
 
 /// Versions of one thing, tombstones included, follow one another without overlap or gap.
-fn breaks(home: &Sandbox) -> String {
+pub(super) fn breaks(home: &Sandbox) -> String {
     home.ask(
         "WITH versions (thing, valid_from, valid_to) AS (
              SELECT 'content ' || id, valid_from, valid_to FROM contents_history

@@ -178,6 +178,7 @@ fn what_was_withheld_stays_owed_with_its_length_until_the_medium_changes() {
     let withheld = |owed: &OwedAsset, announced_bytes| AssetOutcome::Withheld {
         media_id: owed.media_id.clone(),
         owed_at: owed.owed_at,
+        is_owed: true,
         announced_bytes,
     };
     let question = due(&home, 1);

@@ -6,7 +6,7 @@ use crate::remote::IdSet;
 use crate::sync::RunError;
 use crate::sync::download::{Done, Download, Shared};
 use crate::sync::run::{FailedNow, Run};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
@@ -42,8 +42,8 @@ pub(super) struct Feed<'a> {
     done: Vec<AssetOutcome>,
     /// When the first of them has waited long enough to be written.
     flush_by: Instant,
-    /// Hints that the report has already.
-    hints: HashSet<String>,
+    /// What a person can do, with one of the failures that it helps with and the media that failed so.
+    hints: BTreeMap<String, (String, IdSet)>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
 }
@@ -60,17 +60,13 @@ impl<'a> Feed<'a> {
             withheld: IdSet::default(),
             done: Vec::new(),
             flush_by: Instant::now(),
-            hints: HashSet::new(),
+            hints: BTreeMap::new(),
             is_blocked: false,
         }
     }
 
     /// Fetches until the listing is over and nothing is left to ask for.
     pub(super) async fn fetch_all(mut self) -> Result<(), RunError> {
-        // Told before the first byte is asked for, and once.
-        if let Err(no_room) = self.shared.room.look(0) {
-            self.block(no_room.to_string(), Some(no_room.hint()));
-        }
         let mut after: Option<MediaId> = None;
         let mut scan_begun = Instant::now();
         loop {
@@ -94,6 +90,9 @@ impl<'a> Feed<'a> {
                 .filter(|owed| !self.is_known(owed))
                 .collect();
             let started = !fresh.is_empty();
+            if started {
+                self.look_for_room();
+            }
             for owed in fresh {
                 if !self.has_slot().await? {
                     return self.wind_up().await;
@@ -109,7 +108,7 @@ impl<'a> Feed<'a> {
             }
             // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
             if self.in_flight.is_empty() && is_over {
-                return self.record_hosts().await;
+                return self.close().await;
             }
             tokio::select! {
                 biased;
@@ -128,6 +127,15 @@ impl<'a> Feed<'a> {
         }
     }
 
+    /// Looks for room before anything is asked for, and not where there is nothing to ask for.
+    fn look_for_room(&mut self) {
+        if let Err(no_room) = self.shared.room.look(0)
+            && no_room.is_for_all
+        {
+            self.block(no_room.to_string(), Some(no_room.hint()));
+        }
+    }
+
     /// Waits, unless a stop is asked for.
     async fn rest(&self, time: Duration) {
         tokio::select! {
@@ -139,7 +147,6 @@ impl<'a> Feed<'a> {
     /// Returns whether a file was already asked for in this run.
     fn is_known(&self, owed: &OwedAsset) -> bool {
         self.in_flight.contains(&owed.media_id)
-            || self.tried.contains(owed.media_id.as_str())
             || self.tried.contains(&question(&owed.media_id, owed.owed_at))
     }
 
@@ -189,11 +196,14 @@ impl<'a> Feed<'a> {
                 self.run.tally.files.add(1);
             }
             AssetOutcome::Withheld {
-                media_id, owed_at, ..
+                media_id,
+                owed_at,
+                is_owed,
+                ..
             } => {
                 self.forgive(media_id);
                 self.tried.insert(&question(media_id, *owed_at));
-                if self.withheld.insert(media_id.as_str()) {
+                if *is_owed && self.withheld.insert(media_id.as_str()) {
                     self.run.sheet().assets.withheld += 1;
                 }
             }
@@ -207,11 +217,10 @@ impl<'a> Feed<'a> {
                 debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
                 self.tried.insert(&question(media_id, *owed_at));
                 self.run.tally.files_failed.add(1);
-                // Ten thousand files may fail of one cause: what helps is said once.
-                if let Some(hint) = done.hint.filter(|hint| self.hints.insert(hint.clone())) {
-                    let message = format!("some files stay owed: {error}");
-                    self.run
-                        .problem(ProblemKind::Owed, "assets", message, Some(hint));
+                if let Some(hint) = done.hint {
+                    let of_hint = || (error.clone(), IdSet::default());
+                    let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
+                    failed.insert(media_id.as_str());
                 }
                 if self.failed.insert(media_id.as_str()) {
                     self.run.failed_asset(FailedNow {
@@ -244,6 +253,9 @@ impl<'a> Feed<'a> {
     fn forgive(&mut self, media_id: &MediaId) {
         if self.failed.remove(media_id.as_str()) {
             self.run.forgive_asset(media_id);
+            for (_, failed) in self.hints.values_mut() {
+                failed.remove(media_id.as_str());
+            }
         }
         if self.withheld.remove(media_id.as_str()) {
             let mut sheet = self.run.sheet();
@@ -255,6 +267,19 @@ impl<'a> Feed<'a> {
         let outcomes = std::mem::take(&mut self.done);
         if outcomes.is_empty() {
             return Ok(());
+        }
+        let now = self.run.now();
+        for outcome in &outcomes {
+            // A look at a saved file in vain makes it owed, and that is the same question. If its medium
+            // changed meanwhile, it is owed since another moment: a new one.
+            if let AssetOutcome::Failed {
+                media_id,
+                owed_at: None,
+                ..
+            } = outcome
+            {
+                self.tried.insert(&question(media_id, Some(now)));
+            }
         }
         let settled: Vec<(MediaId, Option<String>)> = outcomes
             .iter()
@@ -270,7 +295,6 @@ impl<'a> Feed<'a> {
                 (outcome.media_id().clone(), path)
             })
             .collect();
-        let now = self.run.now();
         self.run
             .store(move |store| store.record_assets(&outcomes, now))
             .await?;
@@ -299,6 +323,20 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
+    /// Says what helps, and writes down what was learned.
+    async fn close(mut self) -> Result<(), RunError> {
+        // Ten thousand files may fail of one cause: what helps is said once, and only here, for a file
+        // that failed at an old URL may have been had at its new one.
+        for (hint, (error, failed)) in std::mem::take(&mut self.hints) {
+            if !failed.is_empty() {
+                let message = format!("some files stay owed: {error}");
+                self.run
+                    .problem(ProblemKind::Owed, "assets", message, Some(hint));
+            }
+        }
+        self.record_hosts().await
+    }
+
     /// Ends early: what is in flight may finish within the grace period, of what does not the beginning
     /// is put away, and the rest stays owed.
     async fn wind_up(mut self) -> Result<(), RunError> {
@@ -307,7 +345,7 @@ impl<'a> Feed<'a> {
         self.join_until(PUTTING_AWAY).await?;
         self.downloads.abort_all();
         self.flush().await?;
-        self.record_hosts().await
+        self.close().await
     }
 
     async fn join_until(&mut self, time: Duration) -> Result<(), RunError> {
@@ -327,7 +365,7 @@ impl<'a> Feed<'a> {
 }
 
 /// Names what was asked: a medium, in the version that was known. Without a version (a second look at
-/// a saved file, which gets one when it fails) the medium alone.
+/// a saved file) the medium alone.
 fn question(media_id: &MediaId, owed_at: Option<Timestamp>) -> String {
     match owed_at {
         Some(owed_at) => format!("{media_id} {owed_at}"),

@@ -23,6 +23,8 @@ pub(super) struct Session {
     head: Option<AssetHead>,
     /// What came before the line broke, in this run or an earlier one.
     pub(super) beginning: Option<Beginning>,
+    /// How long the last answer was to be that ended early, and how much of it came.
+    short: Option<(u64, u64)>,
     /// Whether it was looked for what an earlier run kept.
     is_resumed: bool,
 }
@@ -35,6 +37,7 @@ impl Session {
             was_vouched: false,
             head: None,
             beginning: None,
+            short: None,
             is_resumed: false,
         }
     }
@@ -117,7 +120,8 @@ impl Download {
             match self.get(url, &Ask::Unless(conditions)).await? {
                 AssetAnswer::NotModified => {
                     let traits = self.shared.hosts.traits(host);
-                    if !is_doubtful(self.why(), &traits, etag, last_modified) {
+                    let is_moved = self.is_moved();
+                    if !is_doubtful(self.why(), &traits, etag, last_modified, is_moved) {
                         return Ok(Got::Unchanged);
                     }
                     debug!(
@@ -252,7 +256,14 @@ impl Download {
                 .as_deref()
                 .is_some_and(|etag| !beginning.is_of(Some(etag), body.last_modified.as_deref()));
         if is_other {
-            self.shared.hosts.learn(host, &Lesson::RangeLied);
+            // The same version cannot have two lengths: then it is the announced one that is wrong.
+            let is_same = beginning.is_of(body.etag.as_deref(), body.last_modified.as_deref());
+            let lesson = if is_same {
+                Lesson::LengthLied
+            } else {
+                Lesson::RangeLied
+            };
+            self.shared.hosts.learn(host, &lesson);
             self.forget_beginning(beginning).await;
             return Err(Unsaved::WrongPart);
         }
@@ -278,17 +289,20 @@ impl Download {
         body: AssetBody,
         reserved: crate::sync::quota::Reserved,
     ) -> Result<Got, Unsaved> {
-        let has_length = body.length.is_some();
+        let announced = body.length;
         let content_type = body.content_type.clone();
         let (etag, last_modified) = (body.etag.clone(), body.last_modified.clone());
-        let finished = match self.receive_into(host, beginning, body, reserved).await {
+        let mut got = 0;
+        let received = self.receive_into(host, beginning, body, reserved, &mut got);
+        let finished = match received.await {
             Ok(finished) => finished,
             Err((err, beginning)) => {
+                self.weigh_short(host, session, &err, announced.map(|length| (length, got)));
                 session.beginning = beginning;
                 return Err(err);
             }
         };
-        if has_length {
+        if announced.is_some() {
             self.shared.hosts.learn(host, &Lesson::LengthHeld);
         }
         sniff::check(&Answer {
@@ -304,6 +318,24 @@ impl Download {
             etag,
             last_modified,
         })))
+    }
+
+    /// Two answers that end early at the very same byte are no accident of the line: the host announces
+    /// more than it has.
+    fn weigh_short(
+        &self,
+        host: &str,
+        session: &mut Session,
+        err: &Unsaved,
+        short: Option<(u64, u64)>,
+    ) {
+        if !matches!(err, Unsaved::Remote(RemoteError::Lost { .. })) {
+            return;
+        }
+        if short.is_some() && short == session.short {
+            self.shared.hosts.learn(host, &Lesson::LengthLied);
+        }
+        session.short = short;
     }
 
     /// Asks by HEAD whether the saved file still is the host's.

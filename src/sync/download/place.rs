@@ -55,9 +55,18 @@ impl Download {
         why: Why,
         is_checked: bool,
     ) -> Result<Option<AssetOutcome>, Unsaved> {
-        let again = recheck(why, &self.owed.row, (self.shared.now)());
+        let row = &self.owed.row;
+        let again = if self.is_moved() {
+            // The move explains the stamp; what was planned before stays planned.
+            Recheck {
+                at: row.recheck_at,
+                count: row.rechecks,
+            }
+        } else {
+            recheck(why, row, (self.shared.now)())
+        };
         let (media_id, owed_at) = (self.owed.media_id.clone(), self.owed.owed_at);
-        if self.owed.row.url == self.owed.listed_url {
+        if !self.is_moved() {
             return Ok(Some(AssetOutcome::Unchanged {
                 media_id,
                 owed_at,

@@ -100,13 +100,14 @@ impl Download {
     }
 
     /// Receives what comes behind the beginning into an invisible file, flushed when this returns. With
-    /// an error comes the beginning, as far as it is good for another answer.
+    /// an error comes the beginning, as far as it is good for another answer. `got` counts what came.
     pub(super) async fn receive_into(
         &self,
         host: &str,
         mut beginning: Beginning,
         mut body: AssetBody,
         mut reserved: Reserved,
+        got: &mut u64,
     ) -> Result<Finished, (Unsaved, Option<Beginning>)> {
         let mut place = match self.shared.room.promise(body.length.unwrap_or(0)) {
             Ok(place) => place,
@@ -127,6 +128,7 @@ impl Download {
             };
             self.shared.tally.bytes.add(piece.len() as u64);
             reserved.arrived(piece.len() as u64);
+            *got += piece.len() as u64;
             if !beginning.repeats(&mut piece) {
                 self.shared.hosts.learn(host, &Lesson::RangeLied);
                 self.forget_beginning(beginning).await;
@@ -161,7 +163,10 @@ impl Download {
             Err(err) => return Err((err, None)),
         };
         match done {
-            Ok(()) if !beginning.overlap.is_empty() => Err((Unsaved::WrongPart, None)),
+            Ok(()) if !beginning.overlap.is_empty() => {
+                self.forget_beginning(beginning).await;
+                Err((Unsaved::WrongPart, None))
+            }
             Ok(()) => finish(beginning).await.map_err(|err| (err, None)),
             Err(err) => Err((err, Some(beginning).filter(Beginning::may_go_on))),
         }

@@ -1,10 +1,12 @@
 //! A home for a backup, runs in it, and the comparison with what the service really holds.
 
+mod bill;
 mod compare;
 mod invariants;
 mod program;
 mod sandbox;
 
+pub(crate) use bill::Bill;
 pub(crate) use compare::assert_holds;
 pub(crate) use invariants::{archived, assert_sound, assert_sound_and_tidy, digest, files};
 pub(crate) use program::{Program, Running};

@@ -18,19 +18,24 @@ impl Program {
 
     /// `microcms-backup daemon` with the same, and a configuration file.
     pub(crate) fn daemon(home: &Sandbox, sim: &Sim, config: &Path) -> Self {
-        let mut daemon = Self::command(&[], "daemon", home, sim);
+        let mut daemon = Self::command(&["daemon"], home, sim);
         daemon.0.arg("--config").arg(config);
         daemon
     }
 
     /// `microcms-backup sync`, behind another command such as `setpriv`.
     pub(crate) fn wrapped(before: &[&str], home: &Sandbox, sim: &Sim) -> Self {
-        Self::command(before, "sync", home, sim)
+        Self::of(before, &["sync"], home, sim)
     }
 
-    fn command(before: &[&str], name: &str, home: &Sandbox, sim: &Sim) -> Self {
+    /// Another command of the binary, such as `status --json`.
+    pub(crate) fn command(words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+        Self::of(&[], words, home, sim)
+    }
+
+    fn of(before: &[&str], words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
-        let mut words = before.iter().copied().chain([binary, name]);
+        let mut words = before.iter().chain([&binary]).chain(words);
         let mut command = Command::new(words.next().expect("a program"));
         command
             .args(words)
