@@ -18,5 +18,6 @@ mod report_file;
 mod run;
 mod summary;
 mod sync;
+mod told;
 
 pub use run::{Clock, run, run_with};

@@ -33,6 +33,8 @@ mod media_walk;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod pieces;
