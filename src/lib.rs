@@ -9,6 +9,7 @@
 //! - [`mirror`]: the files: atomic write, archive, scan
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`config`]: file and environment, checked once
+//! - [`notify`]: who is told of runs, and what: heartbeat, webhook
 //! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
@@ -19,6 +20,7 @@ pub mod daemon;
 pub mod logging;
 pub mod mirror;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod remote;
 pub mod store;

@@ -12,9 +12,11 @@ use super::exit;
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::{Edge, announce};
+use super::told::{Audience, DAEMON_LINGER, Wanted};
 use crate::config::{self, Config, Sources};
 use crate::daemon::{Ask, Call, Calls, Daemon, Ending, Facts, Running, Schedule, Trouble, Work};
 use crate::model::{ExitCode, RunReport};
+use crate::notify::Teller;
 use crate::store::LockError;
 
 const SIGNALS: &str = "\
@@ -40,9 +42,9 @@ pub(crate) struct Args {}
 
 /// Lives until a signal ends it. Returns the number for the shell.
 pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
-    let backup = Backup::load(edge)?;
-    let schedule = schedule(&backup.site.config)?;
-    let daemon = Daemon::new(schedule, backup.site.clock);
+    let clock = edge.clock;
+    let (sources, site) = load(edge)?;
+    let daemon = Daemon::new(schedule(&site.config)?, clock);
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -50,7 +52,17 @@ pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
     let ending = runtime.block_on(async {
         let mut calls = Calls::open()?;
         let calls = async || -> Call { calls.next().await };
-        io::Result::Ok(daemon.serve(backup, calls).await)
+        let (teller, delivery) = Teller::start();
+        let backup = Backup {
+            sources,
+            site: Arc::new(site),
+            audience: Audience::new(teller),
+        };
+        let ending = daemon.serve(backup, calls).await;
+        if matches!(ending, Ok(Ending::Tidy)) {
+            delivery.finish(DAEMON_LINGER).await;
+        }
+        io::Result::Ok(ending)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
@@ -81,18 +93,14 @@ fn schedule(config: &Config) -> Result<Schedule, Failure> {
 struct Backup {
     sources: Sources,
     site: Arc<Site>,
+    audience: Audience,
 }
 
-impl Backup {
-    fn load(edge: Edge) -> Result<Self, Failure> {
-        let (config, key) = config::load_with_key(&edge.sources)?;
-        announce(&config, &key);
-        let clock = edge.clock;
-        Ok(Self {
-            sources: edge.sources,
-            site: Arc::new(Site { config, key, clock }),
-        })
-    }
+fn load(edge: Edge) -> Result<(Sources, Site), Failure> {
+    let (config, key) = config::load_with_key(&edge.sources)?;
+    announce(&config, &key);
+    let clock = edge.clock;
+    Ok((edge.sources, Site { config, key, clock }))
 }
 
 impl Work for Backup {
@@ -103,12 +111,21 @@ impl Work for Backup {
 
     fn run(&self, ask: Ask) -> Running<RunReport> {
         let site = Arc::clone(&self.site);
+        let audience = self.audience.clone();
         let tally = Arc::clone(&ask.tally);
         Box::pin(async move {
             // A line now and then while it works; the signals are heard by the loop.
             let lines = Progress::new(false);
             let no_signal = async || std::future::pending().await;
-            match drive::drive(once(site, ask), |_signal| {}, tally, lines, no_signal).await {
+            match drive::drive(
+                once(site, audience, ask),
+                |_signal| {},
+                tally,
+                lines,
+                no_signal,
+            )
+            .await
+            {
                 Ended::ByItself(report) => Ok(*report?),
                 Ended::AtOnce(signal) => Err(Failure::new(signal.exit(), signal.name()).into()),
             }
@@ -128,14 +145,20 @@ impl Work for Backup {
 }
 
 /// One run, after however long somebody else holds the lock.
-async fn once(site: Arc<Site>, ask: Ask) -> Result<RunReport, Failure> {
+async fn once(site: Arc<Site>, audience: Audience, ask: Ask) -> Result<RunReport, Failure> {
     let voice = ask.voice.clone();
     let say = move |held: &LockError| {
         info!("{held}; waiting for it to end");
         voice.waiting(held.to_string());
     };
-    let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await?;
+    let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await;
     ask.voice.working();
-    let order = Order::of_daemon(&site.config, ask.trigger);
-    site.run(order, Some(lock), ask.tally, ask.stop).await
+    let wanted = Wanted {
+        order: Order::of_daemon(&site.config, ask.trigger),
+        lock,
+        tally: ask.tally,
+        stop: ask.stop,
+        report: None,
+    };
+    audience.run(&site, wanted).await
 }

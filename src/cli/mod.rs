@@ -25,5 +25,6 @@ mod status;
 mod status_table;
 mod summary;
 mod sync;
+mod told;
 
 pub use run::{Clock, run, run_with};

@@ -68,6 +68,18 @@ impl ReportFile {
         File::open(folder_of(&self.path))?.sync_all()
     }
 
+    /// As [`ReportFile::save`], but not to a pipe or a device, which would get the text twice when it
+    /// is saved for good.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn save_if_lasting(&self, text: &str) -> io::Result<()> {
+        if self.is_stream {
+            return Ok(());
+        }
+        self.save(text)
+    }
+
     /// A name in the same folder that no other run uses at the same time.
     fn temporary(&self) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use url::Url;
 
 use super::key::{self, ApiKey};
+use super::notify::{self, Notify};
 use super::paths;
 use super::problem::{ConfigError, Place};
 use super::raw::Raw;
@@ -23,7 +24,7 @@ const MIB: u64 = 1024 * KIB;
 const ASSET_HOSTS: [&str; 2] = ["images.microcms-assets.io", "files.microcms-assets.io"];
 
 /// A configuration in which every value is in range and none contradicts another. It holds no
-/// secret: the key is apart, in [`ApiKey`].
+/// secret that shows: the key is apart, in [`ApiKey`], and the URLs of `notify` print as `[redacted]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The service that is backed up.
@@ -38,6 +39,8 @@ pub struct Config {
     pub assets: Assets,
     /// How long what is no longer current is kept.
     pub retention: Retention,
+    /// Who is told of runs.
+    pub notify: Notify,
     /// The file that was read; `None` if everything came from the environment.
     pub file: Option<PathBuf>,
     /// What works but is hardly meant; to be logged once, at the start.
@@ -147,8 +150,11 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 /// See [`ConfigError`]; all problems at once, those of the key among them.
 pub fn load_with_key(sources: &Sources) -> Result<(Config, ApiKey), ConfigError> {
     let mut raw = Raw::read(sources)?;
-    let config = check(&mut raw);
+    let mut config = check(&mut raw);
     let key = key::find(&mut raw, sources);
+    if let Some(config) = &mut config {
+        notify::find_secrets(&mut config.notify, &mut raw, sources);
+    }
     let ((config, key), warnings) = finish(raw, config.zip(key))?;
     Ok((Config { warnings, ..config }, key))
 }
@@ -171,6 +177,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
     let limits = limits(raw);
     let assets = assets(raw);
     let retention = retention(raw);
+    let notify = notify::notify(raw);
     let file = raw.file.clone();
     Some(Config {
         service: service?,
@@ -179,6 +186,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
         limits,
         assets,
         retention,
+        notify,
         file,
         warnings: Vec::new(),
     })

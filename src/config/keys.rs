@@ -30,6 +30,11 @@ pub const KEYS: &[&str] = &[
     "assets.revalidate_every",
     "retention.superseded",
     "retention.deleted",
+    "notify.heartbeat",
+    "notify.heartbeat_file",
+    "notify.webhook",
+    "notify.webhook_file",
+    "notify.webhook_on",
 ];
 
 /// What a variable of this program starts with. The double underscore is on purpose:

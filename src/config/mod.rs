@@ -15,6 +15,7 @@ mod checked;
 mod key;
 mod keys;
 mod layers;
+mod notify;
 mod paths;
 mod problem;
 mod raw;
@@ -29,6 +30,7 @@ pub use checked::{
 };
 pub use key::{ApiKey, KeySource};
 pub use keys::KEYS;
+pub use notify::{Notify, SecretUrl, WebhookOn};
 pub use problem::{ConfigError, Place, Problem};
 pub use sources::Sources;
 pub(crate) use values::service_id;

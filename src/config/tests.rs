@@ -533,3 +533,87 @@ fn one_underscore_too_few_is_a_warning_and_kubernetes_names_are_none() {
         ]
     );
 }
+
+#[test]
+fn a_url_to_tell_comes_from_the_configuration_or_a_file_or_a_credential_in_this_order() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("heartbeat"), "https://h.example/cred\n").expect("a credential");
+    fs::write(folder.path().join("webhook"), "https://w.example/cred\n").expect("a credential");
+    let urls = |room: &Room| {
+        let (config, _key) = load_with_key(&room.sources).expect("a usable configuration");
+        [config.notify.heartbeat, config.notify.webhook]
+            .map(|url| url.map(|url| url.secret().expose_secret().to_owned()))
+    };
+    let room = Room::with_file("[service]\nid = \"a\"\n").set("MICROCMS_API_KEY", "k");
+    assert_eq!(urls(&room), [None, None]);
+    let room = room.set(
+        "CREDENTIALS_DIRECTORY",
+        folder.path().to_str().expect("UTF-8"),
+    );
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        urls(&room),
+        [
+            some("https://h.example/cred"),
+            some("https://w.example/cred")
+        ]
+    );
+    let file = room.write("url", "https://h.example/file\n");
+    let room = room.set(
+        "MICROCMS_BACKUP__NOTIFY__HEARTBEAT_FILE",
+        file.to_str().expect("UTF-8"),
+    );
+    assert_eq!(urls(&room)[0], some("https://h.example/file"));
+    let room = room.set(
+        "MICROCMS_BACKUP__NOTIFY__HEARTBEAT",
+        "https://h.example/env",
+    );
+    assert_eq!(urls(&room)[0], some("https://h.example/env"));
+}
+
+#[test]
+fn a_wrong_url_to_tell_is_named_by_its_key_and_never_shown() {
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nheartbeat = \"http://example.com/t0ken\"\nwebhook_file = \"hook\"\n\
+         webhook_on = \"sometimes\"\n",
+    )
+    .set("MICROCMS_API_KEY", "k");
+    assert_eq!(
+        room.problems_with_key(),
+        [
+            "notify.heartbeat: must begin with `https://`; `http` is for this machine only \
+             [config.toml]",
+            "notify.webhook_on: `sometimes` is none of `failure`, `always` and `change` [config.toml]",
+            "notify.webhook_file: file `hook` cannot be read: there is no such file [config.toml]",
+        ]
+    );
+    // Whoever only asks need not be able to read the secrets.
+    let room = Room::with_file("service.id = \"a\"\n[notify]\nwebhook_file = \"hook\"\n");
+    assert_eq!(room.problems(), Vec::<String>::new());
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nwebhook_file = \"https://example.com/t0ken\"\n",
+    );
+    assert_eq!(
+        room.problems(),
+        [
+            "notify.webhook_file: holds what looks like the URL itself; write it to a file and name that \
+          [config.toml]"
+        ]
+    );
+}
+
+#[test]
+fn a_url_in_a_file_that_others_read_is_warned_about_and_not_shown() {
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nheartbeat = \"https://example.com/t0ken\"\n",
+    )
+    .set("MICROCMS_API_KEY", "k");
+    let warnings = || load_with_key(&room.sources).expect("usable").0.warnings;
+    assert_eq!(warnings(), Vec::<String>::new());
+    let file = room.sources.file.clone().expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("its mode");
+    let said = warnings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("`notify.heartbeat`"), "{said:?}");
+    assert!(!said[0].contains("t0ken"), "{said:?}");
+}

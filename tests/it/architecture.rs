@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("remote", &["model"]),
@@ -13,12 +13,14 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("mirror", &["model"]),
     ("sync", &["mirror", "model", "plan", "remote", "store"]),
     ("config", &["model"]),
+    ("notify", &["model", "remote"]),
     ("logging", &[]),
     ("daemon", &["model", "sync"]),
     (
         "cli",
         &[
-            "config", "daemon", "logging", "mirror", "model", "plan", "remote", "store", "sync",
+            "config", "daemon", "logging", "mirror", "model", "notify", "plan", "remote", "store",
+            "sync",
         ],
     ),
     ("main", &["cli", "model"]),

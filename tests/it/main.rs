@@ -37,6 +37,8 @@ mod media_walk;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod pieces;
