@@ -297,6 +297,7 @@ impl AssetClient {
             line: Line {
                 answer,
                 unpack,
+                packed: bytes::Bytes::new(),
                 host,
                 what,
                 meter: self.meter.clone(),
