@@ -11,6 +11,7 @@ mod daemon;
 mod drive;
 mod exit;
 mod failure;
+mod hooks;
 mod man;
 mod output;
 mod progress;

@@ -23,6 +23,8 @@ mod damage;
 #[cfg(test)]
 mod deletions;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interruption;
