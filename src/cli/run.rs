@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::sync::Edge;
 use super::{completions, daemon, man, output, sync};
 use crate::config::Sources;
-use crate::logging;
+use crate::logging::{self, Tail};
 use crate::model::{ExitCode, Timestamp};
 
 /// The time of day. Only `main` has a real one.
@@ -25,8 +25,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, clock: Clock) -> u8 {
     finish(parse(arguments).and_then(|cli| {
         let sources = Sources::of_process(cli.config.clone()).map_err(Failure::from)?;
         let progress = progress(&cli);
-        log(&cli, &sources, &progress)?;
-        Ok(dispatch(cli, sources, progress, clock)?)
+        let tail = Tail::default();
+        log(&cli, &sources, &progress, tail.clone())?;
+        let edge = Edge {
+            sources,
+            progress,
+            clock,
+            tail,
+        };
+        Ok(dispatch(&cli, edge)?)
     }))
 }
 
@@ -41,7 +48,14 @@ pub fn run_with(
     finish(parse(arguments).and_then(|cli| {
         let file = cli.config.clone().or(sources.file);
         let progress = progress(&cli);
-        Ok(dispatch(cli, Sources { file, ..sources }, progress, clock)?)
+        let edge = Edge {
+            sources: Sources { file, ..sources },
+            progress,
+            clock,
+            // The caller's logger fills none.
+            tail: Tail::default(),
+        };
+        Ok(dispatch(&cli, edge)?)
     }))
 }
 
@@ -86,12 +100,7 @@ fn explain(message: &clap::Error) -> u8 {
     }
 }
 
-fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Result<u8, Failure> {
-    let edge = Edge {
-        sources,
-        progress,
-        clock,
-    };
+fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
@@ -105,12 +114,13 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
     }
 }
 
-fn log(cli: &Cli, sources: &Sources, progress: &Progress) -> Result<(), Failure> {
+fn log(cli: &Cli, sources: &Sources, progress: &Progress, tail: Tail) -> Result<(), Failure> {
     let options = logging::Options {
         format: cli.log_format.into(),
         level: logging::level(cli.verbose, cli.quiet),
         colour: logging::may_colour(sources.no_color()),
         bars: progress.bars(),
+        tail,
     };
     logging::install(&options).map_err(|err| Failure::new(ExitCode::Failed, err))
 }

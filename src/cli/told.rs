@@ -9,6 +9,7 @@ use super::hooks;
 use super::report_file::ReportFile;
 use super::summary;
 use crate::config::{Config, WebhookOn};
+use crate::logging::Tail;
 use crate::model::{ExitCode, Outcome, Problem, RunReport, Tally, Timestamp};
 use crate::notify::{Ending, RunTag, Targets, Teller, When};
 use crate::store::Lock;
@@ -23,6 +24,7 @@ pub(crate) const DAEMON_LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Audience {
     teller: Teller,
+    tail: Tail,
     /// How the last run of this process ended, if it could not be recorded: the database knows
     /// nothing of it. A std mutex: copied in and out, never held across an await.
     unrecorded: Arc<Mutex<Option<Outcome>>>,
@@ -41,9 +43,10 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Audience {
-    pub(crate) fn new(teller: Teller) -> Self {
+    pub(crate) fn new(teller: Teller, tail: Tail) -> Self {
         Self {
             teller,
+            tail,
             unrecorded: Arc::default(),
         }
     }
@@ -63,6 +66,7 @@ impl Audience {
         // Held to the end, so that the hooks of two runs never meet.
         let (_lock, done) = match wanted.lock {
             Ok(lock) => {
+                self.tail.begin();
                 self.teller.began(&targets, &tag);
                 let trouble = hooks::before(site, &stop).await;
                 let run = site.run(wanted.order, wanted.tally, stop.clone(), &mut previous);
@@ -78,10 +82,11 @@ impl Audience {
             (Ok(_) | Err(_), _) => true,
         };
         let told = Told::of(site, &done, saved);
+        let log = self.tail.text();
         self.teller.ended(
             &targets,
             &tag,
-            &told.ending(began_at, (site.clock)(), previous),
+            &told.ending(began_at, (site.clock)(), previous, &log),
         );
         let facts = told.facts();
         // Last, so that one that hangs does not keep the news back.
@@ -179,12 +184,13 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn ending(
-        &self,
+    fn ending<'b>(
+        &'b self,
         began_at: Timestamp,
         ended_at: Timestamp,
         previous: Option<Outcome>,
-    ) -> Ending<'_> {
+        log: &'b str,
+    ) -> Ending<'b> {
         Ending {
             service: self.service,
             began_at,
@@ -195,6 +201,7 @@ impl<'a> Told<'a> {
             report: self.report,
             verdict: &self.verdict,
             summary: &self.summary,
+            log,
         }
     }
 }
