@@ -10,6 +10,7 @@
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`config`]: file and environment, checked once
 //! - [`notify`]: who is told of runs, and what: heartbeat, webhook
+//! - [`hooks`]: the operator's own commands around a run
 //! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
@@ -17,6 +18,7 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod hooks;
 pub mod logging;
 pub mod mirror;
 pub mod model;

@@ -42,7 +42,7 @@ pub(crate) struct Args {}
 
 /// Lives until a signal ends it. Returns the number for the shell.
 pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
-    let clock = edge.clock;
+    let (clock, tail) = (edge.clock, edge.tail.clone());
     let (sources, site) = load(edge)?;
     let daemon = Daemon::new(schedule(&site.config)?, clock);
     let runtime = runtime::Builder::new_multi_thread()
@@ -56,7 +56,7 @@ pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
         let backup = Backup {
             sources,
             site: Arc::new(site),
-            audience: Audience::new(teller),
+            audience: Audience::new(teller, tail),
         };
         let ending = daemon.serve(backup, calls).await;
         if matches!(ending, Ok(Ending::Tidy)) {

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the report goes, checked before the run: an hour later is too late for a typing error.
@@ -11,7 +12,13 @@ pub(crate) struct ReportFile {
     path: PathBuf,
     /// A pipe or a device takes the bytes; putting a file in its place would break it.
     is_stream: bool,
+    /// For its owner alone, whatever the umask leaves.
+    is_private: bool,
 }
+
+/// A report for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Lent(ReportFile);
 
 impl ReportFile {
     /// Checks that a file could be created at `path`. Follows a symbolic link, so that later the
@@ -29,6 +36,7 @@ impl ReportFile {
                 Ok(Self {
                     path,
                     is_stream: !kind.is_file(),
+                    is_private: false,
                 })
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
@@ -40,6 +48,7 @@ impl ReportFile {
                 Ok(Self {
                     path: folder.join(name),
                     is_stream: false,
+                    is_private: false,
                 })
             }
             Err(err) => Err(err),
@@ -59,7 +68,8 @@ impl ReportFile {
                 .write_all(text.as_bytes());
         }
         let temporary = self.temporary();
-        let saved = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
+        let saved = write_new(&temporary, text, self.is_private)
+            .and_then(|()| fs::rename(&temporary, &self.path));
         if let Err(err) = saved {
             // It may never have been created; the first error is the one to tell.
             drop(fs::remove_file(&temporary));
@@ -80,11 +90,46 @@ impl ReportFile {
         self.save(text)
     }
 
+    /// Returns where it is, unless it is a pipe or a device.
+    pub(crate) fn lasting(&self) -> Option<&Path> {
+        (!self.is_stream).then_some(self.path.as_path())
+    }
+
+    /// Saves `text` beside the database, in a file that is removed with the returned value. One that a
+    /// killed process left there is replaced by the next.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn lend(database: &Path, text: &str) -> io::Result<Lent> {
+        let mut name = database.file_name().unwrap_or_default().to_owned();
+        name.push(".report.json");
+        let file = Self {
+            is_private: true,
+            ..Self::at(&database.with_file_name(name))?
+        };
+        file.save(text)?;
+        Ok(Lent(file))
+    }
+
     /// A name in the same folder that no other run uses at the same time.
     fn temporary(&self) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         self.path
             .with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    }
+}
+
+impl Lent {
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Somebody else may have tidied up; the next one replaces it.
+        drop(fs::remove_file(&self.0.path));
     }
 }
 
@@ -104,9 +149,14 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str, is_private: bool) -> io::Result<()> {
     // Truncates: what a killed process of the same id left behind is nobody's.
-    let mut file = File::create(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(if is_private { 0o600 } else { 0o666 })
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -149,6 +199,19 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("a file"), text);
         }
         assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_lent_report_is_for_its_owner_alone_and_goes_with_its_value() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let lent = ReportFile::lend(&folder.path().join("b.db"), "text").expect("saved");
+        assert_eq!(names(folder.path()), ["b.db.report.json"]);
+        assert_eq!(fs::read_to_string(lent.path()).expect("a file"), "text");
+        let mode = lent.path().metadata().expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(lent);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
     }
 
     #[test]

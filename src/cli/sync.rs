@@ -20,6 +20,7 @@ use super::told::{Audience, LINGER, Wanted};
 use super::{exit, summary};
 use crate::config::{self, ApiKey, Config, Sources};
 use crate::daemon::{Signal, Signals};
+use crate::logging::Tail;
 use crate::model::{Endpoint, ExitCode, RunReport, Tally};
 use crate::notify::Teller;
 use crate::store::LockError;
@@ -123,6 +124,8 @@ pub(crate) struct Edge {
     pub(crate) progress: Progress,
     /// The time.
     pub(crate) clock: Clock,
+    /// The last log lines.
+    pub(crate) tail: Tail,
 }
 
 /// Runs once and prints. Returns the number for the shell.
@@ -144,7 +147,7 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
         let clock = edge.clock;
         let site = Site { config, key, clock };
-        let audience = Audience::new(teller);
+        let audience = Audience::new(teller, edge.tail);
         let report = report_file.as_ref();
         let run = once(args, site, audience, report, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;

@@ -1,14 +1,16 @@
-//! One run with those who are told of it.
+//! One run with what stands around it: those who are told, and the hooks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::assemble::{Order, Site};
 use super::failure::Failure;
+use super::hooks;
 use super::report_file::ReportFile;
 use super::summary;
 use crate::config::{Config, WebhookOn};
-use crate::model::{ExitCode, Outcome, RunReport, Tally, Timestamp};
+use crate::logging::Tail;
+use crate::model::{ExitCode, Outcome, Problem, RunReport, Tally, Timestamp};
 use crate::notify::{Ending, RunTag, Targets, Teller, When};
 use crate::store::Lock;
 use crate::sync::Stop;
@@ -22,6 +24,7 @@ pub(crate) const DAEMON_LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Audience {
     teller: Teller,
+    tail: Tail,
     /// How the last run of this process ended, if it could not be recorded: the database knows
     /// nothing of it. A std mutex: copied in and out, never held across an await.
     unrecorded: Arc<Mutex<Option<Outcome>>>,
@@ -40,34 +43,37 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Audience {
-    pub(crate) fn new(teller: Teller) -> Self {
+    pub(crate) fn new(teller: Teller, tail: Tail) -> Self {
         Self {
             teller,
+            tail,
             unrecorded: Arc::default(),
         }
     }
 
-    /// Does a run, tells that it begins and how it ended. None of that can fail the run or hold it up.
+    /// Does a run, tells that it begins and how it ended, and calls the hooks. Nothing of that can fail
+    /// the run; hooks alone take time of it.
     ///
     /// A run that found the lock taken, or was stopped while it waited for it, did not begin: nobody
-    /// is told.
+    /// is told, and no hook is called.
     ///
     /// # Errors
     /// Those of the run.
     pub(crate) async fn run(&self, site: &Site, wanted: Wanted<'_>) -> Result<RunReport, Failure> {
         let targets = targets(&site.config);
         let (tag, began_at) = (RunTag::random(), (site.clock)());
-        let mut previous = None;
-        let done = match wanted.lock {
+        let (stop, mut previous) = (wanted.stop, None);
+        // Held to the end, so that the hooks of two runs never meet.
+        let (_lock, done) = match wanted.lock {
             Ok(lock) => {
+                self.tail.begin();
                 self.teller.began(&targets, &tag);
-                let run = site.run(wanted.order, wanted.tally, wanted.stop, &mut previous);
-                let done = run.await;
-                drop(lock);
-                done
+                let trouble = hooks::before(site, &stop).await;
+                let run = site.run(wanted.order, wanted.tally, stop.clone(), &mut previous);
+                (Some(lock), with(trouble, run.await))
             }
             Err(failure) if did_not_begin(failure.exit) => return Err(failure),
-            Err(failure) => Err(failure),
+            Err(failure) => (None, Err(failure)),
         };
         let previous = self.replace_unrecorded(&done).or(previous);
         // First the report, then the word about it: one that cannot be saved makes the run a failure.
@@ -76,12 +82,17 @@ impl Audience {
             (Ok(_) | Err(_), _) => true,
         };
         let told = Told::of(site, &done, saved);
+        let log = self.tail.text();
         self.teller.ended(
             &targets,
             &tag,
-            &told.ending(began_at, (site.clock)(), previous),
+            &told.ending(began_at, (site.clock)(), previous, &log),
         );
-        done
+        let facts = told.facts();
+        // Last, so that one that hangs does not keep the news back.
+        let report = wanted.report.filter(|_| saved);
+        let trouble = hooks::after(site, &facts, report, &stop).await;
+        with(trouble, done)
     }
 
     /// Notes what the database does not know, and returns what was noted before.
@@ -95,6 +106,17 @@ impl Audience {
             now,
         )
     }
+}
+
+/// Adds what came of a hook to the report of its run.
+fn with(
+    trouble: Option<Problem>,
+    mut done: Result<RunReport, Failure>,
+) -> Result<RunReport, Failure> {
+    if let Ok(report) = &mut done {
+        report.problems.extend(trouble);
+    }
+    done
 }
 
 fn did_not_begin(exit: ExitCode) -> bool {
@@ -153,12 +175,22 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn ending(
-        &self,
+    fn facts(&self) -> hooks::Facts {
+        hooks::Facts {
+            outcome: self.outcome.to_string(),
+            exit_code: self.exit_code.to_string(),
+            verdict: self.verdict.clone(),
+            report: self.report.map(super::sync::json),
+        }
+    }
+
+    fn ending<'b>(
+        &'b self,
         began_at: Timestamp,
         ended_at: Timestamp,
         previous: Option<Outcome>,
-    ) -> Ending<'_> {
+        log: &'b str,
+    ) -> Ending<'b> {
         Ending {
             service: self.service,
             began_at,
@@ -169,6 +201,7 @@ impl<'a> Told<'a> {
             report: self.report,
             verdict: &self.verdict,
             summary: &self.summary,
+            log,
         }
     }
 }

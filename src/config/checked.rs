@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use url::Url;
 
+use super::hooks::{self, Hooks};
 use super::key::{self, ApiKey};
 use super::notify::{self, Notify};
 use super::paths;
@@ -41,6 +42,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who is told of runs.
     pub notify: Notify,
+    /// Commands that are run around a run.
+    pub hooks: Hooks,
     /// The file that was read; `None` if everything came from the environment.
     pub file: Option<PathBuf>,
     /// What works but is hardly meant; to be logged once, at the start.
@@ -154,6 +157,7 @@ pub fn load_with_key(sources: &Sources) -> Result<(Config, ApiKey), ConfigError>
     let key = key::find(&mut raw, sources);
     if let Some(config) = &mut config {
         notify::find_secrets(&mut config.notify, &mut raw, sources);
+        hooks::hide(&mut config.hooks, sources);
     }
     let ((config, key), warnings) = finish(raw, config.zip(key))?;
     Ok((Config { warnings, ..config }, key))
@@ -178,6 +182,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
     let assets = assets(raw);
     let retention = retention(raw);
     let notify = notify::notify(raw);
+    let hooks = hooks::hooks(raw);
     let file = raw.file.clone();
     Some(Config {
         service: service?,
@@ -187,6 +192,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
         assets,
         retention,
         notify,
+        hooks,
         file,
         warnings: Vec::new(),
     })

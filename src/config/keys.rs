@@ -35,6 +35,10 @@ pub const KEYS: &[&str] = &[
     "notify.webhook",
     "notify.webhook_file",
     "notify.webhook_on",
+    "hooks.before",
+    "hooks.after",
+    "hooks.failed",
+    "hooks.timeout",
 ];
 
 /// What a variable of this program starts with. The double underscore is on purpose:

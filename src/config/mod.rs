@@ -12,6 +12,7 @@
 //! none of the folders that it names.
 
 mod checked;
+mod hooks;
 mod key;
 mod keys;
 mod layers;
@@ -28,6 +29,7 @@ mod values;
 pub use checked::{
     Assets, Config, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
 };
+pub use hooks::Hooks;
 pub use key::{ApiKey, KeySource};
 pub use keys::KEYS;
 pub use notify::{Notify, SecretUrl, WebhookOn};

@@ -617,3 +617,51 @@ fn a_url_in_a_file_that_others_read_is_warned_about_and_not_shown() {
     assert!(said[0].contains("`notify.heartbeat`"), "{said:?}");
     assert!(!said[0].contains("t0ken"), "{said:?}");
 }
+
+#[test]
+fn a_hook_is_a_whole_path_with_arguments_that_may_repeat() {
+    let room = |text: &str| Room::with_file(&format!("service.id = \"a\"\n[hooks]\n{text}\n"));
+    let hooks = room("before = [\"/bin/x\", \"-v\", \"-v\"]\ntimeout = \"30s\"")
+        .config()
+        .hooks;
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    assert_eq!(hooks.before, words(&["/bin/x", "-v", "-v"]));
+    assert_eq!(hooks.timeout, Duration::from_secs(30));
+    let from_env = room("").set("MICROCMS_BACKUP__HOOKS__FAILED", "/bin/x, -v");
+    assert_eq!(from_env.config().hooks.failed, words(&["/bin/x", "-v"]));
+    for (text, problem) in [
+        (
+            "after = \"/bin/x -v\"",
+            "hooks.after: expected a list of texts such as `[\"/usr/local/bin/my-hook\", \"an argument\"]`, \
+             found the text `/bin/x -v` [config.toml]",
+        ),
+        (
+            "after = [\"x\"]",
+            "hooks.after: `x` is not the whole path of a program, such as `/usr/local/bin/my-hook` \
+             [config.toml]",
+        ),
+        (
+            "after = []",
+            "hooks.after: is an empty list; leave the key out for no command [config.toml]",
+        ),
+        (
+            "timeout = \"0s\"",
+            "hooks.timeout: `0s` is out of range (1s to 1day) [config.toml]",
+        ),
+    ] {
+        assert_eq!(room(text).problems(), [problem]);
+    }
+}
+
+#[test]
+fn no_hook_gets_the_variables_that_configure_the_program() {
+    let room = Room::with_file("service.id = \"a\"\n")
+        .set("MICROCMS_API_KEY", "k")
+        .set("MICROCMS_BACKUP__LIMITS__DOWNLOADS", "4")
+        .set("NO_COLOR", "1");
+    let (config, _key) = load_with_key(&room.sources).expect("a usable configuration");
+    assert_eq!(
+        config.hooks.hidden,
+        ["MICROCMS_API_KEY", "MICROCMS_BACKUP__LIMITS__DOWNLOADS"]
+    );
+}

@@ -9,6 +9,8 @@ use crate::model::{Outcome, Problem, RunReport, Timestamp};
 /// Healthchecks.io keeps the first 100 kB of a body; a self-hosted one 10 kB by default, so the most
 /// important comes first.
 const LONGEST_BODY: usize = 100_000;
+/// Of that, what comes before the log.
+const LONGEST_HEAD: usize = 40_000;
 /// Of the problems, a webhook gets this many; their true number stands beside them.
 const MOST_PROBLEMS: usize = 20;
 /// Chat services cut or refuse long texts.
@@ -46,6 +48,8 @@ pub struct Ending<'a> {
     pub verdict: &'a str,
     /// What a person reads: the summary, or the error.
     pub summary: &'a str,
+    /// The last log lines.
+    pub log: &'a str,
 }
 
 impl When {
@@ -90,7 +94,8 @@ pub(super) fn ping_url(check: &Url, ping: Ping, run: &str) -> Url {
     url
 }
 
-/// Returns the body of a ping at the end: the exit code, the summary, the problems in full.
+/// Returns the body of a ping at the end: the exit code, the summary, the problems in full, the last
+/// log lines.
 pub(super) fn ping_body(ending: &Ending<'_>) -> String {
     let mut body = format!(
         "{}: {}, exit code {}\n\n{}",
@@ -112,7 +117,12 @@ pub(super) fn ping_body(ending: &Ending<'_>) -> String {
             body += &format!("\nhint: {hint}");
         }
     }
-    cut(body + "\n", LONGEST_BODY)
+    let mut body = cut(body + "\n", LONGEST_HEAD);
+    if !ending.log.is_empty() {
+        body += "\n";
+        body += ending.log;
+    }
+    cut(body, LONGEST_BODY)
 }
 
 /// The JSON document of a webhook. Fields are added, never renamed.
@@ -219,6 +229,7 @@ mod tests {
             report: None,
             verdict: "UNSAFE: <!channel> & more",
             summary: "error: no disk\n",
+            log: "",
         }
     }
 
@@ -268,9 +279,15 @@ mod tests {
             ping_body(&ending()),
             "my-service: failed, exit code 1\n\nerror: no disk\n"
         );
+        let with_log = Ending {
+            log: "a line\n",
+            ..ending()
+        };
+        assert!(ping_body(&with_log).ends_with("error: no disk\n\na line\n"));
         let long = "あ".repeat(LONGEST_BODY);
         let body = ping_body(&Ending {
             summary: &long,
+            log: &long,
             ..ending()
         });
         assert!(body.len() <= LONGEST_BODY && body.len() > LONGEST_BODY - 4);

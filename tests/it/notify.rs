@@ -80,6 +80,7 @@ async fn a_run_is_framed_by_two_pings_of_one_id() {
     let body = &heard[1].body;
     assert!(body.contains(": complete, exit code 0\n"), "{body}");
     assert!(body.contains("\nSAFE as of "), "{body}");
+    assert!(body.contains(" INFO "), "the last log lines: {body}");
     // The key is sent to the service alone.
     for ping in &heard {
         let key = sim.api_key();
