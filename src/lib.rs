@@ -12,12 +12,14 @@
 //! - [`notify`]: who is told of runs, and what: heartbeat, webhook
 //! - [`hooks`]: the operator's own commands around a run
 //! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
+//! - [`health`]: metrics and findings, and the listener that tells them
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
 
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod health;
 pub mod hooks;
 pub mod logging;
 pub mod mirror;

@@ -11,8 +11,11 @@ use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
+use crate::health::Disk;
 use crate::mirror::{self, Mirror};
-use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp};
+use crate::model::condition::Condition;
+use crate::model::report::Budget;
+use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
@@ -89,6 +92,8 @@ pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) key: ApiKey,
     pub(crate) clock: Clock,
+    /// What all runs of this process ask and are answered.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Site {
@@ -114,7 +119,7 @@ impl Site {
     /// What would keep a run from being done.
     pub(crate) async fn check(&self) -> Result<Facts, Failure> {
         // Without certificates, for example, no run could ask anything.
-        remote(&self.config, &self.key)?;
+        remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         let Self { config, clock, .. } = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
             let database = &config.storage.database;
@@ -161,7 +166,7 @@ impl Site {
         stop: Stop,
         previous: &mut Option<Outcome>,
     ) -> Result<RunReport, Failure> {
-        let remote = remote(&self.config, &self.key)?;
+        let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
         // Only to be told of: a database that cannot answer this will fail the run by itself.
@@ -180,6 +185,52 @@ impl Site {
         let report = done.map_err(|err| failed(err, |err| err.hint()))?;
         closed.map_err(|err| failed(err, StoreError::hint))?;
         Ok(report)
+    }
+
+    /// Looks at the backup's condition; writes nothing. Where there is no database, that of an empty
+    /// one. Blocks.
+    ///
+    /// # Errors
+    /// If there is a database that cannot be read.
+    pub(crate) fn condition(&self) -> Result<Condition, Failure> {
+        let Config {
+            storage, service, ..
+        } = &self.config;
+        let configured = service.endpoints.as_deref().unwrap_or_default();
+        let now = (self.clock)();
+        let ask = |store: &Store| store.condition(configured, now);
+        let found = store::view(&storage.database, &service.id, ask);
+        found
+            .map(Option::unwrap_or_default)
+            .map_err(|err| failed(err, StoreError::hint))
+    }
+
+    /// Returns where the month's transfer budget stands, as the database counts; `None` where none is
+    /// set.
+    pub(crate) fn budget(&self, found: &Condition) -> Option<Budget> {
+        let limit = self.config.limits.monthly_transfer?;
+        // The Management API is not among what microCMS counts.
+        let free = remote::host_key(&self.config.service.management_url);
+        let counted = found.transfer_this_month.iter();
+        let spent = counted
+            .filter(|entry| entry.host != free)
+            .map(|entry| entry.bytes)
+            .sum();
+        Some(Budget {
+            month: (self.clock)().month(),
+            limit,
+            spent,
+            left: limit.saturating_sub(spent),
+        })
+    }
+
+    /// Returns how full the mirror's disk is; `None` where it does not say. Blocks.
+    pub(crate) fn disk(&self) -> Option<Disk> {
+        let disk = mirror::disk(&self.config.storage.mirror).ok()?;
+        Some(Disk {
+            free: disk.free_bytes,
+            total: disk.total_bytes,
+        })
     }
 }
 
@@ -214,7 +265,12 @@ pub(crate) async fn lock(
     }
 }
 
-pub(super) fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
+/// Sets up the way to the service; nothing is asked. Answers are counted in `traffic`.
+pub(super) fn remote(
+    config: &Config,
+    key: &ApiKey,
+    traffic: Arc<Traffic>,
+) -> Result<Remote, Failure> {
     let Some(key) = Key::new(&key.secret) else {
         // The configuration lets visible ASCII pass and nothing else.
         return Err(Failure::new(
@@ -232,6 +288,7 @@ pub(super) fn remote(config: &Config, key: &ApiKey) -> Result<Remote, Failure> {
         connect_timeout: config.limits.connect_timeout,
         read_timeout: config.limits.read_timeout,
         bandwidth: config.limits.bandwidth,
+        traffic,
     };
     Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
 }

@@ -1,6 +1,5 @@
 //! `daemon`: runs by a schedule until it is asked to end.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::runtime;
@@ -10,6 +9,7 @@ use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
 use super::exit;
 use super::failure::Failure;
+use super::health::{self, Desk};
 use super::progress::Progress;
 use super::sync::{Edge, announce};
 use super::told::{Audience, DAEMON_LINGER, Wanted};
@@ -42,31 +42,32 @@ pub(crate) struct Args {}
 
 /// Lives until a signal ends it. Returns the number for the shell.
 pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
-    let (clock, tail) = (edge.clock, edge.tail.clone());
+    let tail = edge.tail.clone();
     let (sources, site) = load(edge)?;
-    let daemon = Daemon::new(schedule(&site.config)?, clock);
+    let daemon = Daemon::new(schedule(&site.config)?, site.clock);
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let ending = runtime.block_on(async {
-        let mut calls = Calls::open()?;
+        let mut calls = Calls::open().map_err(|err| Failure::new(ExitCode::Failed, err))?;
         let calls = async || -> Call { calls.next().await };
         let (teller, delivery) = Teller::start();
-        let backup = Backup {
+        let mut backup = Backup {
             sources,
             site: Arc::new(site),
             audience: Audience::new(teller, tail),
+            desk: None,
         };
+        backup.open_desk(&daemon)?;
         let ending = daemon.serve(backup, calls).await;
         if matches!(ending, Ok(Ending::Tidy)) {
             delivery.finish(DAEMON_LINGER).await;
         }
-        io::Result::Ok(ending)
+        ending.map_err(Failure::from)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
-    let ending = ending.map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let text = match ending? {
         Ending::Tidy => return Ok(ExitCode::Complete.code()),
         Ending::AtOnce(signal) => {
@@ -94,13 +95,28 @@ struct Backup {
     sources: Sources,
     site: Arc<Site>,
     audience: Audience,
+    /// Where monitors ask.
+    desk: Option<Desk>,
 }
 
 fn load(edge: Edge) -> Result<(Sources, Site), Failure> {
     let (config, key) = config::load_with_key(&edge.sources)?;
     announce(&config, &key);
-    let clock = edge.clock;
-    Ok((edge.sources, Site { config, key, clock }))
+    let site = Site {
+        config,
+        key,
+        clock: edge.clock,
+        traffic: Arc::default(),
+    };
+    Ok((edge.sources, site))
+}
+
+impl Backup {
+    /// Opens the desk that the configuration asks for.
+    fn open_desk(&mut self, daemon: &Daemon) -> Result<(), Failure> {
+        let desk = self.desk.insert(Desk::of(daemon, &self.site));
+        desk.follow(&self.site)
+    }
 }
 
 impl Work for Backup {
@@ -136,9 +152,18 @@ impl Work for Backup {
         let (config, key) = config::load_with_key(&self.sources).map_err(Failure::from)?;
         let schedule = schedule(&config)?;
         announce(&config, &key);
-        let clock = self.site.clock;
+        let site = Arc::new(Site {
+            config,
+            key,
+            clock: self.site.clock,
+            traffic: Arc::clone(&self.site.traffic),
+        });
+        // The last that can fail: then the old address stays, and with it everything else.
+        if let Some(desk) = &mut self.desk {
+            desk.follow(&site)?;
+        }
         // The run under way keeps its own.
-        self.site = Arc::new(Site { config, key, clock });
+        self.site = site;
         info!("the configuration was read again; it counts from the next run on");
         Ok(schedule)
     }
@@ -160,5 +185,7 @@ async fn once(site: Arc<Site>, audience: Audience, ask: Ask) -> Result<RunReport
         stop: ask.stop,
         report: None,
     };
-    audience.run(&site, wanted).await
+    let done = audience.run(&site, wanted).await;
+    health::write_textfile(&site).await;
+    done
 }

@@ -8,7 +8,7 @@ use tracing::error;
 use super::output;
 use crate::config::ConfigError;
 use crate::daemon::Trouble;
-use crate::model::ExitCode;
+use crate::model::{ExitCode, chain};
 
 /// An error at the edge: with its exit code, and apart from it what can be done.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl Failure {
         self.exit
     }
 
+    /// Returns what happened in one line, with its chain.
+    pub(crate) fn line(&self) -> String {
+        chain(&*self.error)
+    }
+
     /// Logs the failure, for a reader that tells an error from other lines by its level. Returns its
     /// exit code.
     pub(crate) fn log(&self) -> ExitCode {
@@ -54,7 +59,7 @@ impl Failure {
 
     /// Returns what happened, with its chain, as one line.
     pub(crate) fn chain(&self) -> String {
-        crate::model::chain(&*self.error)
+        chain(&*self.error)
     }
 
     /// Returns what [`Failure::report`] prints.

@@ -13,6 +13,7 @@ mod doctor;
 mod drive;
 mod exit;
 mod failure;
+mod health;
 mod hooks;
 mod init;
 mod man;

@@ -1,19 +1,19 @@
-//! `--report FILE`: the report as a file that is either the whole new one or the whole old one. And the
-//! other file that a command writes for people: a new one of `init`.
+//! `--report FILE` and `--metrics-file FILE`: a file that is either the whole new one or the whole old
+//! one. And the other file that a command writes for people: a new one of `init`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where the report goes, checked before the run: an hour later is too late for a typing error.
+/// Where a report goes, checked before the run: an hour later is too late for a typing error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReportFile {
     path: PathBuf,
     /// A pipe or a device takes the bytes; putting a file in its place would break it.
     is_stream: bool,
-    /// For its owner alone, whatever the umask leaves.
-    is_private: bool,
+    /// The mode of the new file, whatever the umask; `None`: as the umask says.
+    mode: Option<u32>,
 }
 
 /// A report for as long as this lives.
@@ -36,7 +36,7 @@ impl ReportFile {
                 Ok(Self {
                     path,
                     is_stream: !kind.is_file(),
-                    is_private: false,
+                    mode: None,
                 })
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => {
@@ -48,11 +48,17 @@ impl ReportFile {
                 Ok(Self {
                     path: folder.join(name),
                     is_stream: false,
-                    is_private: false,
+                    mode: None,
                 })
             }
             Err(err) => Err(err),
         }
+    }
+
+    /// Lets everybody read the file: another user's program is to.
+    pub(crate) fn readable_by_all(self) -> Self {
+        let mode = Some(0o644);
+        Self { mode, ..self }
     }
 
     /// Saves `text`: temporary name, write, flush to disk, rename, flush the folder. After an
@@ -68,7 +74,7 @@ impl ReportFile {
                 .write_all(text.as_bytes());
         }
         let temporary = self.temporary();
-        let saved = write_new(&temporary, text, self.is_private)
+        let saved = write_new(&temporary, text, self.mode)
             .and_then(|()| fs::rename(&temporary, &self.path));
         if let Err(err) = saved {
             // It may never have been created; the first error is the one to tell.
@@ -104,7 +110,7 @@ impl ReportFile {
         let mut name = database.file_name().unwrap_or_default().to_owned();
         name.push(".report.json");
         let file = Self {
-            is_private: true,
+            mode: Some(0o600),
             ..Self::at(&database.with_file_name(name))?
         };
         file.save(text)?;
@@ -149,14 +155,18 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
-fn write_new(path: &Path, text: &str, is_private: bool) -> io::Result<()> {
-    // Truncates: what a killed process of the same id left behind is nobody's.
+fn write_new(path: &Path, text: &str, mode: Option<u32>) -> io::Result<()> {
+    // Truncates: what a killed process of the same id left behind is nobody's. Private from the first
+    // moment where it has to be; the umask may have taken away what others are to have.
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(if is_private { 0o600 } else { 0o666 })
+        .mode(mode.unwrap_or(0o666))
         .open(path)?;
+    if let Some(mode) = mode {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -203,7 +213,6 @@ mod tests {
 
     #[test]
     fn a_lent_report_is_for_its_owner_alone_and_goes_with_its_value() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let lent = ReportFile::lend(&folder.path().join("b.db"), "text").expect("saved");
         assert_eq!(names(folder.path()), ["b.db.report.json"]);
@@ -212,6 +221,16 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         drop(lent);
         assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_for_others_can_be_read_by_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("metrics.prom");
+        let file = ReportFile::at(&path).expect("a usable path");
+        file.readable_by_all().save("m 1\n").expect("saved");
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
     }
 
     #[test]

@@ -47,14 +47,13 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// How long ago the last complete run may have begun, such as 3h or 8d
+    /// How long ago the last complete run may have begun, such as 3h or 8d [default: `health.max_age`]
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = humantime::parse_duration,
-        default_value = "26h"
+        value_parser = humantime::parse_duration
     )]
-    max_age: Duration,
+    max_age: Option<Duration>,
 }
 
 /// The version of [`Status`]'s JSON form.
@@ -143,6 +142,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
 }
 
 fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
+    let max_age = args.max_age.unwrap_or(config.health.max_age);
     // Before the rows: a run that ends in between is then under way and done, never dead.
     let lock = LockSeen::from(Lock::look(&config.storage.database));
     let configured = config.service.endpoints.clone().unwrap_or_default();
@@ -155,7 +155,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
             let judgement = judge(&Evidence {
                 state: &state,
                 now,
-                max_age: args.max_age,
+                max_age,
                 is_locked: lock.is_held,
                 mirror_trouble: trouble.as_deref(),
             });
@@ -182,7 +182,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         now,
         exit_code: exit.code(),
         judgement,
-        max_age_s: args.max_age.as_secs(),
+        max_age_s: max_age.as_secs(),
         hint,
         lock,
         storage: storage(config, backup.as_ref()),

@@ -1,7 +1,7 @@
 //! `sync`: one run, then exit.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
 use super::failure::Failure;
+use super::health;
 use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
@@ -90,6 +91,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
+    /// Save metrics for node_exporter in this file, too: whole or not at all; its name should end in
+    /// `.prom` [default: `health.textfile`]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) metrics_file: Option<PathBuf>,
+
     /// Wait this long if another run holds the lock, such as 30s
     #[arg(
         long,
@@ -132,8 +138,22 @@ pub(crate) struct Edge {
 pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     check(args)?;
     let (config, key) = config::load_with_key(&edge.sources)?;
-    let report_file = report_file(args)?;
+    let report_file = args.report.as_deref();
+    let report_file = report_file
+        .map(|path| writable("a report", path))
+        .transpose()?;
+    let metrics_file = args.metrics_file.as_deref();
+    let metrics_file = metrics_file
+        .map(|path| writable("the metrics", path))
+        .transpose()?;
     announce(&config, &key);
+    let clock = edge.clock;
+    let site = Arc::new(Site {
+        config,
+        key,
+        clock,
+        traffic: Arc::default(),
+    });
 
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
@@ -145,11 +165,9 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         let mut signals = Signals::open()?;
         let (teller, delivery) = Teller::start();
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
-        let clock = edge.clock;
-        let site = Site { config, key, clock };
         let audience = Audience::new(teller, edge.tail);
         let report = report_file.as_ref();
-        let run = once(args, site, audience, report, Arc::clone(&tally), stopping);
+        let run = once(args, &site, audience, report, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
         let ask_to_stop = |signal: Signal| stop.request(signal.exit());
         let ended = drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await;
@@ -164,6 +182,11 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         runtime.shutdown_background();
         return conclude(ended, args, report_file.as_ref(), output::result);
     }
+    let told = if changed_something(&ended, args) {
+        health::save_metrics(&site, metrics_file)
+    } else {
+        Ok(())
+    };
     let concluded = conclude(ended, args, report_file.as_ref(), output::result);
     // The run is over and its result is out; only now may somebody else's host take its time.
     runtime.block_on(async {
@@ -173,13 +196,31 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         }
     });
     runtime.shutdown_background();
-    concluded
+    match (concluded, told) {
+        (exit, Ok(())) => exit,
+        (Ok(0), Err(failure)) => Err(failure),
+        // The run's own trouble is worse news.
+        (exit, Err(failure)) => {
+            failure.report();
+            exit
+        }
+    }
+}
+
+/// Whether there is something new to tell: not after a dry run, and not where another run, which will
+/// tell its own, holds the lock. Whoever says "at once" does not wait for it.
+fn changed_something(ended: &Ended, args: &Args) -> bool {
+    match ended {
+        Ended::AtOnce(_) => false,
+        Ended::ByItself(Ok(report)) => !report.dry_run,
+        Ended::ByItself(Err(failure)) => !args.dry_run && failure.exit != ExitCode::Locked,
+    }
 }
 
 /// Takes the lock, where something is to be written, and does the run.
 async fn once(
     args: &Args,
-    site: Site,
+    site: &Site,
     audience: Audience,
     report: Option<&ReportFile>,
     tally: Arc<Tally>,
@@ -199,7 +240,7 @@ async fn once(
         stop,
         report,
     };
-    audience.run(&site, wanted).await
+    audience.run(site, wanted).await
 }
 
 /// Refuses flags that together mean nothing.
@@ -212,13 +253,10 @@ fn check(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks `--report` before anything is asked or written.
-fn report_file(args: &Args) -> Result<Option<ReportFile>, Failure> {
-    let Some(path) = &args.report else {
-        return Ok(None);
-    };
-    ReportFile::at(path).map(Some).map_err(|err| {
-        let text = format!("cannot save a report as `{}`: {err}", path.display());
+/// Checks `--report` and `--metrics-file` before anything is asked or written.
+fn writable(what: &str, path: &Path) -> Result<ReportFile, Failure> {
+    ReportFile::at(path).map_err(|err| {
+        let text = format!("cannot save {what} as `{}`: {err}", path.display());
         Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")
     })
 }
@@ -324,6 +362,7 @@ mod tests {
             allow_deletes: None,
             json: false,
             report: None,
+            metrics_file: None,
             wait_lock: Duration::ZERO,
         };
         assert_eq!(args(""), expected);

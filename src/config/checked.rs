@@ -1,5 +1,6 @@
 //! What is true: the validated [`Config`], and how it comes out of what was written.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where bytes may come from.
     pub assets: Assets,
+    /// Whom health is told, and how.
+    pub health: Health,
     /// How long what is no longer current is kept.
     pub retention: Retention,
     /// Who is told of runs.
@@ -127,6 +130,17 @@ pub struct Assets {
     pub revalidate_every: Option<Duration>,
 }
 
+/// Health, for monitors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Where the daemon answers over HTTP; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// How old the last complete run may become.
+    pub max_age: Duration,
+    /// The file for node_exporter, written after each run; `None`: none.
+    pub textfile: Option<PathBuf>,
+}
+
 /// How long `prune` leaves what is no longer current; `None`: for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
@@ -180,6 +194,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
     let schedule = schedule::schedule(raw);
     let limits = limits(raw);
     let assets = assets(raw);
+    let health = health(raw);
     let retention = retention(raw);
     let notify = notify::notify(raw);
     let hooks = hooks::hooks(raw);
@@ -190,6 +205,7 @@ fn check(raw: &mut Raw) -> Option<Config> {
         schedule,
         limits,
         assets,
+        health,
         retention,
         notify,
         hooks,
@@ -319,6 +335,28 @@ fn assets(raw: &mut Raw) -> Assets {
         hosts,
         max_size,
         revalidate_every,
+    }
+}
+
+fn health(raw: &mut Raw) -> Health {
+    let listen = raw.parsed("health.listen", None, values::address_or_off);
+    if let Some(address) = listen.filter(|address| !address.ip().is_loopback()) {
+        raw.warnings.push(format!(
+            "health.listen: everybody who reaches {address} can read the metrics, in the clear: names of \
+             APIs and hosts, counts and times. `127.0.0.1` keeps them to this machine"
+        ));
+    }
+    let longest = DAY * 3_650;
+    let max_age = raw.parsed("health.max_age", HOUR * 26, |text| {
+        values::duration(text, Duration::from_secs(1)..=longest)
+    });
+    let textfile = raw.parsed("health.textfile", None, |text| {
+        values::prom_file(text).map(Some)
+    });
+    Health {
+        listen,
+        max_age,
+        textfile,
     }
 }
 

@@ -27,7 +27,7 @@ mod tests;
 mod values;
 
 pub use checked::{
-    Assets, Config, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
+    Assets, Config, Health, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
 };
 pub use hooks::Hooks;
 pub use key::{ApiKey, KeySource};

@@ -1,7 +1,8 @@
 //! Texts to values. Pure; each error says what would be right.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -112,6 +113,30 @@ pub(crate) fn asset_host(text: &str) -> Result<String, String> {
         }
         Err(err) => bad(&err.to_string()),
     }
+}
+
+/// Parses an IP address with a port, or `off`. A name is refused: which of its addresses would be meant,
+/// and what if it moves?
+pub(crate) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    let text = text.trim();
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_why| {
+        format!(
+            "`{text}` is not an address; write `off`, or an IP address and a port, such as \
+             `127.0.0.1:9464` or `[::1]:9464`"
+        )
+    })
+}
+
+/// Parses the path of a file for node_exporter.
+pub(crate) fn prom_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_read = path.extension().is_some_and(|end| end == "prom") && !text.contains('\0');
+    is_read.then_some(path).ok_or_else(|| {
+        format!("`{text}` is no file that node_exporter reads; their names end in `.prom`")
+    })
 }
 
 /// Parses the mode of new files or folders, octal as for `chmod`. The owner needs `least`; nobody
@@ -295,6 +320,38 @@ pub(crate) mod tests {
                 ("me@example.com", "write a host name"),
                 ("", "write a host name"),
                 ("cdn.example.com:99999", "invalid port"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_listener_has_an_ip_address_and_a_port() {
+        assert_eq!(address_or_off("off"), Ok(None));
+        for good in ["127.0.0.1:9464", "[::1]:9464", "0.0.0.0:0"] {
+            assert!(matches!(address_or_off(good), Ok(Some(_))), "{good}");
+        }
+        refuses(
+            address_or_off,
+            &[
+                ("localhost:9464", "write `off`, or an IP address and a port"),
+                ("127.0.0.1", "is not an address"),
+                (":9464", "is not an address"),
+                ("9464", "is not an address"),
+                ("127.0.0.1:99999", "is not an address"),
+                ("", "is not an address"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_file_for_node_exporter_ends_in_prom() {
+        assert!(prom_file("/var/lib/node_exporter/microcms_backup.prom").is_ok());
+        refuses(
+            prom_file,
+            &[
+                ("", "their names end in `.prom`"),
+                ("/var/lib/node_exporter", "their names end in `.prom`"),
+                ("metrics.txt", "their names end in `.prom`"),
             ],
         );
     }

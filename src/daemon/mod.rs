@@ -10,6 +10,7 @@
 
 mod alarm;
 mod bell;
+mod heart;
 mod retry;
 mod schedule;
 mod serve;
@@ -22,6 +23,7 @@ mod ticks;
 mod work;
 
 pub use bell::Trigger;
+pub use heart::Heart;
 pub use schedule::{InvalidCron, Schedule};
 pub use serve::{Daemon, Ending};
 pub use signals::{Call, Calls, Signal, Signals};

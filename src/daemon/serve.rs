@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::alarm::Alarm;
 use super::bell::{Bell, Trigger, bell};
+use super::heart::Heart;
 use super::retry::retry_after;
 use super::schedule::Schedule;
 use super::signals::{Call, Signal};
@@ -24,6 +25,8 @@ use crate::sync::Stop;
 
 /// How often the state is shown while something goes on.
 const PULSE: Duration = Duration::from_secs(1);
+/// How often the loop turns at least, so that others can tell that it does.
+const BEAT: Duration = Duration::from_secs(5);
 /// For how long a service manager is asked to be patient, from one pulse to the next.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a run may take to end tidily. Its own grace period is far shorter; what takes longer
@@ -51,6 +54,7 @@ pub struct Daemon {
     clock: fn() -> Timestamp,
     state: watch::Sender<State>,
     events: broadcast::Sender<Event>,
+    heart: Heart,
     /// This daemon's share of the jitter, 0 to 1: the same for each tick, so that the time between
     /// two runs stays what the schedule says.
     share: f64,
@@ -64,6 +68,7 @@ impl Daemon {
             clock,
             state: watch::Sender::new(State::starting()),
             events: broadcast::Sender::new(EVENTS),
+            heart: Heart::new(),
             share: fastrand::f64(),
         }
     }
@@ -76,6 +81,11 @@ impl Daemon {
     /// Returns the events from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Returns what tells whether the loop turns.
+    pub fn heart(&self) -> Heart {
+        self.heart.clone()
     }
 
     /// Lives until a signal ends it: looks whether a run could be done, says that it is ready, and
@@ -170,7 +180,9 @@ impl<W: Work> Life<W> {
         let mut ticks = pin!(ticks);
         let mut beat = Service::watchdog().map(every);
         let mut pulse = every(PULSE);
+        let mut turn = every(BEAT);
         loop {
+            self.daemon.heart.beat();
             let is_idle = self.current.is_none();
             tokio::select! {
                 // A run that is done is not thrown away for a signal of the same moment.
@@ -186,6 +198,7 @@ impl<W: Work> Life<W> {
                 },
                 // Here and nowhere else: a loop that hangs is not alive, a run that is long is.
                 () = next(&mut beat) => self.service.alive(),
+                _ = turn.tick() => {}
                 () = reached(self.give_up) => {
                     error!("the run did not end within {LAST_RESORT:?} of being asked to");
                     return Ok(Ending::GaveUp);
@@ -212,6 +225,7 @@ impl<W: Work> Life<W> {
         let mut checking = self.work.check();
         let mut pulse = every(PULSE);
         loop {
+            self.daemon.heart.beat();
             tokio::select! {
                 biased;
                 facts = &mut checking => return facts.map(Some),

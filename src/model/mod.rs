@@ -6,6 +6,7 @@
 pub mod asset;
 pub mod backup;
 pub mod causes;
+pub mod condition;
 pub mod content;
 pub mod host;
 pub mod ids;
@@ -16,6 +17,7 @@ pub mod retention;
 pub mod sniff;
 pub mod tally;
 pub mod time;
+pub mod traffic;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
@@ -35,4 +37,5 @@ pub use retention::{
 };
 pub use tally::Tally;
 pub use time::{Timestamp, span};
+pub use traffic::{ApiName, Flow, Traffic};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

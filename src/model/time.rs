@@ -13,6 +13,9 @@ use std::time::Duration;
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
+    /// The UNIX epoch.
+    pub const EPOCH: Self = Self(DateTime::UNIX_EPOCH);
+
     /// Returns the instant `millis` milliseconds after the UNIX epoch, clamped to the years that
     /// RFC 3339 can write (0000 to 9999).
     pub fn from_unix_millis(millis: i64) -> Self {

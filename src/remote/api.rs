@@ -5,7 +5,7 @@ use super::budget::{Budget, Lane, Permit};
 use super::error::{Remedy, RemoteError};
 use super::meter::Meter;
 use super::{gzip, retry};
-use crate::model::Timestamp;
+use crate::model::{ApiName, Timestamp};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -43,6 +43,13 @@ impl Which {
         match self {
             Self::Management => "Management API",
             Self::Content => "Content API",
+        }
+    }
+
+    fn api(self) -> ApiName {
+        match self {
+            Self::Management => ApiName::Management,
+            Self::Content => ApiName::Content,
         }
     }
 
@@ -187,8 +194,22 @@ impl Api {
     /// Asks once, as soon as the budget allows.
     pub(crate) async fn once(&self, ask: &Ask, lane: Lane) -> Result<Bytes, RemoteError> {
         self.refuse_while_closed(ask)?;
-        let permit = self.budget.acquire(lane).await;
+        let permit = self.permit(lane).await;
         self.once_permitted(ask, permit).await
+    }
+
+    /// Waits until the budget allows a request.
+    pub(crate) async fn permit(&self, lane: Lane) -> Permit<'_> {
+        let begun = Instant::now();
+        let permit = self.budget.acquire(lane).await;
+        let traffic = self.meter.traffic();
+        traffic.waited(self.which.api(), begun.elapsed());
+        permit
+    }
+
+    /// Counts how old a page token is that is about to be used.
+    pub(crate) fn note_token_age(&self, age: Duration) {
+        self.meter.traffic().token_age(age);
     }
 
     fn refuse_while_closed(&self, ask: &Ask) -> Result<(), RemoteError> {
@@ -270,6 +291,7 @@ impl Api {
                 what: ask.what.clone(),
             });
         }
+        let mut asking = self.meter.asking(self.which.api(), &self.host);
         let sent = self
             .client
             .get(url)
@@ -283,6 +305,7 @@ impl Api {
         }
         let mut answer = sent.map_err(|err| self.transport(err, ask))?;
         let status = answer.status().as_u16();
+        asking.answered(status);
         let headers = std::mem::take(answer.headers_mut());
         if let Some(now) = server_now(&headers) {
             let heard = Some((now, Instant::now()));
@@ -363,7 +386,7 @@ impl Api {
 }
 
 /// Returns the lower-case host, with the port where it is not the scheme's own.
-pub(crate) fn host_key(url: &Url) -> String {
+pub fn host_key(url: &Url) -> String {
     let host = url.host_str().unwrap_or("").to_ascii_lowercase();
     match url.port() {
         Some(port) => format!("{host}:{port}"),

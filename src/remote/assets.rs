@@ -7,6 +7,7 @@ use super::error::{Refusal, RemoteError};
 use super::gate::LineGate;
 use super::meter::Meter;
 use super::throttle::Throttle;
+use crate::model::ApiName;
 use crate::model::path::AssetUrl;
 use flate2::write::MultiGzDecoder;
 use reqwest::Method;
@@ -193,7 +194,10 @@ impl AssetClient {
             let host = self.allowed(&at)?;
             self.gate.pass().await;
             self.meter.request(&host);
+            let mut asking = self.meter.asking(ApiName::Asset, &host);
             let answer = self.send(&at, &host, what, method, ask).await?;
+            asking.answered(answer.status().as_u16());
+            drop(asking);
             match answer.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => at = next_hop(&at, answer.headers(), what)?,
                 _ => return Ok((answer, host)),

@@ -310,7 +310,7 @@ impl<'a> Walk<'a> {
         let mut failures = 0;
         loop {
             let ask = self.ask(cursor);
-            let permit = self.api.budget.acquire(Lane::Chain).await;
+            let permit = self.api.permit(Lane::Chain).await;
             let sent_at = Instant::now();
             self.watch_age(cursor);
             let result = self.ask_in_time(&ask, permit).await;
@@ -363,6 +363,7 @@ impl<'a> Walk<'a> {
         let Some(age) = cursor.token_since.map(|since| since.elapsed()) else {
             return;
         };
+        self.api.note_token_age(age);
         self.end.max_token_age = self.end.max_token_age.max(Some(age));
         if age + TRAVEL > TOKEN_LIFE {
             let token_age_ms = age.as_millis();

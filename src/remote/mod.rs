@@ -27,7 +27,7 @@ mod service;
 mod throttle;
 mod wire;
 
-pub use api::Key;
+pub use api::{Key, host_key};
 pub use apis::{ApiInfo, Schema};
 pub use asset_body::AssetBody;
 pub use assets::{Ask, AssetAnswer, AssetClient, AssetHead, Conditions};

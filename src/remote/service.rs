@@ -11,7 +11,8 @@ use super::gate::LineGate;
 use super::media::{self, MediaPage, MediaWalkEnd};
 use super::meter::Meter;
 use super::throttle::Throttle;
-use crate::model::{ContentId, Endpoint, EndpointKind, Tally};
+use crate::model::{ContentId, Endpoint, EndpointKind, Tally, Traffic};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use url::Url;
@@ -42,6 +43,8 @@ pub struct Options {
     pub read_timeout: Duration,
     /// Bytes per second for assets, all downloads together; `None`: as many as come.
     pub bandwidth: Option<u64>,
+    /// Where requests are counted by their answers, on across runs.
+    pub traffic: Arc<Traffic>,
 }
 
 /// A microCMS service.
@@ -73,7 +76,10 @@ impl Remote {
         let api_client = client().build().map_err(RemoteError::Setup)?;
         // HTTP/1.1 for bytes: one broken connection then costs one download, not all of them.
         let asset_client = client().http1_only().build().map_err(RemoteError::Setup)?;
-        let (meter, gate) = (Meter::default(), LineGate::default());
+        let (meter, gate) = (
+            Meter::new(Arc::clone(&options.traffic)),
+            LineGate::default(),
+        );
         let api = |which, base: &Url, budget| {
             Api::new(
                 which,

@@ -12,6 +12,7 @@ mod absences;
 mod answers;
 mod assets;
 mod bodies;
+mod condition;
 mod contents;
 mod doomed;
 mod endpoints;

@@ -1,5 +1,6 @@
 //! What the service tells: whether its hosts are there, and what the key may do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
@@ -42,7 +43,7 @@ pub(crate) async fn service(
         info!("a run is under way: asking the Management API once in 10 s");
         config.limits.management_per_10s = 1;
     }
-    let remote = assemble::remote(&config, key)?;
+    let remote = assemble::remote(&config, key, Arc::default())?;
     let now = clock();
     let ages = known.recent_requests.iter().filter_map(|at| now.since(*at));
     remote.remember_requests(ages);

@@ -183,6 +183,35 @@ async fn however_many_ticks_pass_during_a_run_one_run_follows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_heart_beats_while_the_daemon_idles_and_while_a_run_takes_hours() {
+    start_clock(MIDNIGHT + 1);
+    let daemon = Daemon::new(hourly(), clock);
+    let (heart, state) = (daemon.heart(), daemon.state());
+    let play = Play {
+        facts: up_to_date(),
+        ..Play::new(150 * MINUTE, &[])
+    };
+    let calls = async || std::future::pending().await;
+    let wake = async |_: &Schedule, left: Duration| sleep(left.min(MINUTE)).await;
+    let watch = async {
+        let mut seen = Vec::new();
+        for _ in 0..180 {
+            sleep(MINUTE).await;
+            assert!(heart.silence() <= Duration::from_secs(5), "{seen:?}");
+            seen.push(state.borrow().phase.clone());
+        }
+        assert!(seen.contains(&Phase::Idle) && seen.contains(&Phase::Running));
+    };
+    tokio::select! {
+        ended = daemon.serve_with(play, calls, wake) => panic!("{ended:?}"),
+        () = watch => {}
+    }
+    // Nobody turns the loop any more.
+    sleep(2 * MINUTE).await;
+    assert!(heart.silence() >= 2 * MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_runs_if_asked_to_or_if_something_was_missed() {
     let minutes_ago = |minutes: i64| Some(Timestamp::from_unix_millis(MIDNIGHT - minutes * 60_000));
     let facts = |last_complete, was_cut_off| Facts {

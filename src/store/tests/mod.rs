@@ -2,6 +2,7 @@
 
 mod assets;
 mod bodies;
+mod condition;
 mod contents;
 mod endpoints;
 mod lock;

@@ -124,6 +124,7 @@ impl Sandbox {
             connect_timeout: Duration::from_secs(5),
             read_timeout: setup.read_timeout,
             bandwidth: setup.bandwidth,
+            traffic: Arc::default(),
         })
         .expect("a certificate store");
         let mode = if setup.is_dry_run {

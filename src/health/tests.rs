@@ -1,0 +1,484 @@
+//! Findings and metrics from facts; the listener over real sockets on loopback.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::*;
+use crate::model::backup::RunLine;
+use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
+use crate::model::report::{Budget, HostTransfer};
+use crate::model::{ApiName, Outcome, Timestamp, Traffic, WalkVerdict};
+
+const HOUR: i64 = 3600;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_millis(1_700_000_000_000 + seconds * 1000)
+}
+
+fn run(began: i64, outcome: Outcome, exit_code: u8) -> RunLine {
+    RunLine {
+        id: began,
+        trigger: "schedule".to_owned(),
+        error: None,
+        started_at: at(began),
+        finished_at: Some(at(began + 90)),
+        outcome,
+        exit_code: Some(exit_code),
+    }
+}
+
+/// A backup that was complete at second 0.
+fn backup() -> Condition {
+    let complete = run(0, Outcome::Complete, 0);
+    let walk = EndedWalk {
+        started_at: at(1),
+        finished_at: at(4),
+        verdict: WalkVerdict::Proven,
+        pages: 12,
+        restarts: 1,
+        max_token_age_ms: Some(1_250),
+    };
+    let scope = |scope: &str, last| ScopeCondition {
+        scope: scope.to_owned(),
+        proven_at: Some(at(1)),
+        last: Some(last),
+    };
+    let blog = EndedWalk {
+        max_token_age_ms: None,
+        ..walk
+    };
+    let host = |bytes| HostTransfer {
+        host: "images.example".to_owned(),
+        requests: 3,
+        bytes,
+    };
+    Condition {
+        last_complete: Some(complete.clone()),
+        last_run: Some(complete),
+        runs: vec![(Outcome::Complete, 7), (Outcome::Failed, 1)],
+        walks: vec![scope("media", walk), scope("contents/blog", blog)],
+        files: FileCondition {
+            saved: 40,
+            held: 41,
+            held_bytes: 4_000,
+            owed: 2,
+            owed_bytes: 100,
+            failed: 3,
+            waiting: 1,
+            gone: 0,
+        },
+        bodies_owed: 5,
+        bodies_refused: 6,
+        endpoints: Rows {
+            live: 2,
+            deleted: 0,
+        },
+        contents: Rows {
+            live: 20,
+            deleted: 4,
+        },
+        media: Rows {
+            live: 45,
+            deleted: 8,
+        },
+        transfer: vec![host(9_000)],
+        transfer_this_month: vec![host(1_000)],
+        database_bytes: 65_536,
+    }
+}
+
+fn life() -> Life {
+    Life {
+        started_at: at(-5),
+        phase: Phase::Ready,
+        run: None,
+        last_exit_code: Some(0),
+        next_run: Some(at(HOUR)),
+        tries: 0,
+        look: Duration::from_millis(2),
+    }
+}
+
+/// A daemon's facts, `seconds` after its complete run began.
+fn facts(seconds: i64) -> Facts {
+    let traffic = Traffic::default();
+    traffic.asked(ApiName::Management, "my-service.example", Some(200));
+    traffic.asked(ApiName::Management, "my-service.example", Some(429));
+    traffic.asked(ApiName::Asset, "images.example", None);
+    traffic.waited(ApiName::Management, Duration::from_millis(2_500));
+    traffic.token_age(Duration::from_millis(1_250));
+    Facts {
+        now: at(seconds),
+        version: "1.2.3",
+        service: "my-service".to_owned(),
+        max_age: Duration::from_secs(26 * 3600),
+        backup: Ok(backup()),
+        budget: Some(Budget {
+            month: "2023-11".to_owned(),
+            limit: 10_000,
+            spent: 1_000,
+            left: 9_000,
+        }),
+        disk: Some(Disk {
+            free: 500,
+            total: 1_000,
+        }),
+        flow: traffic.read(),
+        life: Some(life()),
+    }
+}
+
+/// Every sample by its name and labels.
+fn samples(text: &str) -> BTreeMap<&str, &str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.rsplit_once(' ').expect("a name and a value"))
+        .collect()
+}
+
+#[test]
+fn a_young_backup_is_safe_and_an_old_one_is_not() {
+    let finding = |seconds| healthy(&facts(seconds));
+    let safe = finding(65 * 60);
+    assert!(safe.is_good, "{safe:?}");
+    assert_eq!(
+        safe.line,
+        "OK: complete as of 2023-11-14T22:13:20.000Z, 1 h 5 min ago"
+    );
+    assert!(finding(26 * HOUR).is_good, "not a second too early");
+    let old = finding(26 * HOUR + 1);
+    assert!(!old.is_good);
+    assert_eq!(
+        old.line,
+        "NOT OK: the last complete run began at 2023-11-14T22:13:20.000Z, 1 d 2 h ago, and 1 d 2 h \
+         are allowed"
+    );
+}
+
+#[test]
+fn a_finding_tells_what_came_after_the_last_complete_run() {
+    let mut facts = facts(2 * HOUR);
+    facts.backup = Ok(Condition {
+        last_run: Some(run(HOUR, Outcome::Partial, 3)),
+        ..backup()
+    });
+    let finding = healthy(&facts);
+    assert!(finding.is_good);
+    assert_eq!(
+        finding.line,
+        "OK: complete as of 2023-11-14T22:13:20.000Z, 2 h ago; the last run, begun at \
+         2023-11-14T23:13:20.000Z, ended partial (exit code 3)"
+    );
+}
+
+#[test]
+fn never_unreadable_and_a_wrong_clock_are_unsafe() {
+    let never = Facts {
+        backup: Ok(Condition::default()),
+        ..facts(0)
+    };
+    let line = |facts: &Facts| {
+        let finding = healthy(facts);
+        assert!(!finding.is_good, "{finding:?}");
+        finding.line
+    };
+    assert_eq!(line(&never), "NOT OK: no run has been complete yet");
+    let first = Facts {
+        life: Some(Life {
+            run: Some(RunNow {
+                began_at: at(0),
+                pages: 1,
+                bodies: 0,
+                files: 0,
+                bytes: 0,
+                restarts: 0,
+            }),
+            ..life()
+        }),
+        ..never
+    };
+    assert_eq!(
+        line(&first),
+        "NOT OK: no run has been complete yet; the first run is under way"
+    );
+    let unreadable = Facts {
+        backup: Err("no".to_owned()),
+        ..facts(0)
+    };
+    assert_eq!(line(&unreadable), "NOT OK: the database cannot be read: no");
+    let ahead = line(&facts(-2 * HOUR));
+    assert!(
+        ahead.contains("2 h from now: the clock is wrong"),
+        "{ahead}"
+    );
+    // Clocks of two machines differ a little.
+    assert!(healthy(&facts(-60)).is_good);
+}
+
+#[test]
+fn ready_is_between_start_and_stop_with_a_database() {
+    let with = |phase, backup| {
+        ready(&Facts {
+            life: Some(Life { phase, ..life() }),
+            backup,
+            ..facts(0)
+        })
+    };
+    assert!(with(Phase::Ready, Ok(Condition::default())).is_good);
+    assert_eq!(with(Phase::Starting, Ok(backup())).line, "starting");
+    assert_eq!(with(Phase::Stopping, Ok(backup())).line, "stopping");
+    let unreadable = with(Phase::Ready, Err("no".to_owned()));
+    assert!(!unreadable.is_good);
+    assert_eq!(unreadable.line, "the database cannot be read: no");
+}
+
+#[test]
+fn a_loop_that_does_not_turn_is_not_alive() {
+    assert!(alive(Duration::from_secs(7)).is_good);
+    let hangs = alive(Duration::from_secs(61));
+    assert!(!hangs.is_good);
+    assert_eq!(hangs.line, "the loop has not turned for 1 min 1 s");
+}
+
+#[test]
+fn every_fact_is_in_the_metrics() {
+    let text = metrics(&facts(60));
+    let samples = samples(&text);
+    for (name, value) in [
+        (r#"build_info{version="1.2.3",service="my-service"}"#, "1"),
+        ("database_readable", "1"),
+        ("max_age_seconds", "93600"),
+        ("last_complete_run_timestamp_seconds", "1700000000.000"),
+        (r#"runs_total{outcome="complete"}"#, "7"),
+        (r#"runs_total{outcome="partial"}"#, "0"),
+        (r#"last_run_outcome{outcome="complete"}"#, "1"),
+        (r#"last_run_outcome{outcome="failed"}"#, "0"),
+        ("last_run_exit_code", "0"),
+        ("last_run_duration_seconds", "90"),
+        (
+            r#"last_proven_walk_timestamp_seconds{scope="media"}"#,
+            "1700000001.000",
+        ),
+        (r#"last_walk_proven{scope="contents/blog"}"#, "1"),
+        (r#"last_walk_pages{scope="media"}"#, "12"),
+        (r#"last_walk_restarts{scope="media"}"#, "1"),
+        (r#"last_walk_duration_seconds{scope="media"}"#, "3"),
+        (r#"last_walk_max_token_age_seconds{scope="media"}"#, "1.25"),
+        (r#"assets{state="saved"}"#, "40"),
+        (r#"assets{state="owed"}"#, "2"),
+        (r#"assets{state="failed"}"#, "3"),
+        ("assets_waiting", "1"),
+        ("assets_owed_bytes", "100"),
+        (r#"bodies{state="owed"}"#, "5"),
+        (r#"bodies{state="refused"}"#, "6"),
+        (r#"items{table="contents"}"#, "20"),
+        (r#"tombstones{table="media"}"#, "8"),
+        ("mirror_files", "41"),
+        ("mirror_bytes", "4000"),
+        ("database_bytes", "65536"),
+        (r#"transfer_bytes_total{host="images.example"}"#, "9000"),
+        (r#"transfer_requests_total{host="images.example"}"#, "3"),
+        (r#"transfer_month_bytes{host="images.example"}"#, "1000"),
+        ("transfer_limit_bytes", "10000"),
+        ("transfer_left_bytes", "9000"),
+        ("disk_free_bytes", "500"),
+        ("ready", "1"),
+        ("run_in_progress", "0"),
+        ("next_run_timestamp_seconds", "1700003600.000"),
+        (
+            r#"requests_total{api="management",host="my-service.example",code="429"}"#,
+            "1",
+        ),
+        (
+            r#"requests_total{api="asset",host="images.example",code="none"}"#,
+            "1",
+        ),
+        (r#"budget_wait_seconds_total{api="management"}"#, "2.5"),
+        (r#"budget_wait_seconds_total{api="content"}"#, "0"),
+        (r#"token_age_seconds_bucket{le="1"}"#, "0"),
+        (r#"token_age_seconds_bucket{le="2"}"#, "1"),
+        (r#"token_age_seconds_bucket{le="+Inf"}"#, "1"),
+        ("token_age_seconds_sum", "1.25"),
+        ("token_age_seconds_count", "1"),
+    ] {
+        let name = format!("microcms_backup_{name}");
+        assert_eq!(samples.get(name.as_str()), Some(&value), "{name}\n{text}");
+    }
+    assert_eq!(
+        samples.get("process_start_time_seconds"),
+        Some(&"1699999995.000")
+    );
+    assert!(
+        !samples.contains_key(
+            r#"microcms_backup_last_walk_max_token_age_seconds{scope="contents/blog"}"#
+        ),
+        "there are no tokens"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_missing_and_never_is_zero() {
+    let unreadable = metrics(&Facts {
+        backup: Err("no".to_owned()),
+        ..facts(0)
+    });
+    let found = samples(&unreadable);
+    assert_eq!(found.get("microcms_backup_database_readable"), Some(&"0"));
+    assert!(!unreadable.contains("last_complete_run"), "{unreadable}");
+    let never = metrics(&Facts {
+        backup: Ok(Condition::default()),
+        ..facts(0)
+    });
+    let found = samples(&never);
+    assert_eq!(
+        found.get("microcms_backup_last_complete_run_timestamp_seconds"),
+        Some(&"0.000")
+    );
+}
+
+#[test]
+fn a_one_shot_has_no_counters_of_its_process() {
+    let text = metrics(&Facts {
+        life: None,
+        ..facts(0)
+    });
+    let found = samples(&text);
+    let kind = r#"microcms_backup_last_run_requests{service="my-service",api="management",host="my-service.example",code="200"}"#;
+    assert_eq!(found.get(kind), Some(&"1"));
+    for absent in [
+        "microcms_backup_requests_total",
+        "process_start",
+        "token_age_seconds_",
+    ] {
+        assert!(!text.contains(absent), "{absent}\n{text}");
+    }
+}
+
+/// Answers with the facts of [`facts`]; hangs where it is told to.
+struct Stand {
+    hangs: bool,
+}
+
+impl Source for Stand {
+    fn alive(&self) -> Finding {
+        alive(Duration::ZERO)
+    }
+
+    async fn facts(&self) -> Facts {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        facts(60)
+    }
+}
+
+fn stand(hangs: bool) -> (SocketAddr, AbortOnDropHandle<()>) {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Listener::bind(any).expect("a free port");
+    let address = listener.address().expect("an address");
+    let serving = tokio::spawn(serve(listener, Arc::new(Stand { hangs })));
+    (address, AbortOnDropHandle::new(serving))
+}
+
+/// What comes back for these bytes, to the end.
+async fn exchange(address: SocketAddr, question: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream
+        .write_all(question.as_bytes())
+        .await
+        .expect("it is read");
+    let mut answer = Vec::new();
+    // A refusal may come as a reset.
+    drop(stream.read_to_end(&mut answer).await);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn four_questions_are_answered_by_get_and_head_alone() {
+    let (address, _serving) = stand(false);
+    let ask =
+        async |line: &str| exchange(address, &format!("{line} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+    for (line, status, ends) in [
+        ("GET /livez", "200 OK", "alive\n"),
+        ("GET /readyz", "200 OK", "ready\n"),
+        (
+            "GET /healthz?verbose",
+            "200 OK",
+            "OK: complete as of 2023-11-14T22:13:20.000Z, 1 min ago\n",
+        ),
+        ("HEAD /healthz", "200 OK", "\r\n\r\n"),
+        (
+            "POST /livez",
+            "405 Method Not Allowed",
+            "GET or HEAD only\n",
+        ),
+        (
+            "GET /",
+            "404 Not Found",
+            "there are /livez, /readyz, /healthz and /metrics\n",
+        ),
+        ("GET /metrics/..", "404 Not Found", "/metrics\n"),
+    ] {
+        let answer = ask(line).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{line}: {answer}"
+        );
+        assert!(answer.ends_with(ends), "{line}: {answer}");
+    }
+    let scrape = ask("GET /metrics").await;
+    assert!(
+        scrape.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{scrape}"
+    );
+    assert!(
+        scrape.contains("\nmicrocms_backup_database_readable 1\n"),
+        "{scrape}"
+    );
+}
+
+#[tokio::test]
+async fn nonsense_and_endless_questions_lose_their_connection_alone() {
+    let (address, _serving) = stand(false);
+    let nonsense = exchange(address, "\0\x01\x02\r\n\r\n").await;
+    assert!(!nonsense.contains("200 OK"), "{nonsense}");
+    let endless = format!("GET /livez HTTP/1.1\r\nx: {}", "y".repeat(100_000));
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    drop(stream.write_all(endless.as_bytes()).await);
+    let answer = exchange(address, "GET /livez HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn whoever_holds_connections_open_holds_nobody_up_for_long() {
+    let (address, _serving) = stand(true);
+    // More than there is room for, and none of them says a word, or gets one.
+    let mut silent = Vec::new();
+    for count in 0..40 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        if count % 2 == 0 {
+            let question = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+            stream.write_all(question).await.expect("it is taken");
+        }
+        silent.push(stream);
+    }
+    let begun = tokio::time::Instant::now();
+    let answer = exchange(address, "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(answer.ends_with("alive\n"), "{answer}");
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(25), "{waited:?}");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error() {
+    let (address, _serving) = stand(false);
+    let err = Listener::bind(address).expect_err("somebody has it");
+    assert_eq!(err.kind(), std::io::ErrorKind::AddrInUse);
+}

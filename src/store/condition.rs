@@ -1,0 +1,196 @@
+//! The condition of the backup, for monitors: one look, one moment.
+
+use super::values::{count, optional_count};
+use super::{Store, StoreError};
+use crate::model::backup::RunLine;
+use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
+use crate::model::report::HostTransfer;
+use crate::model::{Endpoint, Outcome, Scope, Timestamp, WalkVerdict};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+impl Store {
+    /// Returns the condition of the backup. `configured` are the APIs that the configuration names, if
+    /// it names any.
+    ///
+    /// Counts whole tables: milliseconds for thousands of rows, up to a second for millions.
+    pub fn condition(
+        &self,
+        configured: &[Endpoint],
+        now: Timestamp,
+    ) -> Result<Condition, StoreError> {
+        self.read("look at the backup's condition", |conn| {
+            // All of it as of one moment: a run may be writing. Nothing to commit.
+            let tx = conn.unchecked_transaction()?;
+            Ok(Condition {
+                last_complete: newest_run(&tx, "outcome = 'complete'", |run| {
+                    run.covers(configured)
+                })?,
+                last_run: newest_run(&tx, "outcome <> 'running'", |_| true)?,
+                runs: runs(&tx)?,
+                walks: walks(&tx, configured)?,
+                files: files(&tx, now)?,
+                bodies_owed: bodies(&tx, "owed")?,
+                bodies_refused: bodies(&tx, "refused")?,
+                endpoints: rows(
+                    &tx,
+                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM endpoints",
+                )?,
+                contents: rows(
+                    &tx,
+                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM contents NOT INDEXED",
+                )?,
+                media: rows(
+                    &tx,
+                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM media NOT INDEXED",
+                )?,
+                transfer: transfer(&tx, "%")?,
+                transfer_this_month: transfer(&tx, &now.month())?,
+                database_bytes: tx.query_row(
+                    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+                    [],
+                    |row| count(row, 0),
+                )?,
+            })
+        })
+    }
+}
+
+/// Goes back through the runs to the first that will do; in the usual case one or two rows.
+fn newest_run(
+    conn: &Connection,
+    condition: &str,
+    will_do: impl Fn(&RunLine) -> bool,
+) -> rusqlite::Result<Option<RunLine>> {
+    let mut query = conn.prepare(&format!(
+        "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error
+         FROM runs WHERE {condition} ORDER BY id DESC"
+    ))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let run = RunLine {
+            id: row.get(0)?,
+            trigger: row.get(1)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            outcome: row.get(4)?,
+            exit_code: row.get(5)?,
+            error: row.get(6)?,
+        };
+        if will_do(&run) {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+fn runs(conn: &Connection) -> rusqlite::Result<Vec<(Outcome, u64)>> {
+    conn.prepare("SELECT outcome, count(*) FROM runs WHERE outcome <> 'running' GROUP BY outcome")?
+        .query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?
+        .collect()
+}
+
+fn walks(conn: &Connection, configured: &[Endpoint]) -> rusqlite::Result<Vec<ScopeCondition>> {
+    let endpoints: Vec<Endpoint> = match configured {
+        [_, ..] => configured.to_vec(),
+        [] => conn
+            .prepare("SELECT endpoint FROM endpoints WHERE deleted_at IS NULL ORDER BY endpoint")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?,
+    };
+    // Newest runs first, by the primary key: the first few rows have what is asked for.
+    let mut last = conn.prepare(
+        "SELECT started_at, finished_at, verdict, pages, restarts, max_token_age_ms
+         FROM walks WHERE scope = :scope ORDER BY run_id DESC LIMIT 1",
+    )?;
+    let mut proven = conn.prepare(
+        "SELECT started_at FROM walks WHERE scope = :scope AND verdict = 'proven'
+         ORDER BY run_id DESC LIMIT 1",
+    )?;
+    [Scope::Media]
+        .into_iter()
+        .chain(endpoints.into_iter().map(Scope::Contents))
+        .map(|scope| {
+            let scope = scope.to_string();
+            Ok(ScopeCondition {
+                proven_at: proven
+                    .query_row(named_params! { ":scope": scope }, |row| row.get(0))
+                    .optional()?,
+                last: last
+                    .query_row(named_params! { ":scope": scope }, ended_walk)
+                    .optional()?,
+                scope,
+            })
+        })
+        .collect()
+}
+
+fn ended_walk(row: &Row<'_>) -> rusqlite::Result<EndedWalk> {
+    let verdict: WalkVerdict = row.get(2)?;
+    Ok(EndedWalk {
+        started_at: row.get(0)?,
+        finished_at: row.get(1)?,
+        verdict,
+        pages: count(row, 3)?,
+        restarts: count(row, 4)?,
+        max_token_age_ms: optional_count(row, 5)?,
+    })
+}
+
+fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
+    conn.query_row(
+        "SELECT count(*) FILTER (WHERE state = 'saved'),
+             count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
+             coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
+             count(*) FILTER (WHERE state = 'owed'),
+             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
+             count(*) FILTER (WHERE state = 'failed'),
+             count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
+             count(*) FILTER (WHERE state = 'gone')
+         FROM assets",
+        named_params! { ":now": now },
+        |row| {
+            Ok(FileCondition {
+                saved: count(row, 0)?,
+                held: count(row, 1)?,
+                held_bytes: count(row, 2)?,
+                owed: count(row, 3)?,
+                owed_bytes: count(row, 4)?,
+                failed: count(row, 5)?,
+                waiting: count(row, 6)?,
+                gone: count(row, 7)?,
+            })
+        },
+    )
+}
+
+fn bodies(conn: &Connection, state: &str) -> rusqlite::Result<u64> {
+    conn.query_row(
+        "SELECT count(*) FROM owed_bodies WHERE state = :state",
+        named_params! { ":state": state },
+        |row| count(row, 0),
+    )
+}
+
+fn rows(conn: &Connection, sql: &str) -> rusqlite::Result<Rows> {
+    conn.query_row(sql, [], |row| {
+        Ok(Rows {
+            live: count(row, 0)?,
+            deleted: count(row, 1)?,
+        })
+    })
+}
+
+fn transfer(conn: &Connection, month: &str) -> rusqlite::Result<Vec<HostTransfer>> {
+    conn.prepare(
+        "SELECT host, sum(requests), sum(bytes) FROM transfer WHERE month LIKE :month
+         GROUP BY host ORDER BY host",
+    )?
+    .query_map(named_params! { ":month": month }, |row| {
+        Ok(HostTransfer {
+            host: row.get(0)?,
+            requests: count(row, 1)?,
+            bytes: count(row, 2)?,
+        })
+    })?
+    .collect()
+}
