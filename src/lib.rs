@@ -9,6 +9,8 @@
 //! - [`mirror`]: the files: atomic write, archive, scan
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`config`]: file and environment, checked once
+//! - [`notify`]: who is told of runs, and what: heartbeat, webhook
+//! - [`hooks`]: the operator's own commands around a run
 //! - [`daemon`]: a long life: schedule, bell, signals, readiness, shutdown
 //! - [`health`]: metrics and findings, and the listener that tells them
 //! - [`cli`]: the commands, what they print, and the exit code
@@ -18,9 +20,11 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod health;
+pub mod hooks;
 pub mod logging;
 pub mod mirror;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod remote;
 pub mod store;

@@ -22,12 +22,16 @@
 //! | `err` | the error with its chain |
 //! | `outcome`, `exit_code` | how a run ended |
 //!
-//! Never logged: keys, draft keys, bodies, query strings.
+//! Never logged: keys, draft keys, bodies, query strings, URLs that tokens stand in.
+//!
+//! The last landmarks are kept in memory, too, for those who are told how a run ended ([`Tail`]).
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::MultiProgress;
 use tracing::Subscriber;
@@ -63,6 +67,67 @@ pub struct Options {
     pub colour: bool,
     /// The bars that share the terminal with the lines, if there are any.
     pub bars: Option<MultiProgress>,
+    /// What keeps the last lines.
+    pub tail: Tail,
+}
+
+/// Bytes of the last lines that are kept. A heartbeat's body holds them with room to spare.
+const TAIL: usize = 50_000;
+/// What hooks print is the operator's own and goes into this log alone, not to those who are told.
+const UNTOLD: &str = concat!(env!("CARGO_CRATE_NAME"), "::hooks");
+
+/// The last lines, as text, at the level of landmarks, whatever is written to stderr. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tail {
+    /// The lines, oldest first, and their bytes. A std mutex: held for one line at a time.
+    lines: Arc<Mutex<(VecDeque<String>, usize)>>,
+}
+
+impl Tail {
+    /// Forgets what was said so far: a run begins.
+    pub fn begin(&self) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        *lines = (VecDeque::new(), 0);
+    }
+
+    /// Returns the lines since then, the last ones if there are many.
+    pub fn text(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.0.iter().map(String::as_str).collect()
+    }
+
+    fn push(&self, line: String) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kept, bytes) = &mut *lines;
+        *bytes += line.len();
+        kept.push_back(line);
+        while *bytes > TAIL {
+            let Some(oldest) = kept.pop_front() else {
+                return;
+            };
+            *bytes -= oldest.len();
+        }
+    }
+}
+
+impl Write for Tail {
+    // The layer hands over a whole line at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(String::from_utf8_lossy(line).into_owned());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Tail {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self.clone()
+    }
 }
 
 /// Returns how much is said: `-q` warnings, nothing landmarks, `-v` each item, `-vv` each request.
@@ -130,7 +195,15 @@ where
             .with_span_list(false)
             .boxed(),
     };
-    registry().with(lines.with_filter(filter(options.level)))
+    let tail = fmt::layer()
+        .with_writer(options.tail.clone())
+        .with_target(false)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .with_filter(filter(LevelFilter::INFO).with_target(UNTOLD, LevelFilter::WARN));
+    registry()
+        .with(lines.with_filter(filter(options.level)))
+        .with(tail)
 }
 
 /// The layer that speaks to the journal; `None` where nobody listens.
@@ -223,6 +296,7 @@ mod tests {
             level,
             colour,
             bars: None,
+            tail: Tail::default(),
         };
         let writer = {
             let paper = paper.clone();
@@ -294,6 +368,35 @@ mod tests {
         for stream in [None, Some(other.as_str()), Some(""), Some("8"), Some("a:b")] {
             assert!(!is_journal(stream), "{stream:?}");
         }
+    }
+
+    #[test]
+    fn the_tail_has_the_last_landmarks_whatever_is_shown() {
+        let tail = Tail::default();
+        let options = Options {
+            format: Format::Json,
+            level: LevelFilter::WARN,
+            colour: true,
+            bars: None,
+            tail: tail.clone(),
+        };
+        tracing::subscriber::with_default(subscriber(&options, io::sink), || {
+            info!("before the run");
+            tail.begin();
+            say_all();
+            info!(target: UNTOLD, "a hook's own words");
+        });
+        let text = tail.text();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!([words[2], words[5], words[8]], ["w1", "i1", "w2"], "{text}");
+
+        for number in 0..10_000 {
+            tail.push(format!("line {number}\n"));
+        }
+        let text = tail.text();
+        assert!(text.len() <= TAIL && text.len() > TAIL - 20);
+        assert!(text.ends_with("\nline 9999\n"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::health::Disk;
 use crate::mirror::{self, Mirror};
 use crate::model::condition::Condition;
 use crate::model::report::Budget;
-use crate::model::{Endpoint, ExitCode, RunReport, Tally, Timestamp, Traffic};
+use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
@@ -152,21 +152,25 @@ impl Site {
             .map_err(|err| Failure::new(ExitCode::Failed, err))?
     }
 
-    /// Opens the rooms, does one run, closes them. The lock is given up when all is closed; a dry
-    /// run has none: it writes nothing and may look on while another run works.
+    /// Opens the rooms, does one run, closes them. Whoever wants one holds the lock until all is
+    /// closed, except for a dry run: it writes nothing and may look on while another run works.
+    ///
+    /// `previous` becomes how the run before ended, as far as the database knows.
     ///
     /// # Errors
     /// What kept the run from being done. What went wrong within it stands in the report.
     pub(crate) async fn run(
         &self,
         order: Order,
-        lock: Option<Lock>,
         tally: Arc<Tally>,
         stop: Stop,
+        previous: &mut Option<Outcome>,
     ) -> Result<RunReport, Failure> {
         let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
+        // Only to be told of: a database that cannot answer this will fail the run by itself.
+        *previous = store.last_outcome().unwrap_or_default();
         let (store, thread) =
             StoreThread::spawn(store).map_err(|err| failed(err, StoreError::hint))?;
         let rooms = Rooms {
@@ -177,7 +181,6 @@ impl Site {
         let options = options(order, &self.config, self.clock);
         let done = sync::run(options, rooms, tally, stop).await;
         let closed = thread.join().await;
-        drop(lock);
         // The run's own error comes first; a database that could not be closed well may be its echo.
         let report = done.map_err(|err| failed(err, |err| err.hint()))?;
         closed.map_err(|err| failed(err, StoreError::hint))?;

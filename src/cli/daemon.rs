@@ -12,9 +12,11 @@ use super::failure::Failure;
 use super::health::{self, Desk};
 use super::progress::Progress;
 use super::sync::{Edge, announce};
+use super::told::{Audience, DAEMON_LINGER, Wanted};
 use crate::config::{self, Config, Sources};
 use crate::daemon::{Ask, Call, Calls, Daemon, Ending, Facts, Running, Schedule, Trouble, Work};
 use crate::model::{ExitCode, RunReport};
+use crate::notify::Teller;
 use crate::store::LockError;
 
 const SIGNALS: &str = "\
@@ -40,18 +42,29 @@ pub(crate) struct Args {}
 
 /// Lives until a signal ends it. Returns the number for the shell.
 pub(crate) fn run(_args: &Args, edge: Edge) -> Result<u8, Failure> {
-    let mut backup = Backup::load(edge)?;
-    let schedule = schedule(&backup.site.config)?;
-    let daemon = Daemon::new(schedule, backup.site.clock);
+    let tail = edge.tail.clone();
+    let (sources, site) = load(edge)?;
+    let daemon = Daemon::new(schedule(&site.config)?, site.clock);
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let ending = runtime.block_on(async {
         let mut calls = Calls::open().map_err(|err| Failure::new(ExitCode::Failed, err))?;
-        backup.open_desk(&daemon)?;
         let calls = async || -> Call { calls.next().await };
-        daemon.serve(backup, calls).await.map_err(Failure::from)
+        let (teller, delivery) = Teller::start();
+        let mut backup = Backup {
+            sources,
+            site: Arc::new(site),
+            audience: Audience::new(teller, tail),
+            desk: None,
+        };
+        backup.open_desk(&daemon)?;
+        let ending = daemon.serve(backup, calls).await;
+        if matches!(ending, Ok(Ending::Tidy)) {
+            delivery.finish(DAEMON_LINGER).await;
+        }
+        ending.map_err(Failure::from)
     });
     // Whoever says "at once" does not wait for a thread that is writing.
     runtime.shutdown_background();
@@ -81,27 +94,24 @@ fn schedule(config: &Config) -> Result<Schedule, Failure> {
 struct Backup {
     sources: Sources,
     site: Arc<Site>,
+    audience: Audience,
     /// Where monitors ask.
     desk: Option<Desk>,
 }
 
-impl Backup {
-    fn load(edge: Edge) -> Result<Self, Failure> {
-        let (config, key) = config::load_with_key(&edge.sources)?;
-        announce(&config, &key);
-        let clock = edge.clock;
-        Ok(Self {
-            sources: edge.sources,
-            site: Arc::new(Site {
-                config,
-                key,
-                clock,
-                traffic: Arc::default(),
-            }),
-            desk: None,
-        })
-    }
+fn load(edge: Edge) -> Result<(Sources, Site), Failure> {
+    let (config, key) = config::load_with_key(&edge.sources)?;
+    announce(&config, &key);
+    let site = Site {
+        config,
+        key,
+        clock: edge.clock,
+        traffic: Arc::default(),
+    };
+    Ok((edge.sources, site))
+}
 
+impl Backup {
     /// Opens the desk that the configuration asks for.
     fn open_desk(&mut self, daemon: &Daemon) -> Result<(), Failure> {
         let desk = self.desk.insert(Desk::of(daemon, &self.site));
@@ -117,12 +127,21 @@ impl Work for Backup {
 
     fn run(&self, ask: Ask) -> Running<RunReport> {
         let site = Arc::clone(&self.site);
+        let audience = self.audience.clone();
         let tally = Arc::clone(&ask.tally);
         Box::pin(async move {
             // A line now and then while it works; the signals are heard by the loop.
             let lines = Progress::new(false);
             let no_signal = async || std::future::pending().await;
-            match drive::drive(once(site, ask), |_signal| {}, tally, lines, no_signal).await {
+            match drive::drive(
+                once(site, audience, ask),
+                |_signal| {},
+                tally,
+                lines,
+                no_signal,
+            )
+            .await
+            {
                 Ended::ByItself(report) => Ok(*report?),
                 Ended::AtOnce(signal) => Err(Failure::new(signal.exit(), signal.name()).into()),
             }
@@ -151,16 +170,22 @@ impl Work for Backup {
 }
 
 /// One run, after however long somebody else holds the lock.
-async fn once(site: Arc<Site>, ask: Ask) -> Result<RunReport, Failure> {
+async fn once(site: Arc<Site>, audience: Audience, ask: Ask) -> Result<RunReport, Failure> {
     let voice = ask.voice.clone();
     let say = move |held: &LockError| {
         info!("{held}; waiting for it to end");
         voice.waiting(held.to_string());
     };
-    let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await?;
+    let lock = site.lock(std::time::Duration::MAX, say, &ask.stop).await;
     ask.voice.working();
-    let order = Order::of_daemon(&site.config, ask.trigger);
-    let done = site.run(order, Some(lock), ask.tally, ask.stop).await;
+    let wanted = Wanted {
+        order: Order::of_daemon(&site.config, ask.trigger),
+        lock,
+        tally: ask.tally,
+        stop: ask.stop,
+        report: None,
+    };
+    let done = audience.run(&site, wanted).await;
     health::write_textfile(&site).await;
     done
 }

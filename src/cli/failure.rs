@@ -57,7 +57,13 @@ impl Failure {
         self.exit
     }
 
-    fn render(&self) -> String {
+    /// Returns what happened, with its chain, as one line.
+    pub(crate) fn chain(&self) -> String {
+        chain(&*self.error)
+    }
+
+    /// Returns what [`Failure::report`] prints.
+    pub(crate) fn render(&self) -> String {
         let mut text = format!("error: {}\n", self.error);
         let mut source = self.error.source();
         while let Some(cause) = source {

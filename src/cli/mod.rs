@@ -14,6 +14,7 @@ mod drive;
 mod exit;
 mod failure;
 mod health;
+mod hooks;
 mod init;
 mod man;
 mod output;
@@ -26,5 +27,6 @@ mod status;
 mod status_table;
 mod summary;
 mod sync;
+mod told;
 
 pub use run::{Clock, run, run_with};

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where a report goes, checked before the run: an hour later is too late for a typing error.
@@ -15,6 +15,10 @@ pub(crate) struct ReportFile {
     /// The mode of the new file, whatever the umask; `None`: as the umask says.
     mode: Option<u32>,
 }
+
+/// A report for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Lent(ReportFile);
 
 impl ReportFile {
     /// Checks that a file could be created at `path`. Follows a symbolic link, so that later the
@@ -80,11 +84,58 @@ impl ReportFile {
         File::open(folder_of(&self.path))?.sync_all()
     }
 
+    /// As [`ReportFile::save`], but not to a pipe or a device, which would get the text twice when it
+    /// is saved for good.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn save_if_lasting(&self, text: &str) -> io::Result<()> {
+        if self.is_stream {
+            return Ok(());
+        }
+        self.save(text)
+    }
+
+    /// Returns where it is, unless it is a pipe or a device.
+    pub(crate) fn lasting(&self) -> Option<&Path> {
+        (!self.is_stream).then_some(self.path.as_path())
+    }
+
+    /// Saves `text` beside the database, in a file that is removed with the returned value. One that a
+    /// killed process left there is replaced by the next.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn lend(database: &Path, text: &str) -> io::Result<Lent> {
+        let mut name = database.file_name().unwrap_or_default().to_owned();
+        name.push(".report.json");
+        let file = Self {
+            mode: Some(0o600),
+            ..Self::at(&database.with_file_name(name))?
+        };
+        file.save(text)?;
+        Ok(Lent(file))
+    }
+
     /// A name in the same folder that no other run uses at the same time.
     fn temporary(&self) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         self.path
             .with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    }
+}
+
+impl Lent {
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Somebody else may have tidied up; the next one replaces it.
+        drop(fs::remove_file(&self.0.path));
     }
 }
 
@@ -105,8 +156,14 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, text: &str, mode: Option<u32>) -> io::Result<()> {
-    // Truncates: what a killed process of the same id left behind is nobody's.
-    let mut file = File::create(path)?;
+    // Truncates: what a killed process of the same id left behind is nobody's. Private from the first
+    // moment where it has to be; the umask may have taken away what others are to have.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode.unwrap_or(0o666))
+        .open(path)?;
     if let Some(mode) = mode {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
@@ -152,6 +209,18 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("a file"), text);
         }
         assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn a_lent_report_is_for_its_owner_alone_and_goes_with_its_value() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lent = ReportFile::lend(&folder.path().join("b.db"), "text").expect("saved");
+        assert_eq!(names(folder.path()), ["b.db.report.json"]);
+        assert_eq!(fs::read_to_string(lent.path()).expect("a file"), "text");
+        let mode = lent.path().metadata().expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(lent);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::sync::Edge;
 use super::{completions, daemon, doctor, init, man, output, prune, status, sync};
 use crate::config::Sources;
-use crate::logging;
+use crate::logging::{self, Tail};
 use crate::model::{ExitCode, Timestamp};
 
 /// The time of day. Only `main` has a real one.
@@ -26,8 +26,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, clock: Clock) -> u8 {
     let done = parse(arguments).and_then(|cli| {
         let sources = Sources::of_process(cli.config.clone()).map_err(Failure::from)?;
         let progress = progress(&cli);
-        format = log(&cli, &sources, &progress)?;
-        Ok(dispatch(cli, sources, progress, clock)?)
+        let tail = Tail::default();
+        format = log(&cli, &sources, &progress, tail.clone())?;
+        let edge = Edge {
+            sources,
+            progress,
+            clock,
+            tail,
+        };
+        Ok(dispatch(&cli, edge)?)
     });
     match done {
         // On stderr it would be a line like any other there.
@@ -49,7 +56,14 @@ pub fn run_with(
     finish(parse(arguments).and_then(|cli| {
         let file = cli.config.clone().or(sources.file);
         let progress = progress(&cli);
-        Ok(dispatch(cli, Sources { file, ..sources }, progress, clock)?)
+        let edge = Edge {
+            sources: Sources { file, ..sources },
+            progress,
+            clock,
+            // The caller's logger fills none.
+            tail: Tail::default(),
+        };
+        Ok(dispatch(&cli, edge)?)
     }))
 }
 
@@ -94,18 +108,13 @@ fn explain(message: &clap::Error) -> u8 {
     }
 }
 
-fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Result<u8, Failure> {
-    let edge = Edge {
-        sources,
-        progress,
-        clock,
-    };
+fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
-        Command::Prune(args) => prune::run(args, &edge.sources, clock),
-        Command::Status(args) => status::run(args, &edge.sources, clock),
-        Command::Doctor(args) => doctor::run(args, &edge.sources, clock),
+        Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
+        Command::Status(args) => status::run(args, &edge.sources, edge.clock),
+        Command::Doctor(args) => doctor::run(args, &edge.sources, edge.clock),
         Command::Init(args) => init::run(args, &edge.sources),
         Command::Completions(args) => print(&completions::run(args)),
         Command::Man(args) => match man::run(args) {
@@ -118,7 +127,12 @@ fn dispatch(cli: Cli, sources: Sources, progress: Progress, clock: Clock) -> Res
 }
 
 /// Installs the logger. Returns how its lines look.
-fn log(cli: &Cli, sources: &Sources, progress: &Progress) -> Result<logging::Format, Failure> {
+fn log(
+    cli: &Cli,
+    sources: &Sources,
+    progress: &Progress,
+    tail: Tail,
+) -> Result<logging::Format, Failure> {
     let format = match cli.log_format {
         Some(format) => format.into(),
         None if logging::is_journal(sources.journal_stream()) => logging::Format::Journal,
@@ -129,6 +143,7 @@ fn log(cli: &Cli, sources: &Sources, progress: &Progress) -> Result<logging::For
         level: logging::level(cli.verbose, cli.quiet),
         colour: logging::may_colour(sources.no_color()),
         bars: progress.bars(),
+        tail,
     };
     logging::install(&options).map_err(|err| Failure::new(ExitCode::Failed, err))?;
     Ok(format)

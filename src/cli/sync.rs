@@ -17,10 +17,13 @@ use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
+use super::told::{Audience, LINGER, Wanted};
 use super::{exit, summary};
 use crate::config::{self, ApiKey, Config, Sources};
 use crate::daemon::{Signal, Signals};
+use crate::logging::Tail;
 use crate::model::{Endpoint, ExitCode, RunReport, Tally};
+use crate::notify::Teller;
 use crate::store::LockError;
 use crate::sync::Stop;
 
@@ -127,6 +130,8 @@ pub(crate) struct Edge {
     pub(crate) progress: Progress,
     /// The time.
     pub(crate) clock: Clock,
+    /// The last log lines.
+    pub(crate) tail: Tail,
 }
 
 /// Runs once and prints. Returns the number for the shell.
@@ -156,24 +161,42 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let tally = Arc::new(Tally::default());
     let stop = Stop::default();
-    let ended = runtime.block_on(async {
+    let driven = runtime.block_on(async {
         let mut signals = Signals::open()?;
+        let (teller, delivery) = Teller::start();
         let (tally, stopping) = (Arc::clone(&tally), stop.clone());
-        let run = once(args, &site, Arc::clone(&tally), stopping);
+        let audience = Audience::new(teller, edge.tail);
+        let report = report_file.as_ref();
+        let run = once(args, &site, audience, report, Arc::clone(&tally), stopping);
         let next_signal = async || signals.next().await;
         let ask_to_stop = |signal: Signal| stop.request(signal.exit());
-        io::Result::Ok(drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await)
+        let ended = drive::drive(run, ask_to_stop, tally, edge.progress, next_signal).await;
+        io::Result::Ok((ended, delivery, signals))
     });
-    // Whoever says "at once" does not wait for a thread that is writing.
-    runtime.shutdown_background();
-    let ended = ended.map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    let (ended, delivery, mut signals) =
+        driven.map_err(|err| Failure::new(ExitCode::Failed, err))?;
+    let is_at_once = matches!(ended, Ended::AtOnce(_));
+    if is_at_once {
+        drop(delivery);
+        // Whoever says "at once" does not wait for a thread that is writing.
+        runtime.shutdown_background();
+        return conclude(ended, args, report_file.as_ref(), output::result);
+    }
     let told = if changed_something(&ended, args) {
         health::save_metrics(&site, metrics_file)
     } else {
         Ok(())
     };
-    let exit = conclude(ended, args, report_file.as_ref(), output::result);
-    match (exit, told) {
+    let concluded = conclude(ended, args, report_file.as_ref(), output::result);
+    // The run is over and its result is out; only now may somebody else's host take its time.
+    runtime.block_on(async {
+        tokio::select! {
+            () = delivery.finish(LINGER) => {}
+            signal = signals.next() => debug!("{}: not waiting any longer", signal.name()),
+        }
+    });
+    runtime.shutdown_background();
+    match (concluded, told) {
         (exit, Ok(())) => exit,
         (Ok(0), Err(failure)) => Err(failure),
         // The run's own trouble is worse news.
@@ -198,17 +221,26 @@ fn changed_something(ended: &Ended, args: &Args) -> bool {
 async fn once(
     args: &Args,
     site: &Site,
+    audience: Audience,
+    report: Option<&ReportFile>,
     tally: Arc<Tally>,
     stop: Stop,
 ) -> Result<RunReport, Failure> {
-    let lock = if args.dry_run {
-        None
-    } else {
-        let say = |held: &LockError| info!("{held}; waiting for it to end");
-        Some(site.lock(args.wait_lock, say, &stop).await?)
-    };
     let order = Order::of(args, &site.config);
-    site.run(order, lock, tally, stop).await
+    if args.dry_run {
+        // Nothing happens, so there is nothing to tell.
+        return site.run(order, tally, stop, &mut None).await;
+    }
+    let say = |held: &LockError| info!("{held}; waiting for it to end");
+    let lock = site.lock(args.wait_lock, say, &stop).await;
+    let wanted = Wanted {
+        order,
+        lock,
+        tally,
+        stop,
+        report,
+    };
+    audience.run(site, wanted).await
 }
 
 /// Refuses flags that together mean nothing.
@@ -262,11 +294,7 @@ fn conclude(
         summary::of(&report)
     };
     let printed = print(&text);
-    // The run's own trouble is worse news than that of its report, and has the exit code.
-    let exit = match report.exit_code {
-        0 => ExitCode::Failed.code(),
-        code => code,
-    };
+    let exit = shell_code(report.exit_code, false);
     for (outcome, what) in [
         (saved, "the report could not be saved"),
         (printed, "stdout could not be written"),
@@ -279,7 +307,17 @@ fn conclude(
     Ok(report.exit_code)
 }
 
-fn json(report: &RunReport) -> String {
+/// Returns the number for the shell. A report that was not told is a failure; the run's own trouble is
+/// worse news than that, and has the exit code.
+pub(crate) fn shell_code(exit_code: u8, is_told: bool) -> u8 {
+    match (exit_code, is_told) {
+        (0, false) => ExitCode::Failed.code(),
+        (code, true | false) => code,
+    }
+}
+
+/// Returns the report as JSON.
+pub(crate) fn json(report: &RunReport) -> String {
     // Strings, numbers and lists: there is nothing in it that JSON cannot say.
     serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use url::Url;
 
+use super::hooks::{self, Hooks};
 use super::key::{self, ApiKey};
+use super::notify::{self, Notify};
 use super::paths;
 use super::problem::{ConfigError, Place};
 use super::raw::Raw;
@@ -24,7 +26,7 @@ const MIB: u64 = 1024 * KIB;
 const ASSET_HOSTS: [&str; 2] = ["images.microcms-assets.io", "files.microcms-assets.io"];
 
 /// A configuration in which every value is in range and none contradicts another. It holds no
-/// secret: the key is apart, in [`ApiKey`].
+/// secret that shows: the key is apart, in [`ApiKey`], and the URLs of `notify` print as `[redacted]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The service that is backed up.
@@ -41,6 +43,10 @@ pub struct Config {
     pub health: Health,
     /// How long what is no longer current is kept.
     pub retention: Retention,
+    /// Who is told of runs.
+    pub notify: Notify,
+    /// Commands that are run around a run.
+    pub hooks: Hooks,
     /// The file that was read; `None` if everything came from the environment.
     pub file: Option<PathBuf>,
     /// What works but is hardly meant; to be logged once, at the start.
@@ -161,8 +167,12 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 /// See [`ConfigError`]; all problems at once, those of the key among them.
 pub fn load_with_key(sources: &Sources) -> Result<(Config, ApiKey), ConfigError> {
     let mut raw = Raw::read(sources)?;
-    let config = check(&mut raw);
+    let mut config = check(&mut raw);
     let key = key::find(&mut raw, sources);
+    if let Some(config) = &mut config {
+        notify::find_secrets(&mut config.notify, &mut raw, sources);
+        hooks::hide(&mut config.hooks, sources);
+    }
     let ((config, key), warnings) = finish(raw, config.zip(key))?;
     Ok((Config { warnings, ..config }, key))
 }
@@ -186,6 +196,8 @@ fn check(raw: &mut Raw) -> Option<Config> {
     let assets = assets(raw);
     let health = health(raw);
     let retention = retention(raw);
+    let notify = notify::notify(raw);
+    let hooks = hooks::hooks(raw);
     let file = raw.file.clone();
     Some(Config {
         service: service?,
@@ -195,6 +207,8 @@ fn check(raw: &mut Raw) -> Option<Config> {
         assets,
         health,
         retention,
+        notify,
+        hooks,
         file,
         warnings: Vec::new(),
     })

@@ -93,7 +93,7 @@ pub(crate) fn find(raw: &mut Raw, sources: &Sources) -> Option<ApiKey> {
 
     let found = match &source {
         KeySource::Variable => Ok(in_env.cloned().unwrap_or_default()),
-        KeySource::File(path) | KeySource::Credential(path) => read(path),
+        KeySource::File(path) | KeySource::Credential(path) => read(path, "the key"),
     };
     match found.and_then(|text| check(&text)) {
         Ok(key) => {
@@ -119,14 +119,15 @@ fn looks_like_a_key(text: &str) -> bool {
     text.len() >= 30 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// Reads a file that holds one secret. The texts say what is wrong and never what was there.
+pub(super) fn read(path: &Path, what: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|err| format!("cannot be read: {}", in_words(&err)))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!(
-            "is longer than {MOST_BYTES} bytes; it must hold the key and nothing else"
+            "is longer than {MOST_BYTES} bytes; it must hold {what} and nothing else"
         ));
     }
     String::from_utf8(bytes).map_err(|_not_utf8| "is not text".to_owned())
@@ -162,18 +163,21 @@ fn check(text: &str) -> Result<String, String> {
     Ok(key.to_owned())
 }
 
-/// Only a warning: secrets that orchestrators mount are readable by the group by design.
 fn warn_if_readable_by_others(raw: &mut Raw, source: &KeySource) {
-    let KeySource::File(path) = source else {
-        return;
-    };
+    if let KeySource::File(path) = source {
+        warn_if_others_read(raw, path, "API key");
+    }
+}
+
+/// Only a warning: secrets that orchestrators mount are readable by the group by design.
+pub(super) fn warn_if_others_read(raw: &mut Raw, path: &Path, what: &str) {
     let Ok(metadata) = path.metadata() else {
         return;
     };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o044 != 0 {
         raw.warnings.push(format!(
-            "the API key file `{}` can be read by others (mode {mode:04o}); `chmod 600` it",
+            "the {what} file `{}` can be read by others (mode {mode:04o}); `chmod 600` it",
             path.display()
         ));
     }

@@ -33,6 +33,15 @@ pub const KEYS: &[&str] = &[
     "health.textfile",
     "retention.superseded",
     "retention.deleted",
+    "notify.heartbeat",
+    "notify.heartbeat_file",
+    "notify.webhook",
+    "notify.webhook_file",
+    "notify.webhook_on",
+    "hooks.before",
+    "hooks.after",
+    "hooks.failed",
+    "hooks.timeout",
 ];
 
 /// What a variable of this program starts with. The double underscore is on purpose:

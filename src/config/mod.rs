@@ -12,9 +12,11 @@
 //! none of the folders that it names.
 
 mod checked;
+mod hooks;
 mod key;
 mod keys;
 mod layers;
+mod notify;
 mod paths;
 mod problem;
 mod raw;
@@ -27,8 +29,10 @@ mod values;
 pub use checked::{
     Assets, Config, Health, Limits, Retention, Schedule, Service, Storage, load, load_with_key,
 };
+pub use hooks::Hooks;
 pub use key::{ApiKey, KeySource};
 pub use keys::KEYS;
+pub use notify::{Notify, SecretUrl, WebhookOn};
 pub use problem::{ConfigError, Place, Problem};
 pub use sources::Sources;
 pub(crate) use values::service_id;

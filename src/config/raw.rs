@@ -154,6 +154,32 @@ impl Raw {
         example: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        let items = self.texts(key, example)?;
+        let place = self.place(key);
+        if items.is_empty() {
+            self.wrong(
+                key,
+                "is an empty list; leave the key out for the default",
+                place,
+            );
+            return None;
+        }
+        let mut parsed = Vec::with_capacity(items.len());
+        for item in items {
+            match parse(&item) {
+                Ok(value) if parsed.contains(&value) => {
+                    self.wrong(key, format!("`{item}` is listed twice"), place.clone());
+                }
+                Ok(value) => parsed.push(value),
+                Err(problem) => self.wrong(key, problem, place.clone()),
+            }
+        }
+        Some(parsed)
+    }
+
+    /// Takes a list of texts; in the environment they stand between commas. `None` if the key is not
+    /// set, or is something else (which is then a problem).
+    pub(crate) fn texts(&mut self, key: &'static str, example: &str) -> Option<Vec<String>> {
         let value = self.values.get(key)?;
         let place = place_of(value);
         let items: Option<Vec<String>> = match (&value.kind, &place) {
@@ -177,25 +203,7 @@ impl Raw {
             self.wrong_kind(key, &format!("a list of texts such as `{example}`"), &other);
             return None;
         };
-        if items.is_empty() {
-            self.wrong(
-                key,
-                "is an empty list; leave the key out for the default",
-                place,
-            );
-            return None;
-        }
-        let mut parsed = Vec::with_capacity(items.len());
-        for item in items {
-            match parse(&item) {
-                Ok(value) if parsed.contains(&value) => {
-                    self.wrong(key, format!("`{item}` is listed twice"), place.clone());
-                }
-                Ok(value) => parsed.push(value),
-                Err(problem) => self.wrong(key, problem, place.clone()),
-            }
-        }
-        Some(parsed)
+        Some(items)
     }
 
     fn wrong_kind(&mut self, key: &str, expected: &str, found: &ValueKind) {

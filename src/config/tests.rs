@@ -533,3 +533,135 @@ fn one_underscore_too_few_is_a_warning_and_kubernetes_names_are_none() {
         ]
     );
 }
+
+#[test]
+fn a_url_to_tell_comes_from_the_configuration_or_a_file_or_a_credential_in_this_order() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("heartbeat"), "https://h.example/cred\n").expect("a credential");
+    fs::write(folder.path().join("webhook"), "https://w.example/cred\n").expect("a credential");
+    let urls = |room: &Room| {
+        let (config, _key) = load_with_key(&room.sources).expect("a usable configuration");
+        [config.notify.heartbeat, config.notify.webhook]
+            .map(|url| url.map(|url| url.secret().expose_secret().to_owned()))
+    };
+    let room = Room::with_file("[service]\nid = \"a\"\n").set("MICROCMS_API_KEY", "k");
+    assert_eq!(urls(&room), [None, None]);
+    let room = room.set(
+        "CREDENTIALS_DIRECTORY",
+        folder.path().to_str().expect("UTF-8"),
+    );
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        urls(&room),
+        [
+            some("https://h.example/cred"),
+            some("https://w.example/cred")
+        ]
+    );
+    let file = room.write("url", "https://h.example/file\n");
+    let room = room.set(
+        "MICROCMS_BACKUP__NOTIFY__HEARTBEAT_FILE",
+        file.to_str().expect("UTF-8"),
+    );
+    assert_eq!(urls(&room)[0], some("https://h.example/file"));
+    let room = room.set(
+        "MICROCMS_BACKUP__NOTIFY__HEARTBEAT",
+        "https://h.example/env",
+    );
+    assert_eq!(urls(&room)[0], some("https://h.example/env"));
+}
+
+#[test]
+fn a_wrong_url_to_tell_is_named_by_its_key_and_never_shown() {
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nheartbeat = \"http://example.com/t0ken\"\nwebhook_file = \"hook\"\n\
+         webhook_on = \"sometimes\"\n",
+    )
+    .set("MICROCMS_API_KEY", "k");
+    assert_eq!(
+        room.problems_with_key(),
+        [
+            "notify.heartbeat: must begin with `https://`; `http` is for this machine only \
+             [config.toml]",
+            "notify.webhook_on: `sometimes` is none of `failure`, `always` and `change` [config.toml]",
+            "notify.webhook_file: file `hook` cannot be read: there is no such file [config.toml]",
+        ]
+    );
+    // Whoever only asks need not be able to read the secrets.
+    let room = Room::with_file("service.id = \"a\"\n[notify]\nwebhook_file = \"hook\"\n");
+    assert_eq!(room.problems(), Vec::<String>::new());
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nwebhook_file = \"https://example.com/t0ken\"\n",
+    );
+    assert_eq!(
+        room.problems(),
+        [
+            "notify.webhook_file: holds what looks like the URL itself; write it to a file and name that \
+          [config.toml]"
+        ]
+    );
+}
+
+#[test]
+fn a_url_in_a_file_that_others_read_is_warned_about_and_not_shown() {
+    let room = Room::with_file(
+        "service.id = \"a\"\n[notify]\nheartbeat = \"https://example.com/t0ken\"\n",
+    )
+    .set("MICROCMS_API_KEY", "k");
+    let warnings = || load_with_key(&room.sources).expect("usable").0.warnings;
+    assert_eq!(warnings(), Vec::<String>::new());
+    let file = room.sources.file.clone().expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("its mode");
+    let said = warnings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("`notify.heartbeat`"), "{said:?}");
+    assert!(!said[0].contains("t0ken"), "{said:?}");
+}
+
+#[test]
+fn a_hook_is_a_whole_path_with_arguments_that_may_repeat() {
+    let room = |text: &str| Room::with_file(&format!("service.id = \"a\"\n[hooks]\n{text}\n"));
+    let hooks = room("before = [\"/bin/x\", \"-v\", \"-v\"]\ntimeout = \"30s\"")
+        .config()
+        .hooks;
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    assert_eq!(hooks.before, words(&["/bin/x", "-v", "-v"]));
+    assert_eq!(hooks.timeout, Duration::from_secs(30));
+    let from_env = room("").set("MICROCMS_BACKUP__HOOKS__FAILED", "/bin/x, -v");
+    assert_eq!(from_env.config().hooks.failed, words(&["/bin/x", "-v"]));
+    for (text, problem) in [
+        (
+            "after = \"/bin/x -v\"",
+            "hooks.after: expected a list of texts such as `[\"/usr/local/bin/my-hook\", \"an argument\"]`, \
+             found the text `/bin/x -v` [config.toml]",
+        ),
+        (
+            "after = [\"x\"]",
+            "hooks.after: `x` is not the whole path of a program, such as `/usr/local/bin/my-hook` \
+             [config.toml]",
+        ),
+        (
+            "after = []",
+            "hooks.after: is an empty list; leave the key out for no command [config.toml]",
+        ),
+        (
+            "timeout = \"0s\"",
+            "hooks.timeout: `0s` is out of range (1s to 1day) [config.toml]",
+        ),
+    ] {
+        assert_eq!(room(text).problems(), [problem]);
+    }
+}
+
+#[test]
+fn no_hook_gets_the_variables_that_configure_the_program() {
+    let room = Room::with_file("service.id = \"a\"\n")
+        .set("MICROCMS_API_KEY", "k")
+        .set("MICROCMS_BACKUP__LIMITS__DOWNLOADS", "4")
+        .set("NO_COLOR", "1");
+    let (config, _key) = load_with_key(&room.sources).expect("a usable configuration");
+    assert_eq!(
+        config.hooks.hidden,
+        ["MICROCMS_API_KEY", "MICROCMS_BACKUP__LIMITS__DOWNLOADS"]
+    );
+}

@@ -227,6 +227,8 @@ pub struct PartialFile {
     pub sha256: String,
     /// The length of the whole, where the host told it.
     pub total: Option<u64>,
+    /// When it was kept. A medium that changed later is another file.
+    pub kept_at: Timestamp,
 }
 
 /// What came of asking for one file.
@@ -315,6 +317,8 @@ pub enum AssetOutcome {
         is_attempt: bool,
         /// Not before this; `None`: by the next run.
         next_attempt_at: Option<Timestamp>,
+        /// Its length, where the host told it.
+        announced_bytes: Option<u64>,
     },
 }
 

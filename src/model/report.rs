@@ -98,6 +98,9 @@ pub enum ProblemKind {
     Owed,
     /// A fault that kept a part of the run from being done.
     Fault,
+    /// A hook failed. It says nothing about the backup: exit code and verdict are what they are
+    /// without it.
+    Hook,
 }
 
 /// One thing that keeps a run from being complete.
@@ -298,7 +301,7 @@ pub struct RunReport {
     pub budget: Option<Budget>,
     /// How much a first download takes; `None` where nobody asked.
     pub forecast: Option<Forecast>,
-    /// What keeps the run from being complete.
+    /// What keeps the run from being complete; and hooks that failed, which does not.
     pub problems: Vec<Problem>,
     /// The files whose last attempt failed, in this run or before, at most 200.
     pub failed: Vec<FailedAsset>,

@@ -115,6 +115,7 @@ fn reasons(account: &Account<'_>) -> String {
         ProblemKind::Configuration => 2,
         ProblemKind::Fault => 3,
         ProblemKind::Owed => 4,
+        ProblemKind::Hook => 5,
     });
     reasons.extend(
         problems

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 /// second). A host that sends a byte now and then would keep a run from ever ending.
 const TRICKLE_TIMEOUTS: u32 = 5;
 const TRICKLE_BYTES: usize = 16 * 1024;
+/// Packed bytes that are unpacked at a time: a thousandfold of that is what a hostile body makes of it.
+const PACKED_BYTES: usize = 4 * 1024;
 
 /// Bytes on their way.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct AssetBody {
 pub(super) struct Line {
     pub(super) answer: reqwest::Response,
     pub(super) unpack: Option<MultiGzDecoder<Vec<u8>>>,
+    /// Came already, and is not unpacked yet.
+    pub(super) packed: Bytes,
     pub(super) host: String,
     pub(super) what: String,
     pub(super) meter: Meter,
@@ -84,6 +88,14 @@ impl AssetBody {
 impl Line {
     async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
         loop {
+            if !self.packed.is_empty() {
+                let slice = self.packed.split_to(self.packed.len().min(PACKED_BYTES));
+                let plain = self.unpack(Some(&slice))?;
+                if !plain.is_empty() {
+                    return Ok(Some(plain));
+                }
+                continue;
+            }
             self.gate.pass().await;
             let begun = Instant::now();
             let piece = match tokio::time::timeout(self.read_timeout, self.answer.chunk()).await {
@@ -112,28 +124,37 @@ impl Line {
                     why: format!("fewer than {TRICKLE_BYTES} bytes came within {period:?}"),
                 });
             }
-            let Some(decoder) = &mut self.unpack else {
+            if self.unpack.is_none() {
                 return Ok(piece);
-            };
-            let step = match &piece {
-                Some(bytes) => decoder.write_all(bytes),
-                None => decoder.try_finish(),
-            };
-            step.map_err(|err| RemoteError::Unreadable {
-                what: self.what.clone(),
-                why: format!("its gzip body is damaged: {err}"),
-            })?;
-            let plain = std::mem::take(decoder.get_mut());
-            if piece.is_none() {
-                self.unpack = None;
             }
-            if !plain.is_empty() {
-                return Ok(Some(Bytes::from(plain)));
-            }
-            if piece.is_none() {
-                return Ok(None);
+            match piece {
+                Some(bytes) => self.packed = bytes,
+                None => {
+                    let plain = self.unpack(None)?;
+                    self.unpack = None;
+                    if !plain.is_empty() {
+                        return Ok(Some(plain));
+                    }
+                    return Ok(None);
+                }
             }
         }
+    }
+
+    /// Unpacks more, or (`None`) what is left at the end.
+    fn unpack(&mut self, packed: Option<&[u8]>) -> Result<Bytes, RemoteError> {
+        let Some(decoder) = &mut self.unpack else {
+            return Ok(Bytes::new());
+        };
+        let step = match packed {
+            Some(bytes) => decoder.write_all(bytes),
+            None => decoder.try_finish(),
+        };
+        step.map_err(|err| RemoteError::Unreadable {
+            what: self.what.clone(),
+            why: format!("its gzip body is damaged: {err}"),
+        })?;
+        Ok(Bytes::from(std::mem::take(decoder.get_mut())))
     }
 }
 

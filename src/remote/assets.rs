@@ -301,6 +301,7 @@ impl AssetClient {
             line: Line {
                 answer,
                 unpack,
+                packed: bytes::Bytes::new(),
                 host,
                 what,
                 meter: self.meter.clone(),

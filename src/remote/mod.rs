@@ -4,7 +4,7 @@
 //! reads the service and hands over values of [`model`](crate::model).
 //!
 //! The API key lives in `api::Api` alone. The client that fetches assets never had it, so no
-//! redirect and no mistake can carry it to another host.
+//! redirect and no mistake can carry it to another host. Nor did the one that sends notices.
 
 mod answer;
 mod api;
@@ -20,6 +20,7 @@ mod gzip;
 mod idset;
 mod media;
 mod meter;
+mod notice;
 mod probe;
 mod retry;
 mod service;
@@ -37,6 +38,7 @@ pub use gate::LineGate;
 pub use idset::IdSet;
 pub use media::{MediaPage, MediaWalkEnd};
 pub use meter::Meter;
+pub use notice::{NoticeError, Notices};
 pub use probe::reach;
 pub use service::{Options, Remote};
 pub use wire::{read_content, read_medium};

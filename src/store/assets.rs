@@ -121,8 +121,9 @@ impl Store {
         })
     }
 
-    /// Plans a look at saved files of live media whose last check was before `before`. They stay saved.
-    /// Returns how many.
+    /// Plans a look at saved files of live media whose last check was before `before`, the oldest first.
+    /// They stay saved. Returns how many: at most a tenth of all, or 1,000, so that a first backup of one
+    /// day is not looked at again in one run.
     pub fn plan_looks(&mut self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let is_any = self.read("look for files that were not checked for long", |conn| {
             conn.prepare_cached(
@@ -136,9 +137,13 @@ impl Store {
         }
         self.write("plan to look at files again", |tx| {
             let planned = tx.execute(
-                "UPDATE assets INDEXED BY assets_by_check SET recheck_at = :now, rechecks = 0
-                 WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
-                     AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
+                "UPDATE assets SET recheck_at = :now, rechecks = 0
+                 WHERE media_id IN (
+                     SELECT media_id FROM assets INDEXED BY assets_by_check
+                     WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
+                         AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)
+                     ORDER BY checked_at
+                     LIMIT max(1000, (SELECT count(*) / 10 FROM assets WHERE state = 'saved')))",
                 named_params! { ":before": before, ":now": now },
             )?;
             Ok(planned as u64)
@@ -421,18 +426,21 @@ fn record(tx: &Transaction<'_>, outcome: &AssetOutcome, now: Timestamp) -> rusql
             error,
             is_attempt,
             next_attempt_at,
+            announced_bytes,
         } => {
             tx.prepare_cached(
                 "UPDATE assets SET
                      state = 'failed', why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
                      attempts = attempts + :is_attempt, last_error = :error, failed_at = :now,
-                     next_attempt_at = :next_attempt_at
+                     next_attempt_at = :next_attempt_at,
+                     announced_bytes = coalesce(:announced_bytes, announced_bytes)
                  WHERE media_id = :id AND state <> 'gone' AND owed_at IS :owed_at
                      AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)",
             )?
             .execute(named_params! {
                 ":id": media_id, ":owed_at": owed_at, ":why": why, ":error": error,
-                ":is_attempt": is_attempt, ":next_attempt_at": next_attempt_at, ":now": now,
+                ":is_attempt": is_attempt, ":next_attempt_at": next_attempt_at,
+                ":announced_bytes": announced_bytes.map(int), ":now": now,
             })?;
         }
     }

@@ -2,16 +2,12 @@
 
 use super::values::{count, int, optional_count};
 use super::{Store, StoreError};
-use crate::model::{MediaId, PartialFile, Timestamp};
+use crate::model::{MediaId, PartialFile};
 use rusqlite::{OptionalExtension, named_params};
 
 impl Store {
     /// Records what is kept of a file, in the place of what was before.
-    pub fn record_partial(
-        &mut self,
-        partial: &PartialFile,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn record_partial(&mut self, partial: &PartialFile) -> Result<(), StoreError> {
         self.write("record what is kept of a file", |tx| {
             tx.prepare_cached(
                 "INSERT OR REPLACE INTO partials (media_id, url, validator, bytes, sha256, total, updated_at)
@@ -20,7 +16,7 @@ impl Store {
             .execute(named_params! {
                 ":id": partial.media_id, ":url": partial.url, ":validator": partial.validator,
                 ":bytes": int(partial.bytes), ":sha256": partial.sha256,
-                ":total": partial.total.map(int), ":now": now,
+                ":total": partial.total.map(int), ":now": partial.kept_at,
             })
             .map(drop)
         })
@@ -30,7 +26,8 @@ impl Store {
     pub fn partial_of(&self, id: &MediaId) -> Result<Option<PartialFile>, StoreError> {
         self.read("read what is kept of a file", |conn| {
             conn.prepare_cached(
-                "SELECT media_id, url, validator, bytes, sha256, total FROM partials WHERE media_id = :id",
+                "SELECT media_id, url, validator, bytes, sha256, total, updated_at
+                 FROM partials WHERE media_id = :id",
             )?
             .query_row(named_params! { ":id": id }, |row| {
                 Ok(PartialFile {
@@ -40,6 +37,7 @@ impl Store {
                     bytes: count(row, 3)?,
                     sha256: row.get(4)?,
                     total: optional_count(row, 5)?,
+                    kept_at: row.get(6)?,
                 })
             })
             .optional()

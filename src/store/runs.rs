@@ -205,6 +205,25 @@ impl Store {
         })
     }
 
+    /// Returns how the last run ended, if there was one. One that died without a word was interrupted.
+    pub fn last_outcome(&self) -> Result<Option<Outcome>, StoreError> {
+        self.read("read how the last run ended", |conn| {
+            conn.query_row(
+                "SELECT outcome FROM runs ORDER BY id DESC LIMIT 1",
+                [],
+                |row| {
+                    Ok(match row.get_ref(0)?.as_str()? {
+                        "complete" => Outcome::Complete,
+                        "partial" => Outcome::Partial,
+                        "failed" => Outcome::Failed,
+                        _ => Outcome::Interrupted,
+                    })
+                },
+            )
+            .optional()
+        })
+    }
+
     /// Whether the last run was stopped, died, or is still under way.
     pub fn was_cut_off(&self) -> Result<bool, StoreError> {
         self.read("read how the last run ended", |conn| {

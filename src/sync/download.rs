@@ -121,6 +121,7 @@ impl Download {
             error,
             is_attempt: err.is_attempt(),
             next_attempt_at: next_attempt(err.blame(), failures, now).max(asked_for),
+            announced_bytes: err.announced(),
         };
         Done {
             outcome: Some(outcome),
@@ -147,6 +148,12 @@ impl Download {
         }
         // Every answer may turn out to be bytes.
         let announced = self.owed.row.announced_bytes;
+        if let (Some(bytes), Some(longest)) = (announced, self.shared.longest)
+            && bytes > longest
+        {
+            // An earlier run broke its answer off, and the medium has not changed since.
+            return Err(Unsaved::TooLong { bytes, longest });
+        }
         let left = self.shared.quota.left((self.shared.now)());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {
             return Ok(self.withheld(announced));

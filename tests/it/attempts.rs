@@ -204,6 +204,16 @@ async fn a_file_that_is_too_long_is_not_fetched_and_said_with_what_to_do() {
         "{:?}",
         report.failed
     );
+    // Its length is known by now: not even its head is asked for again.
+    sim.forget_requests();
+    let setup = Setup {
+        longest_asset: Some(1_000_000),
+        ..at(now)
+    };
+    home.sync_with(&sim, setup)
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(asked(&sim), 0);
     home.sync_with(&sim, at(now)).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }

@@ -29,6 +29,8 @@ mod doctor;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod interruption;
@@ -38,6 +40,8 @@ mod limits;
 mod media_walk;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod notify;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]

@@ -59,6 +59,7 @@ fn failed(owed: &OwedAsset) -> AssetOutcome {
         error: "503".to_owned(),
         is_attempt: true,
         next_attempt_at: None,
+        announced_bytes: None,
     }
 }
 

@@ -138,3 +138,16 @@ fn transfer_adds_up_by_month_and_host() {
         .unwrap();
     assert_eq!(home.written(), before);
 }
+
+#[test]
+fn how_the_last_run_ended_is_known_also_of_one_that_died() {
+    let mut home = Sandbox::new();
+    assert_eq!(home.store.last_outcome().unwrap(), None);
+    for outcome in [Outcome::Complete, Outcome::Partial, Outcome::Failed] {
+        let run = home.store.begin_run("cron", "program", at(1)).unwrap();
+        let is_under_way = home.store.last_outcome().unwrap();
+        assert_eq!(is_under_way, Some(Outcome::Interrupted));
+        home.store.finish_run(run, &end(outcome), at(2)).unwrap();
+        assert_eq!(home.store.last_outcome().unwrap(), Some(outcome));
+    }
+}

@@ -60,6 +60,7 @@ fn failed(owed: &OwedAsset, next_attempt_at: Option<Timestamp>) -> AssetOutcome 
         error: "404".to_owned(),
         is_attempt: true,
         next_attempt_at,
+        announced_bytes: None,
     }
 }
 
@@ -223,6 +224,7 @@ fn partial(id: &str, bytes: u64) -> PartialFile {
         bytes,
         sha256: "bb".to_owned(),
         total: Some(1_000),
+        kept_at: at(3),
     }
 }
 
@@ -231,9 +233,9 @@ fn a_beginning_is_remembered_until_its_file_is_saved_or_wanted_no_more() {
     let mut home = Sandbox::new();
     for id in ["a", "b", "c"] {
         list(&mut home, id, URL, Why::New, 1);
-        home.store.record_partial(&partial(id, 5), at(2)).unwrap();
+        home.store.record_partial(&partial(id, 5)).unwrap();
     }
-    home.store.record_partial(&partial("a", 9), at(3)).unwrap();
+    home.store.record_partial(&partial("a", 9)).unwrap();
     assert_eq!(
         home.store.partial_of(&media_id("a")).unwrap(),
         Some(partial("a", 9))

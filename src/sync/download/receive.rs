@@ -221,11 +221,11 @@ impl Download {
             bytes: kept.bytes,
             sha256: kept.sha256.to_string(),
             total: beginning.total,
+            kept_at: (self.shared.now)(),
         };
-        let now = (self.shared.now)();
         self.shared
             .store
-            .call(move |store| store.record_partial(&row, now))
+            .call(move |store| store.record_partial(&row))
             .await?;
         self.begun().insert(self.owed.media_id.clone());
         beginning.kept_bytes = kept.bytes;
@@ -247,7 +247,10 @@ impl Download {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let digest: Option<Digest> = row.sha256.parse().ok();
-        let kept = digest.filter(|_| row.url == self.owed.listed_url);
+        // A host whose validators stand still could let the two grow together.
+        let is_of_this =
+            row.url == self.owed.listed_url && self.owed.owed_at.is_none_or(|at| at <= row.kept_at);
+        let kept = digest.filter(|_| is_of_this);
         let partial = match kept {
             Some(sha256) => {
                 let (mirror, hint) = (Arc::clone(&self.shared.mirror), id.to_string());

@@ -127,14 +127,15 @@ impl Unsaved {
                 | RemoteError::TimedOut { .. }
                 | RemoteError::Busy { .. }
                 | RemoteError::Broken { .. } => Blame::Line,
+                // Of a host that is not allowed, only a redirect can tell here.
                 RemoteError::Unreadable { .. }
                 | RemoteError::Refused { .. }
+                | RemoteError::HostNotAllowed { .. }
                 | RemoteError::RedirectLoop { .. } => Blame::File,
                 RemoteError::Setup(_)
                 | RemoteError::Untrusted { .. }
                 | RemoteError::Redirected { .. }
-                | RemoteError::NoAddress { .. }
-                | RemoteError::HostNotAllowed { .. } => Blame::Nobody,
+                | RemoteError::NoAddress { .. } => Blame::Nobody,
             },
             Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart => Blame::Line,
             Self::Url(_) | Self::Path(_) | Self::NotTheFile(_) => Blame::File,
@@ -169,6 +170,15 @@ impl Unsaved {
     pub(super) fn asked_wait(&self) -> Option<Duration> {
         if let Self::Remote(RemoteError::Busy { retry_after, .. }) = self {
             *retry_after
+        } else {
+            None
+        }
+    }
+
+    /// Returns how long the file is, where its host told it and that was the trouble.
+    pub(super) fn announced(&self) -> Option<u64> {
+        if let Self::TooLong { bytes, .. } = self {
+            Some(*bytes)
         } else {
             None
         }
