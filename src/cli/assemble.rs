@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::failure::Failure;
 use super::run::Clock;
+use super::status::mirror_trouble;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
@@ -16,6 +17,7 @@ use crate::mirror::{self, Mirror};
 use crate::model::condition::Condition;
 use crate::model::report::Budget;
 use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic};
+use crate::plan::{Evidence, judge};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
@@ -187,18 +189,29 @@ impl Site {
         Ok(report)
     }
 
-    /// Looks at the backup's condition; writes nothing. Where there is no database, that of an empty
-    /// one. Blocks.
+    /// Looks at the backup's condition, and whether `status` says SAFE; writes nothing. Where there is
+    /// no database, the condition of an empty one. `is_locked` as for [`Evidence`]: a look at the lock
+    /// might be in the way of a run that takes it in this moment. Blocks.
     ///
     /// # Errors
     /// If there is a database that cannot be read.
-    pub(crate) fn condition(&self) -> Result<Condition, Failure> {
+    pub(crate) fn condition(&self, is_locked: Option<bool>) -> Result<(Condition, bool), Failure> {
         let Config {
             storage, service, ..
         } = &self.config;
         let configured = service.endpoints.as_deref().unwrap_or_default();
         let now = (self.clock)();
-        let ask = |store: &Store| store.condition(configured, now);
+        let ask = |store: &Store| {
+            let state = store.backup_state(configured, now)?;
+            let judgement = judge(&Evidence {
+                state: &state,
+                now,
+                max_age: self.config.health.max_age,
+                is_locked,
+                mirror_trouble: mirror_trouble(&storage.mirror).as_deref(),
+            });
+            Ok((store.condition(configured, now)?, judgement.safe))
+        };
         let found = store::view(&storage.database, &service.id, ask);
         found
             .map(Option::unwrap_or_default)

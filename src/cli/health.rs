@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 struct Look {
     backup: Result<Condition, String>,
+    is_safe: Option<bool>,
     budget: Option<Budget>,
     disk: Option<Disk>,
     ended: Instant,
@@ -43,13 +44,18 @@ struct Look {
 
 impl Look {
     /// Looks. Blocks, on a large database for a second or so.
-    fn at(site: &Site) -> Self {
+    fn at(site: &Site, is_locked: Option<bool>) -> Self {
         let begun = Instant::now();
-        let backup = site.condition().map_err(|failure| failure.line());
+        let found = site.condition(is_locked);
+        let (backup, is_safe) = match found {
+            Ok((backup, is_safe)) => (Ok(backup), Some(is_safe)),
+            Err(failure) => (Err(failure.line()), None),
+        };
         let budget = backup.as_ref().ok().and_then(|found| site.budget(found));
         let disk = site.disk();
         Self {
             backup,
+            is_safe,
             budget,
             disk,
             ended: Instant::now(),
@@ -60,6 +66,7 @@ impl Look {
     fn failed(why: &str) -> Self {
         Self {
             backup: Err(why.to_owned()),
+            is_safe: None,
             budget: None,
             disk: None,
             ended: Instant::now(),
@@ -79,6 +86,7 @@ impl Look {
             service: site.config.service.id.clone(),
             max_age: site.config.health.max_age,
             backup: self.backup,
+            is_safe: self.is_safe,
             budget: self.budget,
             disk: self.disk,
             flow,
@@ -111,7 +119,8 @@ pub(crate) fn save_metrics(site: &Site, file: Option<ReportFile>) -> Result<(), 
 }
 
 fn save(site: &Site, flow: Flow, file: ReportFile) -> io::Result<()> {
-    let facts = Look::at(site).facts(site, flow, None);
+    // The lock was given up with the run.
+    let facts = Look::at(site, Some(false)).facts(site, flow, None);
     file.readable_by_all().save(&health::metrics(&facts))
 }
 
@@ -231,7 +240,9 @@ impl Watcher {
         }
         let under_way = looks.under_way.get_or_insert_with(|| {
             let site = Arc::clone(site);
-            tokio::task::spawn_blocking(move || Look::at(&site))
+            // Somebody else's run is possible, too.
+            let is_locked = self.state.borrow().run.as_ref().map(|_run| true);
+            tokio::task::spawn_blocking(move || Look::at(&site, is_locked))
         });
         let Ok(ended) = tokio::time::timeout(PATIENCE, under_way).await else {
             return Look::failed(&format!("no answer within {PATIENCE:?}"));

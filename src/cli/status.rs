@@ -217,7 +217,7 @@ fn hint(err: &StoreError) -> Option<String> {
 
 /// Says what is wrong with the folder of the files, as far as a look tells: a disk that is not mounted,
 /// mostly.
-fn mirror_trouble(path: &Path) -> Option<String> {
+pub(super) fn mirror_trouble(path: &Path) -> Option<String> {
     let trouble = |words: &str| Some(format!("the mirror `{}` {words}", path.display()));
     match std::fs::metadata(path) {
         Ok(about) if about.is_dir() => None,

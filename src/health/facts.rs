@@ -19,6 +19,8 @@ pub struct Facts {
     pub max_age: Duration,
     /// What the database tells, or why it tells nothing.
     pub backup: Result<Condition, String>,
+    /// Whether `status` says SAFE; `None` where the database tells nothing.
+    pub is_safe: Option<bool>,
     /// The month's transfer budget; `None` where none is set, or the database tells nothing.
     pub budget: Option<Budget>,
     /// The mirror's disk; `None` before there is a mirror.

@@ -37,6 +37,13 @@ pub fn metrics(facts: &Facts) -> String {
         "How old the last complete run may become (health.max_age).",
         facts.max_age,
     );
+    if let Some(is_safe) = facts.is_safe {
+        text.gauge(
+            "safe",
+            "Whether `microcms-backup status` says SAFE: recent, nothing owed, nothing failed.",
+            is_safe,
+        );
+    }
     if let Ok(backup) = &facts.backup {
         runs(&mut text, backup);
         walks(&mut text, &backup.walks);

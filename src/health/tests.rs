@@ -119,6 +119,7 @@ fn facts(seconds: i64) -> Facts {
         service: "my-service".to_owned(),
         max_age: Duration::from_secs(26 * 3600),
         backup: Ok(backup()),
+        is_safe: Some(true),
         budget: Some(Budget {
             month: "2023-11".to_owned(),
             limit: 10_000,
@@ -253,6 +254,7 @@ fn every_fact_is_in_the_metrics() {
     for (name, value) in [
         (r#"build_info{version="1.2.3",service="my-service"}"#, "1"),
         ("database_readable", "1"),
+        ("safe", "1"),
         ("max_age_seconds", "93600"),
         ("last_complete_run_timestamp_seconds", "1700000000.000"),
         (r#"runs_total{outcome="complete"}"#, "7"),

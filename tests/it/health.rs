@@ -202,6 +202,7 @@ async fn a_daemon_tells_monitors_that_it_lives_is_ready_and_has_a_young_backup()
         (r#"last_run_outcome{outcome="complete"}"#, 1.0),
         (r#"last_walk_proven{scope="contents/blog"}"#, 1.0),
         ("database_readable", 1.0),
+        ("safe", 1.0),
         ("max_age_seconds", 93_600.0),
         ("daemon_last_exit_code", 0.0),
     ] {
@@ -374,6 +375,7 @@ async fn a_database_that_is_none_is_told_and_values_that_stand_still_are_not() {
     let text = get(address, "/metrics").1;
     let found = samples(&text);
     assert_eq!(found["database_readable"], 0.0);
+    assert!(!found.contains_key("safe"));
     assert!(
         !text.contains("last_complete_run"),
         "values that stand still look healthy\n{text}"
@@ -426,6 +428,7 @@ async fn a_one_shot_writes_the_report_s_numbers_for_node_exporter() {
     assert_eq!(report["walks"][0]["scope"], "media");
     assert_eq!(found[r#"last_run_outcome{outcome="partial"}"#], 1.0);
     assert_eq!(found["last_complete_run_timestamp_seconds"], 0.0);
+    assert_eq!(found["safe"], 0.0);
     let close = |name: &str, expected: f64| (found[name] - expected).abs() < 0.002;
     assert!(close(
         "last_run_start_timestamp_seconds",
