@@ -1,6 +1,6 @@
 //! Findings and metrics from facts; the listener over real sockets on loopback.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -358,6 +358,51 @@ fn a_one_shot_has_no_counters_of_its_process() {
     ] {
         assert!(!text.contains(absent), "{absent}\n{text}");
     }
+}
+
+/// Names of metrics in a text, the parts of a histogram as the whole.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    text.match_indices("microcms_backup_")
+        .filter_map(|(at, _)| text.get(at..))
+        .filter_map(|rest| rest.split(|c| !is_name(c)).next())
+        .map(|name| name.trim_end_matches("_bucket"))
+        .collect()
+}
+
+#[test]
+fn rules_and_dashboard_name_what_there_is() {
+    let run = RunNow {
+        began_at: at(0),
+        pages: 1,
+        bodies: 2,
+        files: 3,
+        bytes: 4,
+        restarts: 5,
+    };
+    let text = metrics(&Facts {
+        life: Some(Life {
+            run: Some(run),
+            ..life()
+        }),
+        ..facts(0)
+    });
+    let told = names(&text);
+    for used in [
+        include_str!("../../contrib/prometheus/alerts.yml"),
+        include_str!("../../contrib/grafana/dashboard.json"),
+    ] {
+        let unknown: Vec<&str> = names(used).difference(&told).copied().collect();
+        assert_eq!(unknown, Vec::<&str>::new());
+    }
+    let dashboard = include_str!("../../contrib/grafana/dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    assert!(
+        panels
+            .iter()
+            .all(|panel| panel["datasource"]["uid"] == "${datasource}")
+    );
 }
 
 /// Answers with the facts of [`facts`]; hangs where it is told to.

@@ -497,6 +497,34 @@ async fn the_configured_file_is_written_by_both_and_its_trouble_is_not_the_run_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_occupies_the_listener_does_not_hold_up_a_run() {
+    let sim = small_service().await;
+    let home = Sandbox::new();
+    let mut daemon = Daemon::start(&home, &sim, ANY_PORT);
+    let address = daemon.address(1);
+    daemon.until_answered(address, "/healthz", 200, "OK: ");
+    // Silent ones, and ones that never read their answer.
+    let crowd: Vec<TcpStream> = (0..100)
+        .map(|count| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            if count % 2 == 0 {
+                let question = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n";
+                stream.write_all(question).expect("it is taken");
+            }
+            stream
+        })
+        .collect();
+    daemon.running.signal("USR1");
+    daemon.until("the second run", |_| {
+        let ended = home.count("SELECT count(*) FROM runs WHERE outcome = 'complete'");
+        (ended == 2).then_some(())
+    });
+    drop(crowd);
+    daemon.until_answered(address, "/livez", 200, "alive");
+    daemon.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_others_reach_is_allowed_and_warned_about() {
     let sim = small_service().await;
     let home = Sandbox::new();
