@@ -61,6 +61,19 @@ pub(crate) fn is_section(name: &str) -> bool {
     })
 }
 
+/// Returns the section that a person most likely meant by `written`, if one is near enough.
+pub(crate) fn nearest_section(written: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .filter_map(|key| key.split_once('.').map(|(section, _)| section))
+        .map(|section| {
+            let likeness = strsim::normalized_damerau_levenshtein(section, &written.to_lowercase());
+            (section, likeness)
+        })
+        .filter(|(_, likeness)| *likeness >= 0.6)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(section, _)| section)
+}
+
 /// Returns the known key that a person most likely meant by `written`, if one is near enough
 /// to be a help.
 pub(crate) fn nearest(written: &str) -> Option<&'static str> {
@@ -84,6 +97,18 @@ pub(crate) fn nearest(written: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_that_is_nearly_right_is_recognised() {
+        for (written, meant) in [
+            ("limit", Some("limits")),
+            ("Storage", Some("storage")),
+            ("notifications", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest_section(written), meant, "{written}");
+        }
+    }
 
     #[test]
     fn a_typo_a_wrong_section_and_a_missing_section_find_the_key() {

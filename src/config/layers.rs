@@ -111,7 +111,13 @@ fn known_only(
     let mut unknown = Vec::new();
     for (name, value) in table {
         if !keys::is_section(&name) {
-            unknown.push((name.clone(), unknown_key(&name, nearest_key)));
+            let text = match (&value.kind, keys::nearest_section(&name)) {
+                (ValueKind::Table(_), Some(meant)) => {
+                    format!("is not a known section; did you mean `[{meant}]`?")
+                }
+                _ => unknown_key(&name, nearest_key),
+            };
+            unknown.push((name, text));
             continue;
         }
         let ValueKind::Table(section) = value.kind else {
