@@ -110,6 +110,8 @@ impl<'a> Feed<'a> {
             if self.in_flight.is_empty() && is_over {
                 return self.close().await;
             }
+            // Of looking through it, not of waiting here: a long walk would make the run's end wait, too.
+            let scan_took = scan_begun.elapsed();
             tokio::select! {
                 biased;
                 () = self.run.stop.wait() => return self.wind_up().await,
@@ -121,7 +123,7 @@ impl<'a> Feed<'a> {
                 }
                 // Where very much is known and waits for the next run, looking through it takes long,
                 // and the database has better things to do, such as a page of the walk.
-                () = self.run.assets_wake.notified() => self.rest(scan_begun.elapsed() * 3).await,
+                () = self.run.assets_wake.notified() => self.rest(scan_took * 3).await,
                 () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
             }
         }
