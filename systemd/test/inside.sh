@@ -148,6 +148,8 @@ systemctl start "${once%.service}.timer"
 holds "the timer fires" within 60 [ -s "$state/last-report.json" ]
 systemctl stop "${once%.service}.timer"
 holds "the one-shot succeeds" within 60 said 'Finished ' "$once"
+# The timer may have begun another one just before it was stopped.
+holds "and ends" within 60 is "$once" ActiveState inactive
 holds "the one-shot's files are the same user's alone" [ -z "$(find "$state" -mindepth 1 -perm /077)" ]
 
 systemd-run --quiet --unit=holder flock "$state/backup/backup.sqlite3.lock" sleep 60
