@@ -156,7 +156,9 @@ impl Store {
         month: &str,
         transfer: &[HostTransfer],
     ) -> Result<(), StoreError> {
-        if transfer.iter().all(|host| host.requests == 0) {
+        // A long download goes on bringing bytes long after its request was written down.
+        let is_news = |host: &&HostTransfer| host.requests > 0 || host.bytes > 0;
+        if !transfer.iter().any(|host| is_news(&host)) {
             return Ok(());
         }
         self.write("record what was transferred", |tx| {
@@ -166,7 +168,7 @@ impl Store {
                  ON CONFLICT (month, host) DO UPDATE SET
                      requests = requests + excluded.requests, bytes = bytes + excluded.bytes",
             )?;
-            for host in transfer.iter().filter(|host| host.requests > 0) {
+            for host in transfer.iter().filter(is_news) {
                 add.execute(named_params! {
                     ":month": month, ":host": host.host,
                     ":requests": int(host.requests), ":bytes": int(host.bytes),

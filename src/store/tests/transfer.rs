@@ -1,6 +1,7 @@
 //! What is recorded so that nothing is paid for twice.
 
 use super::{Sandbox, at, media_id, medium};
+use crate::model::report::HostTransfer;
 use crate::model::{
     AssetOutcome, AssetStep, HostTraits, MediumStep, OwedAsset, PartialFile, Standing, Timestamp,
     Why,
@@ -274,4 +275,24 @@ fn what_hosts_can_do_is_written_only_when_it_is_news() {
         home.store.asset_hosts().unwrap(),
         [("h.example".to_owned(), traits, at(1))]
     );
+}
+
+#[test]
+fn bytes_that_come_long_after_their_request_are_booked_too() {
+    let mut home = Sandbox::new();
+    let entry = |requests, bytes| HostTransfer {
+        host: "h.example".to_owned(),
+        requests,
+        bytes,
+    };
+    // One long download, written down now and then while it comes.
+    for fresh in [entry(1, 10), entry(0, 20), entry(0, 30)] {
+        home.store.record_transfer("2026-11", &[fresh]).unwrap();
+    }
+    assert_eq!(home.store.transfer_of("2026-11").unwrap(), [entry(1, 60)]);
+    let before = home.written();
+    home.store
+        .record_transfer("2026-11", &[entry(0, 0)])
+        .unwrap();
+    assert_eq!(home.written(), before, "nothing came, nothing is written");
 }
