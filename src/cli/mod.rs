@@ -16,6 +16,8 @@ mod failure;
 mod health;
 mod hooks;
 mod init;
+#[expect(dead_code, reason = "the commands that look into the past come next")]
+mod looking;
 mod man;
 mod output;
 mod progress;

@@ -11,6 +11,7 @@ pub mod content;
 pub mod host;
 pub mod ids;
 pub mod medium;
+pub mod moment;
 pub mod path;
 pub mod report;
 pub mod retention;
@@ -30,6 +31,7 @@ pub use content::{
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
+pub use moment::{Moment, NoMoment};
 pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{

@@ -61,6 +61,10 @@ fn view_once<T>(
     }
     let conn = connect(&options.path, seen).map_err(|e| StoreError::sql(DOING, e))?;
     migrate::check_applied(&conn, version, MIGRATIONS)?;
+    // All answers are of one moment, however many questions `ask` has. Reading alone, it ends with the
+    // connection.
+    conn.execute_batch("BEGIN")
+        .map_err(|e| StoreError::sql(DOING, e))?;
     ask(&Store::for_looking(conn)).map(Some)
 }
 

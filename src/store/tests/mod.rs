@@ -8,6 +8,7 @@ mod endpoints;
 mod lock;
 mod media;
 mod migrating;
+mod moments;
 mod opening;
 mod prune;
 mod runs;
