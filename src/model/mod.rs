@@ -5,6 +5,7 @@
 
 pub mod asset;
 pub mod backup;
+pub mod body;
 pub mod causes;
 pub mod condition;
 pub mod content;
@@ -23,6 +24,7 @@ pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
 pub use backup::BackupState;
+pub use body::{BodyDigest, Mention, Place, UrlPath};
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,

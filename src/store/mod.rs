@@ -33,6 +33,7 @@ mod status;
 mod tests;
 mod thread;
 mod totals;
+mod unread;
 mod values;
 mod view;
 

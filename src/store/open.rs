@@ -4,6 +4,7 @@ use super::StoreError;
 use super::files::{create_parents, create_private};
 use super::look::{Found, look};
 use super::migrate::{self, MIGRATIONS, Migration};
+use super::unread;
 use crate::model::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
 use std::fs::OpenOptions;
@@ -64,10 +65,15 @@ impl Store {
             Mode::DryRun => open_for_reading(options, &found, version, migrations, now)?,
         };
         conn.set_prepared_statement_cache_capacity(64);
-        Ok(Self {
+        let mut store = Self {
             conn,
             mode: options.mode,
-        })
+        };
+        match options.mode {
+            Mode::ReadWrite => store.read_unread()?,
+            Mode::DryRun => {}
+        }
+        Ok(store)
     }
 
     /// A store that only answers, on a connection that cannot write.
@@ -101,6 +107,7 @@ impl Store {
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&tx)?;
+            unread::read_some(&tx)?;
             tx.commit()?;
             Ok(done)
         };

@@ -5,6 +5,7 @@ mod bodies;
 mod condition;
 mod contents;
 mod endpoints;
+mod inspection;
 mod lock;
 mod media;
 mod migrating;
