@@ -8,20 +8,18 @@ mod mentions;
 
 pub use mentions::{Mention, Place, UrlPath};
 
+use super::Timestamp;
 use serde_json::Value;
 
 /// What follows from one body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BodyDigest {
     /// Its readable text: one line for each string or paragraph, HTML without its tags, character
-    /// references resolved. Names of fields, ids, the service's own times and bare URLs are left out.
+    /// references resolved. Names of fields, ids, times and bare URLs are left out.
     pub text: String,
     /// Each place that names a file by a URL, in the order of the body, each URL once per field.
     pub mentions: Vec<Mention>,
 }
-
-/// Keys at the top of a body that the service wrote, not a person. (facts 3.2)
-const OWN: [&str; 5] = ["id", "createdAt", "updatedAt", "publishedAt", "revisedAt"];
 
 impl BodyDigest {
     /// Reads a body. A text that is no JSON says nothing.
@@ -46,8 +44,8 @@ impl BodyDigest {
             }
             Value::Object(fields) => {
                 for (key, item) in fields {
-                    let is_own = length == 1 && OWN.contains(&key.as_str());
-                    if is_own || key == "fieldId" {
+                    let is_its_id = length == 1 && key == "id";
+                    if is_its_id || key == "fieldId" {
                         continue;
                     }
                     push_key(field, key);
@@ -84,7 +82,10 @@ impl BodyDigest {
             text.to_owned()
         };
         let readable = readable.trim();
-        if !readable.is_empty() && !mentions::is_bare_url(readable) {
+        let is_said = !readable.is_empty()
+            && !mentions::is_bare_url(readable)
+            && Timestamp::parse(readable).is_none();
+        if is_said {
             if !self.text.is_empty() {
                 self.text.push('\n');
             }

@@ -32,10 +32,12 @@ fn everything(home: &Sandbox) -> Vec<String> {
     );
     let all = tables.iter().map(|table| {
         let columns = home.texts(&format!("SELECT name FROM pragma_table_info('{table}')"));
-        let columns = columns.join(", ");
-        let rows = home.texts(&format!(
-            "SELECT json_array({columns}) FROM {table} ORDER BY 1"
-        ));
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|name| format!("quote({name})"))
+            .collect();
+        let columns = columns.join(" || ',' || ");
+        let rows = home.texts(&format!("SELECT {columns} FROM {table} ORDER BY 1"));
         format!("{table}: {}", digest(rows.join("\n").as_bytes()))
     });
     all.collect()
