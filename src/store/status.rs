@@ -1,5 +1,6 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
+use super::proof::last_proof;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::backup::{
@@ -54,6 +55,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<BackupState, StoreError> {
         self.read("read where the backup stands", |conn| {
+            if !conn.is_autocommit() {
+                return state(conn, configured, now);
+            }
             // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept.
             let tx = conn.unchecked_transaction()?;
             state(&tx, configured, now)
@@ -177,6 +181,7 @@ fn state(
         month,
         mirror_bytes: files.held_bytes,
         archive_bytes: archive_bytes(conn)?,
+        proof: last_proof(conn)?,
     })
 }
 
