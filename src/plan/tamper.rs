@@ -327,3 +327,6 @@ fn judge(last: Entry, earlier: &[Entry], row: &Row) -> Found {
         Found::Changed
     }
 }
+
+#[cfg(test)]
+mod tests;

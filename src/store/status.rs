@@ -55,12 +55,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<BackupState, StoreError> {
         self.read("read where the backup stands", |conn| {
-            if !conn.is_autocommit() {
-                return state(conn, configured, now);
-            }
-            // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept.
-            let tx = conn.unchecked_transaction()?;
-            state(&tx, configured, now)
+            // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept. Whoever
+            // looks through `view` has begun one already.
+            let own = conn
+                .is_autocommit()
+                .then(|| conn.unchecked_transaction())
+                .transpose()?;
+            state(own.as_deref().unwrap_or(conn), configured, now)
         })
     }
 

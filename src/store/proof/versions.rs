@@ -239,3 +239,36 @@ fn without_bodies<'a>(fields: &[Field<'a>]) -> Vec<Vec<Field<'a>>> {
         list(Field::Null, Field::Null),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::store::{Mode, Options};
+
+    #[test]
+    fn rows_come_by_an_index_and_no_body_is_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            path: folder.path().join("x"),
+            service_id: "x".to_owned(),
+            mode: Mode::ReadWrite,
+        };
+        let store = Store::open(&options, Timestamp::from_unix_millis(0)).unwrap();
+        for kind in Kind::ALL {
+            let (history, current) = queries(kind);
+            for sql in [history, current] {
+                let plan: Vec<String> = store
+                    .read("test", |conn| {
+                        conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?
+                            .query_map([], |row| row.get(3))?
+                            .collect()
+                    })
+                    .unwrap();
+                let plan = plan.join("\n");
+                assert!(plan.contains("USING INDEX"), "{sql}: {plan}");
+                assert!(!plan.contains("B-TREE"), "{sql}: {plan}");
+            }
+        }
+    }
+}
