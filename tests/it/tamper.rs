@@ -4,6 +4,7 @@ mod fields;
 mod files;
 mod program;
 mod roots;
+mod scale;
 mod upgrade;
 
 use crate::prune::world::World;
