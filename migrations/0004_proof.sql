@@ -17,8 +17,8 @@ CREATE TABLE leaves (
 
 -- What a complete run commits to; NULL for every other run.
 ALTER TABLE runs ADD COLUMN log_size INTEGER;  -- entries of the log at its end
-ALTER TABLE runs ADD COLUMN log_head BLOB;     -- their Merkle tree head, as in RFC 6962
-ALTER TABLE runs ADD COLUMN root BLOB;         -- over the root before, this run's record, and log_head
+ALTER TABLE runs ADD COLUMN log_head TEXT;     -- their Merkle tree head, as in RFC 6962, hex
+ALTER TABLE runs ADD COLUMN root TEXT;         -- over the root before, this run's record, and log_head, hex
 -- The tree at that length, so that the next run adds to it what is new. The newest one only.
 ALTER TABLE runs ADD COLUMN log_peaks BLOB;
 CREATE INDEX runs_with_root ON runs (id) WHERE root IS NOT NULL;

@@ -168,7 +168,7 @@ pub(super) fn commit(tx: &Transaction<'_>, run: i64) -> rusqlite::Result<Proof> 
         "UPDATE runs SET log_size = :size, log_head = :head,
              log_peaks = iif(:has_grown, :peaks, NULL) WHERE id = :run",
         named_params! {
-            ":run": run, ":size": int(tree.size()), ":head": head.as_bytes(),
+            ":run": run, ":size": int(tree.size()), ":head": head.to_string(),
             ":has_grown": has_grown, ":peaks": tree.peaks(),
         },
     )?;
@@ -178,17 +178,17 @@ pub(super) fn commit(tx: &Transaction<'_>, run: i64) -> rusqlite::Result<Proof> 
             named_params! { ":run": run },
         )?;
     }
-    let previous: Option<Vec<u8>> = tx
+    let previous: Option<String> = tx
         .prepare_cached(
             "SELECT root FROM runs WHERE root IS NOT NULL AND id < :run ORDER BY id DESC LIMIT 1",
         )?
         .query_row(named_params! { ":run": run }, |row| row.get(0))
         .optional()?;
-    let previous = previous.and_then(|bytes| Hash::from_bytes(&bytes));
+    let previous = previous.and_then(|text| Hash::parse(&text));
     let root = chain(previous.unwrap_or(Hash::ZERO), read::record(tx, run)?);
     tx.execute(
         "UPDATE runs SET root = :root WHERE id = :run",
-        named_params! { ":run": run, ":root": root.as_bytes() },
+        named_params! { ":run": run, ":root": root.to_string() },
     )?;
     Ok(Proof {
         root,

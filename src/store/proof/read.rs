@@ -39,10 +39,10 @@ pub(super) fn record(conn: &Connection, run: i64) -> rusqlite::Result<Hash> {
     Ok(digester.finish())
 }
 
-/// Reads a column of 32 bytes. What is no such thing any more is no hash that any run had.
+/// Reads a hash in hex. What is no such thing any more is no hash that any run had.
 fn hash(row: &Row<'_>, index: usize) -> rusqlite::Result<Hash> {
-    let bytes = row.get_ref(index)?.as_blob_or_null()?;
-    Ok(bytes.and_then(Hash::from_bytes).unwrap_or(Hash::ZERO))
+    let text = row.get_ref(index)?.as_str().ok();
+    Ok(text.and_then(Hash::parse).unwrap_or(Hash::ZERO))
 }
 
 impl Store {

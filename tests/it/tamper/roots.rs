@@ -52,7 +52,7 @@ async fn each_complete_run_has_a_root_of_its_own_and_no_other_run_has_one() {
     };
     let report = home.sync_with(&sim, part).await.expect_complete();
     let third = report.proof.expect("a root");
-    let stored = home.texts("SELECT lower(hex(root)) FROM runs WHERE root IS NOT NULL ORDER BY id");
+    let stored = home.texts("SELECT root FROM runs WHERE root IS NOT NULL ORDER BY id");
     let told = [first, second, third].map(|proof| proof.root.to_string());
     assert_eq!(stored, told);
     // The tree is written down once, not once a run.
@@ -66,8 +66,7 @@ async fn each_complete_run_has_a_root_of_its_own_and_no_other_run_has_one() {
 async fn a_root_that_was_kept_tells_a_history_written_anew_from_the_true_one() {
     let scene = Scene::new().await;
     let (home, sim) = (scene.home(), &scene.world.sim);
-    let early =
-        &home.texts("SELECT lower(hex(root)) FROM runs WHERE root IS NOT NULL ORDER BY id")[0];
+    let early = &home.texts("SELECT root FROM runs WHERE root IS NOT NULL ORDER BY id")[0];
     let kept = home
         .sync(sim)
         .await
@@ -106,7 +105,7 @@ async fn what_prune_removed_is_no_finding_and_is_counted_since_a_root() {
     let scene = Scene::new().await;
     let home = scene.home();
     let root = home
-        .texts("SELECT lower(hex(root)) FROM runs ORDER BY id DESC LIMIT 1")
+        .texts("SELECT root FROM runs ORDER BY id DESC LIMIT 1")
         .remove(0);
     let before = tampered(home, Some(&root));
     assert_eq!((before.pruned_since, before.findings.total()), (0, 0));
