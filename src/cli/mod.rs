@@ -16,7 +16,6 @@ mod failure;
 mod health;
 mod hooks;
 mod init;
-#[expect(dead_code, reason = "the commands that look into the past come next")]
 mod looking;
 mod man;
 mod output;
@@ -30,5 +29,6 @@ mod status_table;
 mod summary;
 mod sync;
 mod told;
+mod verify_since;
 
 pub use run::{Clock, run, run_with};

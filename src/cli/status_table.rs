@@ -42,6 +42,8 @@ pub(crate) fn of(status: &Status) -> String {
     files(&mut table, status, backup);
     transfer(&mut table, status, backup);
     disk(&mut table, status);
+    let root = backup.proof.map(|proof| proof.proof.root.to_string());
+    table.rows("root", root);
     table.rows("now", [lock(status)]);
     let next = status.next_run.map(|next| when(next, status.now));
     table.rows("next run", next);

@@ -27,6 +27,9 @@ pub(crate) fn of(report: &RunReport) -> String {
             budget.month
         ));
     }
+    if let Some(proof) = &report.proof {
+        lines.push(format!("root      {}", proof.root));
+    }
     if report.dry_run {
         lines.push("dry run   nothing was written".to_owned());
     }
@@ -127,6 +130,7 @@ pub(super) mod tests {
     pub(in crate::cli) fn report() -> RunReport {
         RunReport {
             version: REPORT_VERSION,
+            proof: None,
             program: "microcms-backup 0.1.0".to_owned(),
             service: "my-service".to_owned(),
             run_id: Some(1),

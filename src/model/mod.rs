@@ -12,12 +12,15 @@ pub mod content;
 pub mod host;
 pub mod ids;
 pub mod medium;
+pub mod merkle;
 pub mod moment;
 pub mod path;
+pub mod proof;
 pub mod report;
 pub mod retention;
 pub mod sniff;
 pub mod tally;
+pub mod tamper;
 pub mod time;
 pub mod traffic;
 pub mod walk;
@@ -33,13 +36,16 @@ pub use content::{
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
+pub use merkle::{Hash, Tree};
 pub use moment::{Moment, NoMoment};
 pub use path::{AssetUrl, OnDisk, RelPath};
+pub use proof::{LastProof, Proof, RootPrefix};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
 pub use tally::Tally;
+pub use tamper::{TamperFinding, TamperKind, TamperReport};
 pub use time::{Timestamp, span};
 pub use traffic::{ApiName, Flow, Traffic};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

@@ -1,6 +1,6 @@
 //! The account of one run: what was seen, saved and owed, and the one line of truth.
 
-use super::{Timestamp, WalkRecord};
+use super::{Proof, Timestamp, WalkRecord};
 use std::fmt;
 
 /// The exit codes of the program: design.md section 4, one place.
@@ -307,6 +307,8 @@ pub struct RunReport {
     pub failed: Vec<FailedAsset>,
     /// How many there are in truth.
     pub failed_total: u64,
+    /// What a complete run committed to: keep the root elsewhere. `None` for every other run.
+    pub proof: Option<Proof>,
 }
 
 /// The version of [`RunReport`]'s JSON form.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::model::report::{AssetCounts, BodyCounts, ListedCounts};
-use crate::model::{Outcome, Problem, RunReport, Timestamp};
+use crate::model::{Outcome, Problem, Proof, RunReport, Timestamp};
 
 /// Healthchecks.io keeps the first 100 kB of a body; a self-hosted one 10 kB by default, so the most
 /// important comes first.
@@ -157,6 +157,8 @@ struct Account<'a> {
     contents: &'a ListedCounts,
     bodies: &'a BodyCounts,
     assets: &'a AssetCounts,
+    /// What a complete run committed to: a receiver that keeps it holds the backup to it.
+    proof: Option<Proof>,
 }
 
 /// Returns the body of a webhook.
@@ -185,6 +187,7 @@ pub(super) fn webhook_body(ending: &Ending<'_>) -> String {
             contents: &report.contents,
             bodies: &report.bodies,
             assets: &report.assets,
+            proof: report.proof,
         }),
     };
     // Strings, numbers and lists: there is nothing in it that JSON cannot say.

@@ -11,6 +11,7 @@ mod hosts;
 mod media;
 mod retention;
 mod safety;
+mod tamper;
 mod verdict;
 
 pub use asking::{Question, Way, is_doubtful, way};
@@ -21,4 +22,5 @@ pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
 pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
 pub use safety::{Evidence, Judgement, judge};
+pub use tamper::{Anchor, LogCheck, VersionCheck, anchor, check_chain};
 pub use verdict::{Account, outcome, verdict_line};

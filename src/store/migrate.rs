@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::files::{beside, create_private, flush};
 use super::open::APPLICATION_ID;
+use super::proof;
 use crate::model::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 use sha2::{Digest, Sha256};
@@ -80,6 +81,8 @@ pub(super) fn migrate(
         Some(path) if version > 0 => Some(copy_before(conn, path, newest)?),
         Some(_) | None => None,
     };
+    // The migration that begins the log hashes what is there.
+    proof::register(conn).map_err(|e| StoreError::sql("migrate the database", e))?;
     for migration in migrations.iter().filter(|m| m.version > version) {
         if let Err(source) = apply(conn, migration, now) {
             if let Some(copy) = copy.filter(|_| migration.version == version + 1) {

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::files::{create_parents, create_private};
 use super::look::{Found, look};
 use super::migrate::{self, MIGRATIONS, Migration};
+use super::proof;
 use super::unread;
 use crate::model::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
@@ -215,6 +216,7 @@ fn open_for_writing(
     if !is_claimed {
         claim(&conn, &options.service_id)?;
     }
+    proof::watch(&conn).map_err(|e| StoreError::sql("watch what is recorded", e))?;
     Ok(conn)
 }
 

@@ -1,9 +1,9 @@
 //! Runs, their walks, and what they transferred.
 
 use super::values::{int, json_array};
-use super::{Store, StoreError};
+use super::{Store, StoreError, proof};
 use crate::model::report::{AssetCounts, BodyCounts, HostTransfer, ListedCounts};
-use crate::model::{Outcome, Timestamp, WalkRecord};
+use crate::model::{Outcome, Proof, Timestamp, WalkRecord};
 use rusqlite::{OptionalExtension, named_params};
 
 /// The row of one run.
@@ -64,13 +64,14 @@ impl Store {
         })
     }
 
-    /// Closes a run with its counts.
+    /// Closes a run with its counts. A complete one commits to all that was ever recorded: what it
+    /// committed to is returned.
     pub fn finish_run(
         &mut self,
         run: RunId,
         end: &RunEnd,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Proof>, StoreError> {
         self.write("record the end of a run", |tx| {
             tx.execute(
                 "UPDATE runs SET
@@ -112,7 +113,9 @@ impl Store {
                     ":recent_requests": json_array(end.recent_requests.iter().map(Timestamp::to_string)),
                 },
             )?;
-            Ok(())
+            (end.outcome == Outcome::Complete)
+                .then(|| proof::commit(tx, run.0))
+                .transpose()
         })
     }
 

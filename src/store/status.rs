@@ -1,5 +1,6 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
+use super::proof::last_proof;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::backup::{
@@ -175,6 +176,7 @@ fn state(
         month,
         mirror_bytes: files.held_bytes,
         archive_bytes: archive_bytes(conn)?,
+        proof: last_proof(conn)?,
     })
 }
 

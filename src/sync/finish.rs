@@ -24,7 +24,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         failed = owed::account(run).await?;
     }
     let holdings = run.store(|store| store.holdings()).await?;
-    let report = report(run, holdings, failed);
+    let mut report = report(run, holdings, failed);
     if let Some(id) = run.id {
         let end = RunEnd {
             outcome: report.outcome,
@@ -38,7 +38,8 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
             recent_requests: recent_requests(run),
         };
         let now = report.finished_at;
-        run.store(move |store| store.finish_run(id, &end, now))
+        report.proof = run
+            .store(move |store| store.finish_run(id, &end, now))
             .await?;
     }
     info!(
@@ -46,7 +47,9 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         elapsed_ms = report.elapsed_ms, media.seen = report.media.seen, contents.seen = report.contents.seen,
         bodies.saved = report.bodies.saved, assets.saved = report.assets.saved, assets.bytes = report.assets.bytes,
         assets.owed = report.assets.owed, bodies.owed = report.bodies.owed,
-        "ended the run for `{}`: {} after {} ms", report.service, report.outcome, report.elapsed_ms
+        root = report.proof.map(|proof| proof.root.to_string()),
+        "ended the run for `{}`: {} after {} ms{}", report.service, report.outcome, report.elapsed_ms,
+        report.proof.map(|proof| format!(", root {}", proof.root)).unwrap_or_default()
     );
     Ok(report)
 }
@@ -163,5 +166,7 @@ fn report(run: &Run, holdings: Holdings, failed: Vec<FailedAsset>) -> RunReport 
         failed,
         problems: sheet.problems,
         walks: sheet.walks,
+        // Known when the run's row is closed.
+        proof: None,
     }
 }

@@ -19,10 +19,12 @@ mod prune;
 mod quota;
 mod room;
 mod run;
+mod tamper;
 
 pub use error::{PruneError, RunError};
 pub use options::{Only, Options, Rooms, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
+pub use tamper::{Look, RowsChecked, TamperError, check_files, check_rows};
 
 use crate::model::{RunReport, Tally};
 use run::Run;

@@ -104,6 +104,7 @@ fn rows_of(media: u64, versions: u64, looks: u64) -> BTreeMap<String, u64> {
         ("media_history: insert", media),
         ("assets: update", looks),
         ("assets_history: insert", versions),
+        ("leaves: insert", media + versions),
     ])
 }
 

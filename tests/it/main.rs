@@ -55,6 +55,8 @@ mod support;
 #[cfg(test)]
 mod sync;
 #[cfg(test)]
+mod tamper;
+#[cfg(test)]
 mod throughput;
 #[cfg(test)]
 mod transfer;

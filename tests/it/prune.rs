@@ -4,7 +4,7 @@ mod interruption;
 mod program;
 mod sequences;
 mod sharing;
-mod world;
+pub(crate) mod world;
 
 use crate::support::{Expect as _, assert_holds, assert_sound, assert_sound_and_tidy};
 use microcms_backup::model::{Cutoffs, ExitCode, PrunedFiles};

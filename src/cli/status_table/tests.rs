@@ -86,6 +86,7 @@ fn status() -> Status {
         monthly_transfer_used: 0,
         next_run: None,
         backup: Some(BackupState {
+            proof: None,
             schema: 2,
             runs: vec![
                 run(2, -38, Outcome::Complete, Some(0)),

@@ -21,6 +21,7 @@ fn report(exit: ExitCode) -> RunReport {
     let now = clock();
     RunReport {
         version: REPORT_VERSION,
+        proof: None,
         program: "test".to_owned(),
         service: "demo".to_owned(),
         run_id: Some(1),

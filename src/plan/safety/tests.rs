@@ -31,6 +31,7 @@ fn after(runs: &[RunLine]) -> BackupState {
         runs.find(|run| run.covers(&[]) && wanted(run)).cloned()
     };
     BackupState {
+        proof: None,
         schema: 2,
         last_complete: find(|run| run.outcome == Outcome::Complete),
         last_ended: find(|run| run.outcome != Outcome::Running),

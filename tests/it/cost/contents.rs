@@ -130,6 +130,7 @@ fn changed(bodies: u64) -> BTreeMap<String, u64> {
     Bill::of_rows(&[
         ("contents: update", 1 + bodies),
         ("contents_history: insert", 1),
+        ("leaves: insert", 1 + bodies),
         ("owed_bodies: insert", bodies),
         ("owed_bodies: delete", bodies),
     ])
@@ -161,6 +162,7 @@ async fn a_content_added_or_deleted_costs_its_own_request() {
         let expected = [
             ("contents: insert", 1),
             ("contents: update", owed),
+            ("leaves: insert", 1 + owed),
             ("owed_bodies: insert", owed),
             ("owed_bodies: delete", owed),
         ];

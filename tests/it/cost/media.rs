@@ -248,6 +248,7 @@ async fn new_and_deleted_media_cost_their_own_bytes_and_rows() {
         ("media: insert", 1),
         ("assets: insert", 1),
         ("assets: update", 1),
+        ("leaves: insert", 2),
     ];
     assert_eq!(bill.rows, Bill::of_rows(&expected));
 
@@ -265,6 +266,7 @@ async fn new_and_deleted_media_cost_their_own_bytes_and_rows() {
                 ("absences: delete", 1),
                 ("media: update", 1),
                 ("media_history: insert", 1),
+                ("leaves: insert", 1),
             ],
         ),
         (3, Vec::new()),

@@ -182,6 +182,8 @@ async fn thousands_unchanged_cost_no_file_no_body_and_no_row_and_few_changed_cos
             ("contents_history: insert", 70),
             ("owed_bodies: insert", 30),
             ("owed_bodies: delete", 30),
+            // 10 + 60 media, 10 + 40 files, 70 contents, 30 bodies that arrived after them.
+            ("leaves: insert", 220),
         ])
     );
     assert!(bill.rows.get("asset_hosts: update") <= Some(&2));

@@ -75,6 +75,9 @@ fn age(home: &Sandbox, days: u32) {
     for (_, sql) in &triggers {
         conn.execute_batch(sql).expect("made again");
     }
+    // The log is right to call this tampering.
+    conn.execute_batch("INSERT OR IGNORE INTO meta (key, value) VALUES ('test_aged', '1')")
+        .expect("noted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! What must hold of database, mirror and archive after every run, however it ended.
 
-use super::Sandbox;
+use super::{Sandbox, assert_untampered};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,17 @@ type Row = (String, String, u64, String);
 /// - what a row calls saved is there, whole, and nobody else's;
 /// - superseded bytes are in the archive, or live on at a current path;
 /// - the archive's names are its files' digests;
+/// - every row is as the log says that it was written;
 /// - nothing half-written and nothing outside of our folders is left.
 #[track_caller]
 pub(crate) fn assert_sound(home: &Sandbox) {
     assert_eq!(home.texts("PRAGMA integrity_check"), ["ok"]);
+    if home
+        .texts("SELECT value FROM meta WHERE key = 'test_aged'")
+        .is_empty()
+    {
+        assert_untampered(home);
+    }
     let saved = rows(home);
     let mut owners = BTreeMap::new();
     for (id, path, bytes, sha256) in &saved {

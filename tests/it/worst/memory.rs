@@ -1,6 +1,6 @@
 //! What was ever saved, and what must hold of it after every run.
 
-use crate::support::{Sandbox, archived, digest, files};
+use crate::support::{Sandbox, archived, assert_untampered, digest, files};
 use microcms_backup::model::RunReport;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,7 @@ impl Memory {
     #[track_caller]
     pub(super) fn check(&mut self, home: &Sandbox, report: &RunReport) {
         assert_eq!(home.texts("PRAGMA integrity_check"), ["ok"]);
+        assert_untampered(home);
         let mirror = mirrored(home);
         every_row_tells_its_file(home, &mirror);
         let named: BTreeSet<String> = home
