@@ -6,25 +6,32 @@
 
 mod args;
 mod assemble;
+mod change;
+mod change_text;
 mod columns;
 mod completions;
 mod daemon;
+mod diff;
 mod doctor;
 mod drive;
 mod exit;
 mod failure;
 mod health;
+mod history;
 mod hooks;
 mod init;
-#[expect(dead_code, reason = "the commands that look into the past come next")]
 mod looking;
 mod man;
+mod named;
 mod output;
+mod paper;
 mod progress;
 mod prune;
 mod prune_summary;
 mod report_file;
 mod run;
+mod show;
+mod show_text;
 mod status;
 mod status_table;
 mod summary;
