@@ -9,7 +9,7 @@ use super::show::{FileShown, Shown, missing};
 use crate::model::past::{ApiState, ContentState, MediumState};
 use crate::model::{State, Thing, Timestamp};
 use crate::plan::difference::Part;
-use crate::plan::{readable, top_fields};
+use crate::plan::readable;
 
 /// Columns of the labels on the left.
 const LABEL: usize = 13;
@@ -97,14 +97,14 @@ fn bodies(content: &ContentState, style: &Style, paper: &mut Paper) {
 }
 
 fn body(json: &str, style: &Style, paper: &mut Paper) {
-    match top_fields(json) {
-        Some(fields) => {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(fields)) => {
             for (name, value) in &fields {
                 self::value(name, value, style, paper);
             }
         }
         // Only an edited database has such a body.
-        None => paper.line(&format!("  {}", style.line(json, 2))),
+        Ok(_) | Err(_) => paper.line(&format!("  {}", style.line(json, 2))),
     }
 }
 

@@ -24,7 +24,7 @@ pub use guard::{Finding, examine};
 pub use hosts::{Lesson, learn, may_try};
 pub use media::{Recheck, medium_step, recheck};
 pub use nearest::Nearest;
-pub use readable::{readable, top_fields};
+pub use readable::readable;
 pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
 pub use safety::{Evidence, Judgement, judge};
 pub use verdict::{Account, outcome, verdict_line};

@@ -48,6 +48,9 @@ impl Nearest {
     fn distance(&self, name: &str) -> Option<usize> {
         const SHORTEST_PART: usize = 3;
         let length = self.wanted.chars().count();
+        if length == 0 {
+            return None;
+        }
         let is_part = length >= SHORTEST_PART && name != self.wanted && name.contains(&self.wanted);
         if is_part {
             return Some(1);

@@ -1,42 +1,6 @@
 //! Rich text as lines that people read.
 
 use super::difference::{Tag, looks_rich, split};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-use std::fmt;
-
-/// Returns the fields of a JSON object in the order of its text; `None` if it is something else.
-pub fn top_fields(json: &str) -> Option<Vec<(String, Value)>> {
-    serde_json::from_str(json)
-        .ok()
-        .map(|InOrder(fields)| fields)
-}
-
-struct InOrder(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for InOrder {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-struct Fields;
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = InOrder;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(InOrder(fields))
-    }
-}
 
 /// Returns a text as lines: a rich text without its tags, with a mark where a heading, an entry of a list,
 /// an image or a link was. Lines that would be empty are left out of rich texts.
@@ -164,14 +128,6 @@ mod tests {
                 "[図: https://i.example/a.png]",
             ]
         );
-    }
-
-    #[test]
-    fn fields_keep_their_order() {
-        let fields = top_fields(r#"{"title":"t","body":null,"a":[1]}"#).expect("an object");
-        let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
-        assert_eq!(names, ["title", "body", "a"]);
-        assert!(top_fields("[1]").is_none() && top_fields("{").is_none());
     }
 
     #[test]
