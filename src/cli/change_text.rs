@@ -24,7 +24,11 @@ pub(super) fn ink(became: Became) -> Ink {
 pub(super) fn name(change: &Change, style: &Style) -> String {
     let thing = &change.thing;
     let name = style.ink(Ink::Name, &visible(&thing.to_string()));
-    let title = change.title.as_deref().map(visible).unwrap_or_default();
+    // Behind a time, a word and an id; the end of a path is its name.
+    const USED: usize = 48;
+    let title = change.title.as_deref().unwrap_or_default();
+    let title = title.rsplit_once('/').map_or(title, |(_, name)| name);
+    let title = style.line(title, USED);
     let named = match thing.kind() {
         ThingKind::Content => name,
         kind @ (ThingKind::Api | ThingKind::Medium | ThingKind::File) => {

@@ -69,7 +69,12 @@ fn facts(facts: &[(&'static str, String)], style: &Style, paper: &mut Paper) {
             .ends_with("_at")
             .then(|| Timestamp::parse(value))
             .flatten();
-        let value = time.map_or_else(|| style.line(value, LABEL), |at| style.time(at));
+        let value = match time {
+            Some(at) => style.time(at),
+            // An address that is cut cannot be copied.
+            None if *column == "url" => visible(value),
+            None => style.line(value, LABEL),
+        };
         let label = column.trim_end_matches("_at").replace('_', " ");
         let label = match &*label {
             "reservation time" => "reserved",

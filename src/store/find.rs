@@ -109,7 +109,7 @@ fn contents(conn: &Connection, id: &str) -> rusqlite::Result<Vec<Thing>> {
          SELECT a.endpoint, c.id FROM apis AS a CROSS JOIN contents AS c ON c.endpoint = a.endpoint AND c.id = :id
          UNION
          SELECT a.endpoint, c.id FROM apis AS a
-         CROSS JOIN contents_history AS c ON c.endpoint = a.endpoint AND c.id = :id
+         CROSS JOIN contents_history AS c INDEXED BY contents_history_by_id ON c.endpoint = a.endpoint AND c.id = :id
          LIMIT {MOST}"
     ))?
     .query_map(named_params! { ":id": id }, |row| {

@@ -10,6 +10,7 @@ mod media;
 mod migrating;
 mod moments;
 mod opening;
+mod past;
 mod prune;
 mod runs;
 mod scale;
