@@ -138,7 +138,7 @@ fn is_hidden(c: char) -> bool {
 
 /// So much is kept before the first of it is printed: an answer that is not longer is printed whole, or not
 /// at all.
-const KEPT: usize = 4 << 20;
+const KEPT: usize = 256 << 10;
 /// And so much from then on.
 const PORTION: usize = 64 << 10;
 
