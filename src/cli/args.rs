@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, doctor, exit, init, man, prune, status, sync, verify_since};
+use super::{
+    completions, daemon, diff, doctor, exit, history, init, man, prune, show, status, sync,
+    verify_since,
+};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -81,6 +84,9 @@ pub(crate) enum Command {
     Sync(sync::Args),
     Daemon(daemon::Args),
     Status(status::Args),
+    History(history::Args),
+    Show(show::Args),
+    Diff(diff::Args),
     Doctor(doctor::Args),
     Prune(prune::Args),
     VerifySince(verify_since::Args),

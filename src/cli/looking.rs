@@ -34,7 +34,6 @@ pub(super) fn look<T>(
 ///
 /// # Errors
 /// A text that is no time, as wrong usage.
-#[expect(dead_code, reason = "the commands that take a time come next")]
 pub(super) fn moment(text: &str, config: &Config, now: Timestamp) -> Result<Moment, Failure> {
     Moment::parse(text, now, config.schedule.timezone)
         .map_err(|err| Failure::new(ExitCode::Usage, err))
@@ -44,7 +43,6 @@ pub(super) fn moment(text: &str, config: &Config, now: Timestamp) -> Result<Mome
 ///
 /// # Errors
 /// As wrong usage: a time before the first run, a time to come, a run that there never was.
-#[expect(dead_code, reason = "the commands that take a time come next")]
 pub(super) fn instant(
     store: &Store,
     moment: Moment,

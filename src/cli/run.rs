@@ -8,7 +8,10 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, doctor, init, man, output, prune, status, sync, verify_since};
+use super::{
+    completions, daemon, diff, doctor, history, init, man, output, prune, show, status, sync,
+    verify_since,
+};
 use crate::config::Sources;
 use crate::logging::{self, Tail};
 use crate::model::{ExitCode, Timestamp};
@@ -115,6 +118,9 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
         Command::VerifySince(args) => verify_since::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),
+        Command::History(args) => history::run(args, &edge.sources, edge.clock),
+        Command::Show(args) => show::run(args, &edge.sources, edge.clock),
+        Command::Diff(args) => diff::run(args, &edge.sources, edge.clock),
         Command::Doctor(args) => doctor::run(args, &edge.sources, edge.clock),
         Command::Init(args) => init::run(args, &edge.sources),
         Command::Completions(args) => print(&completions::run(args)),

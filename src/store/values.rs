@@ -1,8 +1,8 @@
 //! How the program's words stand in columns.
 
 use crate::model::{
-    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Standing, Timestamp,
-    WalkVerdict, Why,
+    AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Standing, ThingKind,
+    Timestamp, WalkVerdict, Why,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -49,6 +49,7 @@ text_column! {
     Why, "reason to fetch a file", Why::parse;
     Outcome, "outcome of a run", Outcome::parse;
     WalkVerdict, "verdict of a walk", WalkVerdict::parse;
+    ThingKind, "kind of thing", ThingKind::parse;
     Standing, "standing of a host's ability", Standing::parse;
 }
 

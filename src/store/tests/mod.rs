@@ -11,6 +11,7 @@ mod media;
 mod migrating;
 mod moments;
 mod opening;
+mod past;
 mod prune;
 mod runs;
 mod scale;

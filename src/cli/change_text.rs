@@ -1,0 +1,210 @@
+//! Changes as lines for people.
+
+use serde_json::Value;
+
+use super::change::Change;
+use super::paper::{Ink, Paper, Style, visible};
+use crate::model::ThingKind;
+use crate::plan::Became;
+use crate::plan::difference::{FieldChange, Line, Part, PartChange, lines, looks_rich, path_text};
+
+/// Two texts that are longer than this, or rich, or of several lines, are compared line by line.
+const SHORT: usize = 60;
+
+/// Returns the colour of what became of a thing.
+pub(super) fn ink(became: Became) -> Ink {
+    match became {
+        Became::Created | Became::Returned => Ink::Added,
+        Became::Changed => Ink::Changed,
+        Became::Deleted => Ink::Removed,
+    }
+}
+
+/// Returns what a change is about: `blog/hello`, `medium 4f… logo.png`.
+pub(super) fn name(change: &Change, style: &Style) -> String {
+    let thing = &change.thing;
+    let name = style.ink(Ink::Name, &visible(&thing.to_string()));
+    // Behind a time, a word and an id; the end of a path is its name.
+    const USED: usize = 48;
+    let title = change.title.as_deref().unwrap_or_default();
+    let title = title.rsplit_once('/').map_or(title, |(_, name)| name);
+    let title = style.line(title, USED);
+    let named = match thing.kind() {
+        ThingKind::Content => name,
+        kind @ (ThingKind::Api | ThingKind::Medium | ThingKind::File) => {
+            format!("{} {name}  {title}", kind.as_str())
+        }
+    };
+    named.trim_end().to_owned()
+}
+
+/// Returns how the status moved and who did it: `DRAFT → PUBLISH  by m_1`.
+pub(super) fn aside(change: &Change, style: &Style) -> String {
+    let status = match (&change.status_before, &change.status) {
+        (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
+        (Some(status), None) => format!("was {status}"),
+        (_, Some(status)) => status.clone(),
+        (None, None) => String::new(),
+    };
+    let by = change.by.as_ref().map(|by| format!("by {by}"));
+    let words: Vec<String> = [status, by.unwrap_or_default()]
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .map(|word| style.ink(Ink::Faint, &visible(&word)))
+        .collect();
+    words.join("  ")
+}
+
+/// Returns the names of the fields that differ, by part, on one line: `published: title, body`.
+pub(super) fn field_names(change: &Change) -> String {
+    let missing = change
+        .difference
+        .missing
+        .iter()
+        .map(|part| format!("{}: not here yet", label(*part)));
+    let parts = change.difference.parts.iter().map(part_names);
+    parts.chain(missing).collect::<Vec<_>>().join(" · ")
+}
+
+fn part_names(change: &PartChange) -> String {
+    let label = label(change.part);
+    match &*change.fields {
+        [] if change.part == Part::DraftKey => "draft key".to_owned(),
+        [] => format!("{label}: written differently"),
+        [whole] if whole.path.is_empty() => match &whole.after {
+            Some(_) => format!("{label}: new"),
+            None => format!("{label}: gone"),
+        },
+        fields => {
+            let names: Vec<String> = fields.iter().map(|field| path_text(&field.path)).collect();
+            format!("{label}: {}", names.join(", "))
+        }
+    }
+}
+
+fn label(part: Part) -> &'static str {
+    match part {
+        Part::Metadata => "metadata",
+        Part::DraftKey => "draft key",
+        Part::PublishedBody => "published",
+        Part::DraftBody => "draft",
+        Part::Api => "api",
+        Part::File => "file",
+    }
+}
+
+/// Writes every field that differs, with its values.
+pub(super) fn fields(change: &Change, style: &Style, paper: &mut Paper) {
+    for part in &change.difference.parts {
+        let label = label(part.part);
+        if part.fields.is_empty() {
+            paper.line(&format!("    {}", part_names(part)));
+        }
+        for change in &part.fields {
+            field(label, change, style, paper);
+        }
+    }
+    for part in &change.difference.missing {
+        paper.line(&format!(
+            "    {}: the new one is not here yet",
+            label(*part)
+        ));
+    }
+}
+
+fn field(label: &str, change: &FieldChange, style: &Style, paper: &mut Paper) {
+    if change.path.is_empty() {
+        return whole(label, change, style, paper);
+    }
+    let head = format!("    {label}  {}", visible(&path_text(&change.path)));
+    match (&change.before, &change.after) {
+        (Some(Value::String(before)), Some(Value::String(after))) if is_long(before, after) => {
+            paper.line(&head);
+            text(before, after, style, paper);
+        }
+        (before, after) => {
+            let head_width = unicode_width::UnicodeWidthStr::width(&*head) + 4;
+            let shown = |value: &Value| brief(value);
+            let (words, ink) = match (before, after) {
+                (Some(before), Some(after)) => {
+                    (format!("{} → {}", shown(before), shown(after)), None)
+                }
+                (None, Some(after)) => (format!("+ {}", shown(after)), Some(Ink::Added)),
+                (Some(before), None) => (format!("- {}", shown(before)), Some(Ink::Removed)),
+                (None, None) => return,
+            };
+            let words = style.line(&words, head_width);
+            let words = ink.map_or_else(|| words.clone(), |ink| style.ink(ink, &words));
+            paper.line(&format!("{head}  {words}"));
+        }
+    }
+}
+
+/// A body that came or went as a whole is told by the names of its fields.
+fn whole(label: &str, change: &FieldChange, style: &Style, paper: &mut Paper) {
+    let (word, ink, value) = match (&change.before, &change.after) {
+        (_, Some(value)) => ("new", Ink::Added, value),
+        (Some(value), None) => ("gone", Ink::Removed, value),
+        (None, None) => return,
+    };
+    let names = match value {
+        Value::Object(fields) => fields.keys().cloned().collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            brief(value)
+        }
+    };
+    let names = style.line(&names, 20);
+    paper.line(&format!("    {label}  {}: {names}", style.ink(ink, word)));
+}
+
+fn is_long(before: &str, after: &str) -> bool {
+    let is_long = |text: &str| text.contains('\n') || text.chars().nth(SHORT).is_some();
+    [before, after]
+        .iter()
+        .any(|text| is_long(text) || looks_rich(text))
+}
+
+/// Writes the lines that differ, each with the line before and behind it.
+fn text(before: &str, after: &str, style: &Style, paper: &mut Paper) {
+    let lines = lines(before, after);
+    let is_same = |index: Option<usize>| {
+        index
+            .and_then(|index| lines.get(index))
+            .is_none_or(|line| matches!(line, Line::Same(_)))
+    };
+    let mut has_gap = false;
+    for (index, line) in lines.iter().enumerate() {
+        if paper.is_done() {
+            return;
+        }
+        let (sign, ink, text) = match line {
+            Line::Removed(text) => ("-", Some(Ink::Removed), text),
+            Line::Added(text) => ("+", Some(Ink::Added), text),
+            Line::Same(text) => (" ", None, text),
+        };
+        let is_far = is_same(index.checked_sub(1)) && is_same(Some(index + 1));
+        if ink.is_none() && is_far {
+            has_gap = true;
+            continue;
+        }
+        if has_gap {
+            paper.line(&format!("      {}", style.ink(Ink::Faint, "…")));
+            has_gap = false;
+        }
+        // That a text lost the line feed at its end is told by the mark of the one that had it.
+        let shown = style.line(
+            text.strip_suffix('\n')
+                .filter(|_| ink.is_none())
+                .unwrap_or(text),
+            8,
+        );
+        let line = format!("{sign} {shown}");
+        let line = ink.map_or_else(|| line.clone(), |ink| style.ink(ink, &line));
+        paper.line(&format!("      {line}"));
+    }
+}
+
+/// Returns a value as JSON.
+fn brief(value: &Value) -> String {
+    value.to_string()
+}

@@ -1,0 +1,478 @@
+//! Versions of things: as they were at a time, and which ones began when.
+
+use super::values::{int, optional_count};
+use super::{Store, StoreError};
+use crate::model::past::{ApiState, ContentState, FileState, MediumState};
+use crate::model::{Endpoint, State, Thing, ThingKind, Timestamp, Version};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
+use std::ops::ControlFlow;
+
+/// Which versions are asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Those of things of these kinds.
+    pub kinds: Vec<ThingKind>,
+    /// Those of this API and its contents alone.
+    pub endpoint: Option<Endpoint>,
+    /// Those of these things alone; `None`: of all.
+    pub things: Option<Vec<Thing>>,
+    /// Those that began then or later.
+    pub since: Timestamp,
+    /// Those that began then or earlier.
+    pub until: Timestamp,
+}
+
+impl Store {
+    /// Returns the version that a thing had at a time; it may say "deleted". `None`: nothing is known of it
+    /// for that time.
+    pub fn version_at(&self, thing: &Thing, at: Timestamp) -> Result<Option<Version>, StoreError> {
+        self.read("read a version", |conn| {
+            let table = Table::of(thing.kind());
+            let current = format!("{} AND valid_from <= :at", table.current());
+            if let Some(version) = one(conn, &current, thing, at)? {
+                return Ok(Some(version));
+            }
+            let last = format!(
+                "{} AND valid_from <= :at ORDER BY valid_from DESC LIMIT 1",
+                table.history()
+            );
+            let last = one(conn, &last, thing, at)?;
+            Ok(last.filter(|version| version.valid_to.is_some_and(|to| at < to)))
+        })
+    }
+
+    /// Returns the version before the one that began at a time.
+    pub fn version_before(
+        &self,
+        thing: &Thing,
+        began: Timestamp,
+    ) -> Result<Option<Version>, StoreError> {
+        self.read("read the version before", |conn| {
+            let sql = format!(
+                "{} AND valid_from < :at ORDER BY valid_from DESC LIMIT 1",
+                Table::of(thing.kind()).history()
+            );
+            one(conn, &sql, thing, began)
+        })
+    }
+
+    /// Returns when the first version of a thing that is kept began.
+    pub fn first_known(&self, thing: &Thing) -> Result<Option<Timestamp>, StoreError> {
+        self.read("read when a thing began", |conn| {
+            let Table { name, key, .. } = Table::of(thing.kind());
+            let sql = format!(
+                "SELECT min(valid_from) FROM (SELECT valid_from FROM {name} WHERE {key}
+                 UNION ALL SELECT valid_from FROM {name}_history INDEXED BY {name}_history_by_id WHERE {key})"
+            );
+            conn.prepare_cached(&sql)?
+                .query_row(&*key_params(thing, &[]), |row| row.get(0))
+        })
+    }
+
+    /// Tells the versions that are wanted, the newest first, up to `most` of them: when each began, and of
+    /// what. The first version of a file is told only where things are named: else its medium says it.
+    pub fn versions(
+        &self,
+        wanted: &Wanted,
+        most: u64,
+        mut visit: impl FnMut(Thing, Timestamp) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let most = int(most);
+        // Each table gives its newest alone, by its index where it has one.
+        let arms = wanted.arms(|kind, table, condition| {
+            let has_older = "EXISTS (SELECT 1 FROM assets_history AS old
+                WHERE old.media_id = it.media_id AND old.valid_from < it.valid_from)";
+            let condition = match (kind, &wanted.things) {
+                (ThingKind::File, None) => format!("{condition} AND {has_older}"),
+                _ => condition.to_owned(),
+            };
+            let columns = wanted_columns(kind);
+            format!(
+                "SELECT * FROM (SELECT '{}' AS kind, {columns}, valid_from FROM {table}
+                 WHERE {condition} ORDER BY valid_from DESC LIMIT :most)",
+                kind.as_str()
+            )
+        });
+        let sql = format!(
+            "{} ORDER BY valid_from DESC, kind, endpoint, id LIMIT :most",
+            arms.join(" UNION ALL ")
+        );
+        self.each(
+            "read which versions there are",
+            wanted,
+            &sql,
+            &[(":most", &most)],
+            |row| Ok((thing(row)?, row.get("valid_from")?)),
+            |(thing, began)| visit(thing, began),
+        )
+    }
+
+    /// Tells the things that have a version which is wanted, each once, in the order of their names. A
+    /// medium is told for its file, too.
+    pub fn changed_things(
+        &self,
+        wanted: &Wanted,
+        visit: impl FnMut(Thing) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let arms = wanted.arms(|kind, table, condition| {
+            let told = match kind {
+                ThingKind::File => ThingKind::Medium,
+                ThingKind::Api | ThingKind::Content | ThingKind::Medium => kind,
+            };
+            let columns = wanted_columns(kind);
+            format!(
+                "SELECT '{}' AS kind, {columns} FROM {table} WHERE {condition}",
+                told.as_str()
+            )
+        });
+        let sql = format!("{} ORDER BY kind, endpoint, id", arms.join(" UNION "));
+        self.each("read what changed", wanted, &sql, &[], thing, visit)
+    }
+
+    /// Returns when the newest version of anything began.
+    pub fn last_change(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("read when something changed last", |conn| {
+            conn.query_row(
+                "SELECT max(newest) FROM (
+                     SELECT max(valid_from) AS newest FROM endpoints
+                     UNION ALL SELECT max(valid_from) FROM contents
+                     UNION ALL SELECT max(valid_from) FROM media
+                     UNION ALL SELECT max(valid_from) FROM assets)",
+                [],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Returns the run that was under way at a time, or the last one before: its number and when it began.
+    pub fn run_at(&self, at: Timestamp) -> Result<Option<(i64, Timestamp)>, StoreError> {
+        self.read("read which run it was", |conn| {
+            conn.prepare_cached(
+                "SELECT id, started_at FROM runs WHERE started_at <= :at ORDER BY started_at DESC, id DESC LIMIT 1",
+            )?
+            .query_row(named_params! { ":at": at }, |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+        })
+    }
+
+    /// Returns when a run began; `None` if there was no such run.
+    pub fn begin_of_run(&self, run: i64) -> Result<Option<Timestamp>, StoreError> {
+        self.read("read when a run began", |conn| {
+            conn.prepare_cached("SELECT started_at FROM runs WHERE id = :run")?
+                .query_row(named_params! { ":run": run }, |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Returns a path in the mirror whose file has these bytes now, that of the given medium if it does.
+    pub fn path_of_bytes(&self, sha256: &str, of: &Thing) -> Result<Option<String>, StoreError> {
+        self.read("look for a file with these bytes", |conn| {
+            conn.prepare_cached(
+                "SELECT path FROM assets WHERE sha256 = :sha256 AND path IS NOT NULL
+                 ORDER BY media_id <> :id LIMIT 1",
+            )?
+            .query_row(named_params! { ":sha256": sha256, ":id": of.id() }, |row| {
+                row.get(0)
+            })
+            .optional()
+        })
+    }
+
+    /// Reads rows and tells them one by one; nothing of them is kept. `visit` may ask the store itself.
+    fn each<T>(
+        &self,
+        doing: &'static str,
+        wanted: &Wanted,
+        sql: &str,
+        more: &[(&'static str, &dyn ToSql)],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        mut visit: impl FnMut(T) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut trouble = None;
+        let things = wanted.things_json();
+        self.read(doing, |conn| {
+            let mut params: Vec<(&str, &dyn ToSql)> =
+                vec![(":since", &wanted.since), (":until", &wanted.until)];
+            if let Some(endpoint) = &wanted.endpoint {
+                params.push((":endpoint", endpoint));
+            }
+            if wanted.things.is_some() {
+                params.push((":things", &things));
+            }
+            params.extend(more);
+            let mut select = conn.prepare(sql)?;
+            let mut rows = select.query(&*params)?;
+            while let Some(row) = rows.next()? {
+                match visit(read(row)?) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ControlFlow::Break(())) => break,
+                    Err(err) => {
+                        trouble = Some(err);
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        trouble.map_or(Ok(()), Err)
+    }
+}
+
+impl Wanted {
+    /// Returns one text for each table that may hold what is wanted: present rows, then the history's.
+    fn arms(&self, arm: impl Fn(ThingKind, &str, &str) -> String) -> Vec<String> {
+        let mut arms = Vec::new();
+        for kind in ThingKind::ALL {
+            let Some(condition) = self.condition(kind) else {
+                continue;
+            };
+            let name = Table::of(kind).name;
+            arms.push(arm(kind, &format!("{name} AS it"), &condition));
+            // As for single versions: the way to named things is their key.
+            let by = match self.things {
+                Some(_) => format!(" INDEXED BY {name}_history_by_id"),
+                None => String::new(),
+            };
+            arms.push(arm(kind, &format!("{name}_history AS it{by}"), &condition));
+        }
+        arms
+    }
+
+    /// Returns the condition on the rows of a kind. One that nothing meets keeps the statement valid
+    /// where no kind is left.
+    fn condition(&self, kind: ThingKind) -> Option<String> {
+        let has_endpoint = matches!(kind, ThingKind::Api | ThingKind::Content);
+        let is_wanted = self.kinds.contains(&kind) && (has_endpoint || self.endpoint.is_none());
+        // Without any table there would be no statement.
+        if !is_wanted && kind != ThingKind::Api {
+            return None;
+        }
+        let mut condition = String::from(match &self.things {
+            None => "valid_from >= :since AND valid_from <= :until",
+            // The way is by their names, not by the time, whatever indices there are.
+            Some(_) => "+valid_from >= :since AND +valid_from <= :until",
+        });
+        if !is_wanted {
+            condition.push_str(" AND FALSE");
+        }
+        if self.endpoint.is_some() && has_endpoint {
+            condition.push_str(" AND endpoint = :endpoint");
+        }
+        if self.things.is_some() {
+            let (columns, wanted) = match kind {
+                ThingKind::Content => ("(endpoint, id)", "value ->> 1, value ->> 2"),
+                ThingKind::Api => ("endpoint", "value ->> 1"),
+                ThingKind::Medium => ("id", "value ->> 2"),
+                ThingKind::File => ("media_id", "value ->> 2"),
+            };
+            condition.push_str(&format!(
+                " AND {columns} IN (SELECT {wanted} FROM json_each(:things) WHERE value ->> 0 = '{}')",
+                kind.as_str()
+            ));
+        }
+        if kind == ThingKind::File {
+            // Before its bytes came there is nothing of it.
+            condition.push_str(" AND sha256 IS NOT NULL");
+        }
+        Some(condition)
+    }
+
+    fn things_json(&self) -> String {
+        let things = self.things.iter().flatten();
+        let rows: Vec<[&str; 3]> = things
+            .map(|thing| {
+                let endpoint = thing.endpoint().map_or("", Endpoint::as_str);
+                [thing.kind().as_str(), endpoint, thing.id()]
+            })
+            .collect();
+        serde_json::json!(rows).to_string()
+    }
+}
+
+/// Where the versions of a kind of thing stand.
+struct Table {
+    name: &'static str,
+    key: &'static str,
+    columns: &'static str,
+}
+
+impl Table {
+    fn of(kind: ThingKind) -> Self {
+        let (name, key, columns) = match kind {
+            ThingKind::Api => (
+                "endpoints",
+                "endpoint = :id",
+                "endpoint, name, kind, schema, valid_from, deleted_at",
+            ),
+            ThingKind::Content => (
+                "contents",
+                "endpoint = :endpoint AND id = :id",
+                "endpoint, id, valid_from, deleted_at, metadata, published_body, draft_body, status, created_at,
+                 updated_at, published_at, revised_at, closed_at, draft_key, created_by, updated_by, custom_status,
+                 reservation_time, json_remove(metadata, '$.draftKey') AS open_metadata",
+            ),
+            ThingKind::Medium => (
+                "media",
+                "id = :id",
+                "id, file_name, valid_from, deleted_at, metadata, url, width, height, alt, tags, created_at, updated_at",
+            ),
+            ThingKind::File => (
+                "assets",
+                "media_id = :id",
+                "media_id, url, path, bytes, sha256, content_type, state, fetched_at, valid_from, NULL AS deleted_at",
+            ),
+        };
+        Self { name, key, columns }
+    }
+
+    fn current(&self) -> String {
+        let Self { name, key, columns } = self;
+        format!("SELECT {columns}, NULL AS valid_to FROM {name} WHERE {key}")
+    }
+
+    /// By the key's index whatever the planner thinks: statistics that are older than a large run make it
+    /// read the whole history for each version (measured: minutes where it takes seconds).
+    fn history(&self) -> String {
+        let Self { name, key, columns } = self;
+        format!(
+            "SELECT {columns}, valid_to FROM {name}_history INDEXED BY {name}_history_by_id WHERE {key}"
+        )
+    }
+}
+
+/// The columns that name a thing, the same for every kind.
+fn wanted_columns(kind: ThingKind) -> &'static str {
+    match kind {
+        ThingKind::Api => "endpoint, endpoint AS id",
+        ThingKind::Content => "endpoint, id",
+        ThingKind::Medium => "'' AS endpoint, id",
+        ThingKind::File => "'' AS endpoint, media_id AS id",
+    }
+}
+
+fn thing(row: &Row<'_>) -> rusqlite::Result<Thing> {
+    Ok(match row.get("kind")? {
+        ThingKind::Api => Thing::Api(row.get("endpoint")?),
+        ThingKind::Content => Thing::Content(row.get("endpoint")?, row.get("id")?),
+        ThingKind::Medium => Thing::Medium(row.get("id")?),
+        ThingKind::File => Thing::File(row.get("id")?),
+    })
+}
+
+fn key_params<'a>(
+    thing: &'a Thing,
+    more: &[(&'static str, &'a dyn ToSql)],
+) -> Vec<(&'static str, &'a dyn ToSql)> {
+    let mut params: Vec<(&str, &dyn ToSql)> = match thing {
+        Thing::Api(endpoint) => vec![(":id", endpoint)],
+        Thing::Content(endpoint, id) => vec![(":endpoint", endpoint), (":id", id)],
+        Thing::Medium(id) | Thing::File(id) => vec![(":id", id)],
+    };
+    params.extend(more);
+    params
+}
+
+fn one(
+    conn: &Connection,
+    sql: &str,
+    thing: &Thing,
+    at: Timestamp,
+) -> rusqlite::Result<Option<Version>> {
+    conn.prepare_cached(sql)?
+        .query_row(&*key_params(thing, &[(":at", &at)]), |row| {
+            version(thing, row)
+        })
+        .optional()
+}
+
+fn version(thing: &Thing, row: &Row<'_>) -> rusqlite::Result<Version> {
+    let state = match thing {
+        Thing::Api(_) => State::Api(ApiState {
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            schema: row.get("schema")?,
+        }),
+        Thing::Content(..) => State::Content(Box::new(ContentState {
+            metadata: row.get("metadata")?,
+            open_metadata: row.get("open_metadata")?,
+            draft_key: row.get("draft_key")?,
+            status: row.get("status")?,
+            updated_by: row.get("updated_by")?,
+            facts: facts(
+                row,
+                &[
+                    "status",
+                    "custom_status",
+                    "created_at",
+                    "created_by",
+                    "updated_at",
+                    "updated_by",
+                    "published_at",
+                    "revised_at",
+                    "closed_at",
+                    "reservation_time",
+                ],
+            )?,
+            published: row.get("published_body")?,
+            draft: row.get("draft_body")?,
+        })),
+        Thing::Medium(_) => State::Medium(MediumState {
+            metadata: row.get("metadata")?,
+            file_name: row.get("file_name")?,
+            facts: facts(
+                row,
+                &[
+                    "url",
+                    "width",
+                    "height",
+                    "alt",
+                    "tags",
+                    "created_at",
+                    "updated_at",
+                ],
+            )?,
+        }),
+        Thing::File(_) => State::File(FileState {
+            state: row.get("state")?,
+            url: row.get("url")?,
+            path: row.get("path")?,
+            bytes: optional_count(row, row.as_ref().column_index("bytes")?)?,
+            sha256: row.get("sha256")?,
+            content_type: row.get("content_type")?,
+            fetched_at: row.get("fetched_at")?,
+        }),
+    };
+    Ok(Version {
+        thing: thing.clone(),
+        valid_from: row.get("valid_from")?,
+        valid_to: row.get("valid_to")?,
+        deleted_at: row.get("deleted_at")?,
+        state,
+    })
+}
+
+/// Reads the columns that have a value. The service's JSON may hold a number where a text is usual.
+fn facts(row: &Row<'_>, columns: &[&'static str]) -> rusqlite::Result<Vec<(&'static str, String)>> {
+    let mut facts = Vec::new();
+    for column in columns {
+        match row.get(*column)? {
+            Value::Null | Value::Blob(_) => {}
+            Value::Integer(number) => facts.push((*column, number.to_string())),
+            Value::Real(number) => facts.push((*column, number.to_string())),
+            Value::Text(text) => facts.push((*column, text)),
+        }
+    }
+    Ok(facts)
+}
+
+/// How a version of a kind is looked for.
+#[cfg(test)]
+pub(super) fn lookups(kind: ThingKind) -> [String; 2] {
+    let table = Table::of(kind);
+    let last = format!(
+        "{} AND valid_from <= :at ORDER BY valid_from DESC LIMIT 1",
+        table.history()
+    );
+    [format!("{} AND valid_from <= :at", table.current()), last]
+}
