@@ -30,5 +30,7 @@ mod status_table;
 mod summary;
 mod sync;
 mod told;
+mod verify;
+mod verify_summary;
 
 pub use run::{Clock, run, run_with};

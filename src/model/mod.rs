@@ -15,10 +15,12 @@ pub mod moment;
 pub mod path;
 pub mod report;
 pub mod retention;
+pub mod share;
 pub mod sniff;
 pub mod tally;
 pub mod time;
 pub mod traffic;
+pub mod verify;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
@@ -37,7 +39,12 @@ pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
+pub use share::{NoShare, Share, Slice};
 pub use tally::Tally;
 pub use time::{Timestamp, span};
 pub use traffic::{ApiName, Flow, Traffic};
+pub use verify::{
+    Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, VerifyHead, VerifyReport,
+    VerifyScope, VerifyState,
+};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

@@ -18,6 +18,7 @@ mod doomed;
 mod endpoints;
 mod error;
 mod files;
+mod held;
 mod hosts;
 mod lock;
 mod look;
@@ -28,12 +29,14 @@ mod open;
 mod partials;
 mod prune;
 mod runs;
+mod soundness;
 mod status;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod totals;
 mod values;
+mod verifications;
 mod view;
 
 pub use absences::Sighting;
@@ -41,11 +44,14 @@ pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedA
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::StoreError;
+pub use held::{HeldFile, NeededBytes};
 pub use lock::{Lock, LockError, LockState};
 pub use moments::Covered;
 pub use open::{Mode, Options, Store};
 pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use runs::{RunEnd, RunId};
+pub use soundness::{DatabaseCheck, Flaw};
 pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};
+pub use verifications::VerifyBegun;
 pub use view::view;
