@@ -1,7 +1,7 @@
 //! Which files there must be: what the rows say of the mirror and of the archive. Read leniently: a row
 //! that somebody edited is named by who compares it with the disk, and ends no reading.
 
-use super::values::{int, json_array, lenient};
+use super::values::{count, int, json_array, lenient};
 use super::{Store, StoreError};
 use rusqlite::{Connection, Row, named_params};
 
@@ -40,6 +40,19 @@ pub struct NeededBytes {
     pub media_id: String,
 }
 
+/// A saved file whose length its host can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedFile {
+    /// Its number, which it keeps.
+    pub row: i64,
+    /// The medium.
+    pub media_id: String,
+    /// Where the service says it is.
+    pub url: String,
+    /// Its recorded length.
+    pub bytes: u64,
+}
+
 const HELD: &str = "SELECT a.media_id, a.path, a.bytes, a.sha256, a.state, a.why,
          EXISTS (SELECT 1 FROM media AS m WHERE m.id = a.media_id AND m.deleted_at IS NULL),
          a.rowid
@@ -71,6 +84,31 @@ impl Store {
             .query_map(
                 named_params! { ":numbers": serde_json::Value::from(numbers).to_string() },
                 held,
+            )?
+            .collect()
+        })
+    }
+
+    /// Returns up to `limit` saved files of live media, in the order of their numbers, from behind
+    /// `after`.
+    pub fn hosted_files(&self, after: i64, limit: usize) -> Result<Vec<HostedFile>, StoreError> {
+        self.read("read which files hosts can be asked for", |conn| {
+            conn.prepare_cached(
+                "SELECT a.rowid, a.media_id, coalesce(m.url, a.url), a.bytes
+                 FROM assets AS a CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE a.rowid > :after AND a.state = 'saved' AND m.deleted_at IS NULL
+                 ORDER BY a.rowid LIMIT :limit",
+            )?
+            .query_map(
+                named_params! { ":after": after, ":limit": int(limit as u64) },
+                |row| {
+                    Ok(HostedFile {
+                        row: row.get(0)?,
+                        media_id: lenient(row, 1).unwrap_or_default(),
+                        url: lenient(row, 2).unwrap_or_default(),
+                        bytes: count(row, 3)?,
+                    })
+                },
             )?
             .collect()
         })

@@ -44,7 +44,7 @@ pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedA
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::StoreError;
-pub use held::{HeldFile, NeededBytes};
+pub use held::{HeldFile, HostedFile, NeededBytes};
 pub use lock::{Lock, LockError, LockState};
 pub use moments::Covered;
 pub use open::{Mode, Options, Store};
