@@ -27,6 +27,8 @@ pub struct HeldFile {
     pub why: Option<String>,
     /// Whether the medium exists upstream, so that the file can be had again.
     pub is_live: bool,
+    /// Where the service says that it is. A run puts a file at the path for this before it writes its row.
+    pub listed_url: Option<String>,
 }
 
 /// Bytes that earlier versions need.
@@ -55,7 +57,7 @@ pub struct HostedFile {
 
 const HELD: &str = "SELECT a.media_id, a.path, a.bytes, a.sha256, a.state, a.why,
          EXISTS (SELECT 1 FROM media AS m WHERE m.id = a.media_id AND m.deleted_at IS NULL),
-         a.rowid
+         a.rowid, (SELECT m.url FROM media AS m WHERE m.id = a.media_id)
      FROM assets AS a";
 const NEEDED: &str = "SELECT sha256, max(bytes), min(media_id) FROM assets_history";
 
@@ -139,18 +141,23 @@ impl Store {
         })
     }
 
-    /// Returns paths where the mirror has these bytes, as far as rows say so; not all of many.
-    pub fn mirrored_copies(&self, sha256: &str) -> Result<Vec<String>, StoreError> {
+    /// Returns where the mirror may have these bytes, as far as rows say so; not all of many: paths, and
+    /// URLs whose files may be in place before their rows say so.
+    pub fn mirrored_copies(
+        &self,
+        sha256: &str,
+    ) -> Result<Vec<(String, Option<String>)>, StoreError> {
         self.read("look for copies of a file", |conn| {
             conn.prepare_cached(
-                "SELECT path FROM assets
-                 WHERE sha256 = :sha256 AND path IS NOT NULL AND state <> 'gone'
-                     AND coalesce(why, '') NOT IN ('missing', 'damaged')
-                 ORDER BY state <> 'saved', media_id LIMIT :limit",
+                "SELECT a.path, iif(a.state = 'saved', NULL, m.url)
+                 FROM assets AS a LEFT JOIN media AS m ON m.id = a.media_id
+                 WHERE a.sha256 = :sha256 AND a.path IS NOT NULL AND a.state <> 'gone'
+                     AND coalesce(a.why, '') NOT IN ('missing', 'damaged')
+                 ORDER BY a.state <> 'saved', a.media_id LIMIT :limit",
             )?
             .query_map(
                 named_params! { ":sha256": sha256, ":limit": COPIES },
-                |row| Ok(lenient(row, 0).unwrap_or_default()),
+                |row| Ok((lenient(row, 0).unwrap_or_default(), lenient(row, 1))),
             )?
             .collect()
         })
@@ -213,6 +220,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldFile> {
         why: lenient(row, 5),
         is_live: row.get(6)?,
         row: row.get(7)?,
+        listed_url: lenient(row, 8),
     })
 }
 

@@ -5,10 +5,9 @@ use super::eye::{Eye, Look, Place, Wanted, Wrong};
 use super::{CHUNK, ROWS, Verify, repair};
 use crate::mirror::Digest;
 use crate::model::{Difference, DifferenceKind, RelPath};
-use crate::store::NeededBytes;
+use crate::store::{NeededBytes, Store, StoreError};
 use crate::sync::VerifyError;
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::HashMap;
 
 /// What came of looking for bytes.
 enum Verdict {
@@ -74,37 +73,25 @@ async fn look_at_all(
     Ok(suspects)
 }
 
-/// Looks once more, with what the rows say now, and in the mirror too.
+/// Looks once more, with what the rows say now, and in the mirror too: most often a file only got
+/// another name. What is still wrong then is looked at a last time when a run has had its time.
 async fn look_again(
     verify: &Verify,
     eye: &Eye,
     suspects: Vec<NeededBytes>,
 ) -> Result<(), VerifyError> {
-    let digests: Vec<String> = suspects.into_iter().map(|bytes| bytes.sha256).collect();
-    let asked = digests.clone();
-    let is_mirrored = verify
-        .ask(move |store| copies_of(store, &asked))
-        .await?
-        .len();
-    // Most often a file only got another name. Who waits for a run waits for the others.
-    if is_mirrored < digests.len() {
-        verify.be_patient().await;
-    }
-    let (needed, copies) = verify
-        .ask(move |store| {
-            Ok((
-                store.needed_bytes_of(&digests)?,
-                copies_of(store, &digests)?,
-            ))
-        })
-        .await?;
-    for bytes in needed {
-        if verify.is_stopping() {
-            break;
+    let mut left = Vec::new();
+    for (bytes, verdict) in look_with_copies(verify, eye, suspects).await? {
+        match verdict {
+            Verdict::Bad { .. } => left.push(bytes),
+            clear @ (Verdict::Good | Verdict::Stopped) => count(verify, &clear),
         }
-        let paths = copies.get(&bytes.sha256).cloned().unwrap_or_default();
-        let (eye, asked) = (eye.clone(), bytes.clone());
-        let verdict = tokio::task::spawn_blocking(move || verdict(&eye, &asked, &paths)).await?;
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    verify.be_patient().await;
+    for (bytes, verdict) in look_with_copies(verify, eye, left).await? {
         count(verify, &verdict);
         if let Verdict::Bad { wrong, copy } = verdict {
             name(verify, &bytes, wrong, copy).await?;
@@ -113,23 +100,50 @@ async fn look_again(
     Ok(())
 }
 
-type Copies = HashMap<String, Vec<String>>;
-
-fn copies_of(
-    store: &crate::store::Store,
-    digests: &[String],
-) -> Result<Copies, crate::store::StoreError> {
-    let mut copies = Copies::new();
-    for digest in digests {
-        let paths = store.mirrored_copies(digest)?;
-        if !paths.is_empty() {
-            copies.insert(digest.clone(), paths);
-        }
-    }
-    Ok(copies)
+/// Looks at bytes that are needed still, where the rows say that they may be by now.
+async fn look_with_copies(
+    verify: &Verify,
+    eye: &Eye,
+    suspects: Vec<NeededBytes>,
+) -> Result<Vec<(NeededBytes, Verdict)>, VerifyError> {
+    let digests: Vec<String> = suspects.into_iter().map(|bytes| bytes.sha256).collect();
+    let needed = verify
+        .ask(move |store| {
+            let needed = store.needed_bytes_of(&digests)?.into_iter();
+            needed
+                .map(|bytes| {
+                    let paths = copies(store, &bytes.sha256)?;
+                    Ok((bytes, paths))
+                })
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+    let eye = eye.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let look = |(bytes, paths): (NeededBytes, Vec<RelPath>)| {
+            let verdict = verdict(&eye, &bytes, &paths);
+            (bytes, verdict)
+        };
+        needed.into_iter().map(look).collect()
+    });
+    Ok(looked.await?)
 }
 
-fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[String]) -> Verdict {
+/// Returns where the mirror may have bytes.
+pub(super) fn copies(store: &Store, sha256: &str) -> Result<Vec<RelPath>, StoreError> {
+    let mut paths = Vec::new();
+    for (path, url) in store.mirrored_copies(sha256)? {
+        paths.extend(RelPath::parse(&path).ok());
+        let urls = url.iter();
+        paths.extend(
+            urls.flat_map(|url| [RelPath::for_url(url), RelPath::fallback(url)])
+                .flatten(),
+        );
+    }
+    Ok(paths)
+}
+
+fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[RelPath]) -> Verdict {
     if eye.pace.is_stopping() {
         return Verdict::Stopped;
     }
@@ -149,10 +163,10 @@ fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[String]) -> Verdict {
         Look::Wrong(wrong) => wrong,
     };
     let mut copy = None;
-    for path in copies.iter().filter_map(|path| RelPath::parse(path).ok()) {
-        match eye.look(Place::Mirror(&path), &wanted, reads) {
+    for path in copies {
+        match eye.look(Place::Mirror(path), &wanted, reads) {
             Look::Right => {
-                copy = Some(path);
+                copy = Some(path.clone());
                 break;
             }
             Look::Wrong(_) => {}

@@ -71,7 +71,13 @@ async fn apis(verify: &Verify, remote: &Remote) -> Result<Vec<Target>, VerifyErr
         let place = format!("endpoints/{}", row.endpoint);
         let thing = format!("API `{}`", row.endpoint);
         verify
-            .compared(|all| &mut all.apis, DifferenceKind::MissingThere, thing, place, "")
+            .compared(
+                |all| &mut all.apis,
+                DifferenceKind::MissingThere,
+                thing,
+                place,
+                "",
+            )
             .await;
         targets.push(Target {
             endpoint: row.endpoint,
@@ -110,7 +116,13 @@ async fn unlisted(verify: &Verify, err: &RemoteError, known: Vec<EndpointRow>) -
         let thing = format!("API `{}`", row.endpoint);
         let kind = DifferenceKind::Unverifiable;
         verify
-            .compared(|all| &mut all.apis, kind, thing, place, "the key may not list APIs")
+            .compared(
+                |all| &mut all.apis,
+                kind,
+                thing,
+                place,
+                "the key may not list APIs",
+            )
             .await;
         targets.push(Target {
             endpoint: row.endpoint,

@@ -210,7 +210,11 @@ fn verdict(eye: &Eye, file: &HeldFile) -> Verdict {
         // It is whole, and its replacement is owed.
         Look::Right => Verdict::Skipped,
         // The replacement is in place already, or is being put there, and its row comes next.
-        Look::Wrong(_) if !is_settled && is_archived(eye, file) => Verdict::Skipped,
+        Look::Wrong(_)
+            if !is_settled && (is_archived(eye, file) || has_moved(eye, file, &wanted)) =>
+        {
+            Verdict::Skipped
+        }
         Look::Wrong(wrong) => Verdict::Bad(wrong),
         Look::Stopped => Verdict::Stopped,
     }
@@ -221,6 +225,17 @@ fn bad_row(expected: &str, found: &str) -> Verdict {
         kind: DifferenceKind::Row,
         found: format!("{found}, which is not {expected}"),
     })
+}
+
+/// Whether the recorded bytes are at the path of the URL that is listed now: only the row is behind.
+fn has_moved(eye: &Eye, file: &HeldFile, wanted: &Wanted) -> bool {
+    let Some(url) = &file.listed_url else {
+        return false;
+    };
+    [RelPath::for_url(url), RelPath::fallback(url)]
+        .iter()
+        .flatten()
+        .any(|path| eye.look(Place::Mirror(path), wanted, true) == Look::Right)
 }
 
 /// Whether the archive has the recorded bytes, as far as a look tells.

@@ -95,15 +95,14 @@ async fn restore(
 ) -> Result<Result<Option<String>, MirrorError>, VerifyError> {
     let sha256 = digest.to_string();
     let copies = verify
-        .ask(move |store| store.mirrored_copies(&sha256))
+        .ask(move |store| super::archive::copies(store, &sha256))
         .await?;
     let (mirror, path) = (Arc::clone(&hand.mirror), path.clone());
     let restored = tokio::task::spawn_blocking(move || {
         if mirror.restore_archived(&digest, &path)?.is_some() {
             return Ok(Some("the archive".to_owned()));
         }
-        let others = copies.iter().filter_map(|copy| RelPath::parse(copy).ok());
-        for copy in others.filter(|copy| *copy != path) {
+        for copy in copies.into_iter().filter(|copy| *copy != path) {
             let from = Superseded {
                 path: copy,
                 sha256: digest,

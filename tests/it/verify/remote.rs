@@ -8,7 +8,13 @@ use serde_json::Value;
 fn assert_adds_up(json: &Value) {
     for (what, count) in json["remote"].as_object().expect("counts") {
         let count = |key: &str| count[key].as_u64().expect(key);
-        let parts = ["same", "differs", "missing_here", "missing_there", "unverifiable"];
+        let parts = [
+            "same",
+            "differs",
+            "missing_here",
+            "missing_there",
+            "unverifiable",
+        ];
         assert_eq!(
             count("compared"),
             parts.iter().map(|part| count(part)).sum::<u64>(),
@@ -79,9 +85,8 @@ async fn each_edit_at_the_service_is_named_in_its_kind() {
             tags: Vec::new(),
         },
     );
-    let truth_url = |id: &str| {
-        home.texts(&format!("SELECT url FROM media WHERE id = '{id}'"))[0].clone()
-    };
+    let truth_url =
+        |id: &str| home.texts(&format!("SELECT url FROM media WHERE id = '{id}'"))[0].clone();
     let (code, json) = verify(&home, &sim, &["--remote"]);
     let mut expected = vec![
         format!("missing_there media/{}", ids[0]),

@@ -1,13 +1,12 @@
 //! `verify --repair`: what is whole somewhere here comes back, what the service has is owed again, and
 //! no byte is lost on the way.
 
-use super::{
-    assert_verified, backed_up, file_of, flip, meddle, named, place, replace, told, verify,
-};
+use super::{assert_verified, backed_up, file_of, flip, named, place, replace, told, verify};
 use crate::support::{Expect as _, Program, assert_holds, assert_sound, digest, files};
 use microcms_sim::Edit;
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 
 fn repairs(json: &Value) -> Vec<String> {
     let list = json["differences"].as_array().expect("a list");
@@ -74,7 +73,11 @@ async fn bytes_that_are_whole_elsewhere_here_come_back_without_the_network() {
     let lost = file_of(&home, &ids[0]);
     fs::remove_file(&lost).expect("removed");
     let (code, json) = verify(&home, &sim, &["--repair"]);
-    assert_eq!((code, repairs(&json)), (0, vec!["restored".to_owned()]), "{json:#}");
+    assert_eq!(
+        (code, repairs(&json)),
+        (0, vec!["restored".to_owned()]),
+        "{json:#}"
+    );
     assert_eq!(fs::read(&lost).expect("read"), bytes);
     assert_verified(&home, &sim);
 }
@@ -97,15 +100,26 @@ async fn damaged_archived_bytes_are_copied_from_the_mirror_and_kept_aside() {
     home.sync(&sim).await.expect_complete();
     let name = digest(&first);
     let archive = files(&home.path("archive"));
-    let archived = archive.iter().find(|file| file.ends_with(&name)).expect("archived");
+    let archived = archive
+        .iter()
+        .find(|file| file.ends_with(&name))
+        .expect("archived");
     // Not the file of the mirror as well, if the two are one.
     fs::remove_file(archived).expect("removed");
     fs::write(archived, b"damaged").expect("written");
     let (code, json) = verify(&home, &sim, &["--repair"]);
-    assert_eq!((code, repairs(&json)), (0, vec!["restored".to_owned()]), "{json:#}");
+    assert_eq!(
+        (code, repairs(&json)),
+        (0, vec!["restored".to_owned()]),
+        "{json:#}"
+    );
     assert_eq!(fs::read(archived).expect("read"), first);
     let aside = digest(b"damaged");
-    assert!(files(&home.path("archive")).iter().any(|file| file.ends_with(&aside)));
+    assert!(
+        files(&home.path("archive"))
+            .iter()
+            .any(|file| file.ends_with(&aside))
+    );
     assert_verified(&home, &sim);
 }
 
@@ -150,7 +164,10 @@ async fn a_repair_needs_the_lock_and_a_look_does_not() {
     assert_eq!(code, 11, "{text}");
     let (code, text) = told(&home, &sim, &[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("note      not recorded (another run"), "{text}");
+    assert!(
+        text.contains("note      not recorded (another run"),
+        "{text}"
+    );
     assert_eq!(home.count("SELECT count(*) FROM verifications"), 0);
 }
 
@@ -160,14 +177,21 @@ async fn a_repair_that_is_killed_is_gone_on_with() {
     for id in sim.media_ids() {
         fs::remove_file(file_of(&home, &id)).expect("removed");
     }
-    // Some are owed by now, some are not; whatever the moment, the next one ends it.
-    let mut running = Program::command(&["verify", "--repair", "--jobs", "1"], &home, &sim).start();
-    running.signal("KILL");
-    running.wait(std::time::Duration::from_secs(20));
+    // After the first one is told: some are owed by now, some are not.
+    let mut command = Program::command(&["verify", "--repair"], &home, &sim).0;
+    let mut running = command.spawn().expect("the binary starts");
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("a line");
+    running.kill().expect("killed");
+    running.wait().expect("ended");
+    assert!(line.starts_with("missing "), "{line}");
+    let owed = home.count("SELECT count(*) FROM assets WHERE state = 'owed'");
+    assert!(owed > 0, "the first one was owed before it was told");
     let (code, _) = verify(&home, &sim, &["--repair"]);
     assert_eq!(code, 0);
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
     assert_verified(&home, &sim);
-    meddle(&home, "PRAGMA integrity_check");
 }

@@ -45,7 +45,13 @@ pub(super) async fn media(verify: &Verify, remote: &Arc<Remote>) -> Result<(), V
     for id in absent.missing {
         let place = format!("media/{id}");
         verify
-            .compared(media_area, kind, format!("medium `{id}`"), place, NOT_LISTED)
+            .compared(
+                media_area,
+                kind,
+                format!("medium `{id}`"),
+                place,
+                NOT_LISTED,
+            )
             .await;
     }
     Ok(())
@@ -193,7 +199,13 @@ async fn missing(
 ) {
     let place = format!("contents/{endpoint}/{id}");
     verify
-        .compared(contents_area, kind, format!("content `{id}`"), place, detail)
+        .compared(
+            contents_area,
+            kind,
+            format!("content `{id}`"),
+            place,
+            detail,
+        )
         .await;
 }
 
