@@ -42,6 +42,7 @@ pub(crate) fn of(status: &Status) -> String {
     files(&mut table, status, backup);
     transfer(&mut table, status, backup);
     disk(&mut table, status);
+    table.rows("verified", [verified(status, backup)]);
     table.rows("now", [lock(status)]);
     let next = status.next_run.map(|next| when(next, status.now));
     table.rows("next run", next);
@@ -355,6 +356,26 @@ fn lock(status: &Status) -> String {
 }
 
 /// A moment in the future with the time until then.
+/// What `verify` found last.
+fn verified(status: &Status, backup: &BackupState) -> String {
+    let Some(last) = &backup.verify else {
+        return "never; `microcms-backup verify` reads every file".to_owned();
+    };
+    let ago = |then: Timestamp| match status.now.since(then) {
+        Some(age) => format!("{} ago", about(&span(age))),
+        None => "ahead".to_owned(),
+    };
+    let found = match last.differences {
+        0 => "no difference".to_owned(),
+        left => format!("{left} DIFFERENCES left"),
+    };
+    let whole = match last.all_read_since {
+        Some(since) => format!("every file was read since {}", minute(since)),
+        None => "not every file was read yet".to_owned(),
+    };
+    format!("{}: {found}; {whole}", ago(last.finished_at))
+}
+
 fn when(then: Timestamp, now: Timestamp) -> String {
     match until(then, now) {
         Some(wait) => format!("{} (in {wait})", minute(then)),

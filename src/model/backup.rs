@@ -1,7 +1,7 @@
 //! Where the backup stands, as its own database tells it.
 
 use super::report::{Holdings, HostTransfer};
-use super::{Endpoint, EndpointKind, Outcome, Timestamp, WalkVerdict};
+use super::{Endpoint, EndpointKind, Outcome, Timestamp, VerifyState, WalkVerdict};
 
 /// Everything that the database can say about the backup's state, read at one moment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -32,6 +32,8 @@ pub struct BackupState {
     pub mirror_bytes: u64,
     /// Bytes of superseded files, each digest once.
     pub archive_bytes: u64,
+    /// What `verify` found last; `None`: nothing was ever verified.
+    pub verify: Option<VerifyState>,
 }
 
 /// How many runs a [`BackupState`] lists.

@@ -120,7 +120,7 @@ impl Slice {
     }
 }
 
-/// FNV-1a with a last mixing (that of MurmurHash3), whose upper half is as good as random.
+/// FNV-1a with a last mixing (that of `MurmurHash3`), whose upper half is as good as random.
 fn place(name: &str) -> u32 {
     let mut hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

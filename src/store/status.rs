@@ -1,6 +1,7 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
 use super::values::count;
+use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::{
     EndpointState, FAILED_SHOWN, FailedFile, FileState, RUNS_LISTED, RunLine, UnprovenWalk,
@@ -177,6 +178,7 @@ fn state(
         month,
         mirror_bytes: files.held_bytes,
         archive_bytes: archive_bytes(conn)?,
+        verify: verify_state(conn)?,
     })
 }
 

@@ -218,7 +218,10 @@ async fn name(
         .tell(Difference {
             kind: wrong.kind,
             thing: format!("bytes of an earlier version of medium `{}`", bytes.media_id),
-            place: place_of(&bytes.sha256),
+            place: match &wanted {
+                Some(_) => place_of(&bytes.sha256),
+                None => "assets_history".to_owned(),
+            },
             expected: wanted.map_or_else(
                 || "the SHA-256 of these bytes in `assets_history`".to_owned(),
                 |(_, wanted)| wanted.words(),
@@ -234,12 +237,10 @@ async fn name(
 pub(super) const LOST: &str =
     "no other copy is here: put the file back from another copy of this backup";
 
-/// Where the archive keeps bytes.
+/// Where the archive keeps bytes with this digest.
 fn place_of(sha256: &str) -> String {
-    match (sha256.get(..2), sha256.get(2..4)) {
-        (Some(first), Some(second)) => format!("archive/{first}/{second}/{sha256}"),
-        _ => "assets_history".to_owned(),
-    }
+    let part = |from, to| sha256.get(from..to).unwrap_or_default();
+    format!("archive/{}/{}/{sha256}", part(0, 2), part(2, 4))
 }
 
 async fn unordered(verify: &Verify, sha256: &str) {

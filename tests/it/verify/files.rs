@@ -182,10 +182,11 @@ async fn new_bytes_whose_row_was_never_written_are_named_when_the_medium_is_gone
     let file = file_of(&home, &id);
     let old = fs::read(&file).expect("read");
     let digest = crate::support::digest(&old);
+    let part = |from, to| digest.get(from..to).expect("hex").to_owned();
     let kept = home
         .path("archive")
-        .join(&digest[..2])
-        .join(&digest[2..4])
+        .join(part(0, 2))
+        .join(part(2, 4))
         .join(&digest);
     fs::create_dir_all(kept.parent().expect("a folder")).expect("made");
     fs::write(&kept, &old).expect("written");
