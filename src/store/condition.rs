@@ -19,33 +19,31 @@ impl Store {
         configured: &[Endpoint],
         now: Timestamp,
     ) -> Result<Condition, StoreError> {
-        self.read("look at the backup's condition", |conn| {
-            // All of it as of one moment: a run may be writing. Nothing to commit.
-            let tx = conn.unchecked_transaction()?;
+        self.read_at_once("look at the backup's condition", |tx| {
             Ok(Condition {
-                last_complete: newest_run(&tx, "outcome = 'complete'", |run| {
+                last_complete: newest_run(tx, "outcome = 'complete'", |run| {
                     run.covers(configured)
                 })?,
-                last_run: newest_run(&tx, "outcome <> 'running'", |_| true)?,
-                runs: runs(&tx)?,
-                walks: walks(&tx, configured)?,
-                files: files(&tx, now)?,
-                bodies_owed: bodies(&tx, "owed")?,
-                bodies_refused: bodies(&tx, "refused")?,
+                last_run: newest_run(tx, "outcome <> 'running'", |_| true)?,
+                runs: runs(tx)?,
+                walks: walks(tx, configured)?,
+                files: files(tx, now)?,
+                bodies_owed: bodies(tx, "owed")?,
+                bodies_refused: bodies(tx, "refused")?,
                 endpoints: rows(
-                    &tx,
+                    tx,
                     "SELECT count(*) - count(deleted_at), count(deleted_at) FROM endpoints",
                 )?,
                 contents: rows(
-                    &tx,
+                    tx,
                     "SELECT count(*) - count(deleted_at), count(deleted_at) FROM contents NOT INDEXED",
                 )?,
                 media: rows(
-                    &tx,
+                    tx,
                     "SELECT count(*) - count(deleted_at), count(deleted_at) FROM media NOT INDEXED",
                 )?,
-                transfer: transfer(&tx, "%")?,
-                transfer_this_month: transfer(&tx, &now.month())?,
+                transfer: transfer(tx, "%")?,
+                transfer_this_month: transfer(tx, &now.month())?,
                 database_bytes: tx.query_row(
                     "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
                     [],

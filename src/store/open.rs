@@ -107,6 +107,23 @@ impl Store {
         in_transaction().map_err(|e| StoreError::sql(doing, e))
     }
 
+    /// Asks several things as of one moment, though a run may be writing; `work` must not write.
+    pub(super) fn read_at_once<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.read(doing, |conn| {
+            if !conn.is_autocommit() {
+                // A look has begun one already.
+                return work(conn);
+            }
+            // Ends with its drop: there is nothing to keep.
+            let tx = conn.unchecked_transaction()?;
+            work(&tx)
+        })
+    }
+
     /// Asks something; `work` must not write.
     pub(super) fn read<T>(
         &self,

@@ -54,10 +54,8 @@ impl Store {
         configured: &[Endpoint],
         now: Timestamp,
     ) -> Result<BackupState, StoreError> {
-        self.read("read where the backup stands", |conn| {
-            // One snapshot, though a run may be writing. Ends with its drop: nothing is to be kept.
-            let tx = conn.unchecked_transaction()?;
-            state(&tx, configured, now)
+        self.read_at_once("read where the backup stands", |tx| {
+            state(tx, configured, now)
         })
     }
 
