@@ -6,7 +6,7 @@ use super::columns::{WIDTH, fit, pad, wrap};
 use super::output::plain;
 use super::status::{DiskSpace, Place, Status};
 use crate::model::backup::{EndpointState, RunLine};
-use crate::model::{BackupState, Outcome, Timestamp, span};
+use crate::model::{BackupState, Outcome, Timestamp, VerifyState, span};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 10;
@@ -42,7 +42,8 @@ pub(crate) fn of(status: &Status) -> String {
     files(&mut table, status, backup);
     transfer(&mut table, status, backup);
     disk(&mut table, status);
-    table.rows("verified", [verified(status, backup)]);
+    let verified = backup.verify.as_ref();
+    table.rows("verified", verified.map(|last| verified_line(status, last)));
     table.rows("now", [lock(status)]);
     let next = status.next_run.map(|next| when(next, status.now));
     table.rows("next run", next);
@@ -357,10 +358,7 @@ fn lock(status: &Status) -> String {
 
 /// A moment in the future with the time until then.
 /// What `verify` found last.
-fn verified(status: &Status, backup: &BackupState) -> String {
-    let Some(last) = &backup.verify else {
-        return "never; `microcms-backup verify` reads every file".to_owned();
-    };
+fn verified_line(status: &Status, last: &VerifyState) -> String {
     let ago = |then: Timestamp| match status.now.since(then) {
         Some(age) => format!("{} ago", about(&span(age))),
         None => "ahead".to_owned(),

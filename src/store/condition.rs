@@ -49,7 +49,7 @@ impl Store {
                     [],
                     |row| count(row, 0),
                 )?,
-                verify: verify_state(&tx)?,
+                verify: verify_state(tx)?,
             })
         })
     }
