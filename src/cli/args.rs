@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    completions, daemon, diff, doctor, exit, history, init, man, prune, show, status, sync,
+    completions, daemon, diff, doctor, exit, history, init, man, prune, show, status, sync, verify,
     verify_since,
 };
 use crate::logging;
@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Show(show::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
+    Verify(verify::Args),
     Prune(prune::Args),
     VerifySince(verify_since::Args),
     Init(init::Args),

@@ -37,6 +37,8 @@ mod status_table;
 mod summary;
 mod sync;
 mod told;
+mod verify;
 mod verify_since;
+mod verify_summary;
 
 pub use run::{Clock, run, run_with};

@@ -71,7 +71,8 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
         let mut signals = Signals::open().map_err(|err| Failure::new(ExitCode::Failed, err))?;
         let stop = Stop::default();
         let work = assemble(args, &config, clock, stop.clone());
-        heed(work, stop, async || signals.next().await).await
+        let at_once = "nothing is half removed; the next `prune` goes on from there";
+        heed(work, stop, at_once, async || signals.next().await).await
     });
     // Whoever says "at once" does not wait for a thread that is reading a large file.
     runtime.shutdown_background();
@@ -80,12 +81,13 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
 }
 
 /// Polls the work to its end. The first signal asks it to stop between two files, the second one drops
-/// it where it stands: the next `prune` goes on from there.
-async fn heed(
-    work: impl Future<Output = Result<PruneReport, Failure>>,
+/// it where it stands, and `at_once` says what that means.
+pub(super) async fn heed<T>(
+    work: impl Future<Output = Result<T, Failure>>,
     stop: Stop,
+    at_once: &'static str,
     mut next_signal: impl AsyncFnMut() -> Signal,
-) -> Result<PruneReport, Failure> {
+) -> Result<T, Failure> {
     let mut work = Box::pin(work);
     loop {
         tokio::select! {
@@ -95,8 +97,7 @@ async fn heed(
             signal = next_signal() => {
                 if stop.requested().is_some() {
                     let text = format!("stopped at once by a second signal ({})", signal.name());
-                    return Err(Failure::new(signal.exit(), text)
-                        .with_hint("nothing is half removed; the next `prune` goes on from there"));
+                    return Err(Failure::new(signal.exit(), text).with_hint(at_once));
                 }
                 warn!("{}: stopping tidily; once more to stop at once", signal.name());
                 stop.request(signal.exit());
@@ -141,7 +142,7 @@ async fn assemble(
 
 /// Makes sure that there is a backup where the configuration says. Everything else makes what is missing;
 /// here it would mean that a volume is not mounted, and that files stay behind whose rows are gone.
-fn check_places(config: &Config) -> Result<(), Failure> {
+pub(super) fn check_places(config: &Config) -> Result<(), Failure> {
     let storage = &config.storage;
     for (key, path) in [
         ("database", &storage.database),

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::sync::Edge;
 use super::{
     completions, daemon, diff, doctor, history, init, man, output, prune, show, status, sync,
-    verify_since,
+    verify, verify_since,
 };
 use crate::config::Sources;
 use crate::logging::{self, Tail};
@@ -117,6 +117,7 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
         Command::Daemon(args) => daemon::run(args, edge),
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
         Command::VerifySince(args) => verify_since::run(args, &edge.sources, edge.clock),
+        Command::Verify(args) => verify::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),
         Command::History(args) => history::run(args, &edge.sources, edge.clock),
         Command::Show(args) => show::run(args, &edge.sources, edge.clock),

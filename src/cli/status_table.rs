@@ -6,7 +6,7 @@ use super::columns::{WIDTH, fit, pad, wrap};
 use super::output::plain;
 use super::status::{DiskSpace, Place, Status};
 use crate::model::backup::{EndpointState, RunLine};
-use crate::model::{BackupState, Outcome, Timestamp, span};
+use crate::model::{BackupState, Outcome, Timestamp, VerifyState, span};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 10;
@@ -44,6 +44,8 @@ pub(crate) fn of(status: &Status) -> String {
     disk(&mut table, status);
     let root = backup.proof.map(|proof| proof.proof.root.to_string());
     table.rows("root", root);
+    let verified = backup.verify.as_ref();
+    table.rows("verified", verified.map(|last| verified_line(status, last)));
     table.rows("now", [lock(status)]);
     let next = status.next_run.map(|next| when(next, status.now));
     table.rows("next run", next);
@@ -357,6 +359,23 @@ fn lock(status: &Status) -> String {
 }
 
 /// A moment in the future with the time until then.
+/// What `verify` found last.
+fn verified_line(status: &Status, last: &VerifyState) -> String {
+    let ago = |then: Timestamp| match status.now.since(then) {
+        Some(age) => format!("{} ago", about(&span(age))),
+        None => "ahead".to_owned(),
+    };
+    let found = match last.differences {
+        0 => "no difference".to_owned(),
+        left => format!("{left} DIFFERENCES left"),
+    };
+    let whole = match last.all_read_since {
+        Some(since) => format!("every file was read since {}", minute(since)),
+        None => "not every file was read yet".to_owned(),
+    };
+    format!("{}: {found}; {whole}", ago(last.finished_at))
+}
+
 fn when(then: Timestamp, now: Timestamp) -> String {
     match until(then, now) {
         Some(wait) => format!("{} (in {wait})", minute(then)),

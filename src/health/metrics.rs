@@ -48,6 +48,7 @@ pub fn metrics(facts: &Facts) -> String {
         runs(&mut text, backup);
         walks(&mut text, &backup.walks);
         holdings(&mut text, backup);
+        verified(&mut text, backup);
         transfer(&mut text, backup);
     }
     budget_and_disk(&mut text, facts);
@@ -226,6 +227,25 @@ fn holdings(text: &mut Text, backup: &Condition) {
         "database_bytes",
         "Length of the database.",
         backup.database_bytes,
+    );
+}
+
+fn verified(text: &mut Text, backup: &Condition) {
+    let last = backup.verify.as_ref();
+    text.gauge(
+        "verify_last_timestamp_seconds",
+        "When `microcms-backup verify` last came to its end. 0: never.",
+        last.map_or(NEVER, |last| last.finished_at),
+    );
+    text.gauge(
+        "verify_all_read_timestamp_seconds",
+        "Since when every file was read by `verify`, be it in parts. 0: not every one yet.",
+        last.and_then(|last| last.all_read_since).unwrap_or(NEVER),
+    );
+    text.gauge(
+        "verify_differences",
+        "Differences that `verify` found and that are left, back to where every file was read once or to a repair.",
+        last.map_or(0, |last| last.differences),
     );
 }
 

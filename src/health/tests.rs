@@ -13,7 +13,7 @@ use super::*;
 use crate::model::backup::RunLine;
 use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
 use crate::model::report::{Budget, HostTransfer};
-use crate::model::{ApiName, Outcome, Timestamp, Traffic, WalkVerdict};
+use crate::model::{ApiName, Outcome, Timestamp, Traffic, VerifyScope, VerifyState, WalkVerdict};
 
 const HOUR: i64 = 3600;
 
@@ -90,6 +90,13 @@ fn backup() -> Condition {
         transfer: vec![host(9_000)],
         transfer_this_month: vec![host(1_000)],
         database_bytes: 65_536,
+        verify: Some(VerifyState {
+            started_at: at(880),
+            finished_at: at(900),
+            scope: VerifyScope::Everything,
+            differences: 3,
+            all_read_since: Some(at(120)),
+        }),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making a finished file visible, so that at every moment the path holds whole bytes, old or new.
 
+mod restore;
+
 use std::io;
 
 use cap_std::fs::{Dir, File};

@@ -59,6 +59,14 @@ impl Reader {
         Self { root, archive }
     }
 
+    pub(super) fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    pub(super) fn archive(&self) -> Option<&Dir> {
+        self.archive.as_deref()
+    }
+
     /// Opens the mirror for looking. Makes and removes nothing; the archive may be missing.
     ///
     /// # Errors
@@ -286,6 +294,14 @@ pub(super) fn regular_at(root: &Dir, path: &str) -> io::Result<Option<File>> {
 }
 
 pub(super) fn hash_file(file: &mut File) -> io::Result<Hashed> {
+    hash_file_heeding(file, &mut |_read| Ok(()))
+}
+
+/// As [`hash_file`]; `heed` hears of each piece and may end it.
+pub(super) fn hash_file_heeding(
+    file: &mut File,
+    heed: &mut dyn FnMut(usize) -> io::Result<()>,
+) -> io::Result<Hashed> {
     use sha2::Digest as _;
 
     let mut hasher = sha2::Sha256::new();
@@ -302,6 +318,7 @@ pub(super) fn hash_file(file: &mut File) -> io::Result<Hashed> {
             Some(chunk) => {
                 hasher.update(chunk);
                 bytes += chunk.len() as u64;
+                heed(chunk.len())?;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where the backup stands, as its own database tells it.
 
 use super::report::{Holdings, HostTransfer};
-use super::{Endpoint, EndpointKind, LastProof, Outcome, Timestamp, WalkVerdict};
+use super::{Endpoint, EndpointKind, LastProof, Outcome, Timestamp, VerifyState, WalkVerdict};
 
 /// Everything that the database can say about the backup's state, read at one moment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -34,6 +34,8 @@ pub struct BackupState {
     pub archive_bytes: u64,
     /// The newest root, which a complete run committed to; `None` before the first one.
     pub proof: Option<LastProof>,
+    /// What `verify` found last; `None`: nothing was ever verified.
+    pub verify: Option<VerifyState>,
 }
 
 /// How many runs a [`BackupState`] lists.

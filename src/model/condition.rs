@@ -3,7 +3,7 @@
 
 use super::backup::RunLine;
 use super::report::HostTransfer;
-use super::{Outcome, Timestamp, WalkVerdict};
+use super::{Outcome, Timestamp, VerifyState, WalkVerdict};
 
 /// The condition of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Condition {
     pub transfer_this_month: Vec<HostTransfer>,
     /// Length of the database, without its log.
     pub database_bytes: u64,
+    /// What `verify` found last; `None`: nothing was ever verified.
+    pub verify: Option<VerifyState>,
 }
 
 /// The walks of one scope.

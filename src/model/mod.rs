@@ -19,11 +19,13 @@ pub mod path;
 pub mod proof;
 pub mod report;
 pub mod retention;
+pub mod share;
 pub mod sniff;
 pub mod tally;
 pub mod tamper;
 pub mod time;
 pub mod traffic;
+pub mod verify;
 pub mod walk;
 
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
@@ -46,8 +48,13 @@ pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
+pub use share::{NoShare, Share, Slice};
 pub use tally::Tally;
 pub use tamper::{TamperFinding, TamperKind, TamperReport};
 pub use time::{Timestamp, span};
 pub use traffic::{ApiName, Flow, Traffic};
+pub use verify::{
+    Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, VerifyHead, VerifyReport,
+    VerifyScope, VerifyState,
+};
 pub use walk::{Scope, WalkRecord, WalkVerdict};

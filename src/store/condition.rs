@@ -1,6 +1,7 @@
 //! The condition of the backup, for monitors: one look, one moment.
 
 use super::values::{count, optional_count};
+use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::RunLine;
 use crate::model::condition::{Condition, EndedWalk, FileCondition, Rows, ScopeCondition};
@@ -48,6 +49,7 @@ impl Store {
                     [],
                     |row| count(row, 0),
                 )?,
+                verify: verify_state(tx)?,
             })
         })
     }

@@ -246,7 +246,7 @@ fn open_for_reading(
 }
 
 /// Opens a connection to an existing file, or to an empty database in memory.
-fn connect(path: Option<&Path>) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: Option<&Path>) -> Result<Connection, StoreError> {
     // Neither `CREATE` nor `URI`: the file is there by now. The dot keeps a relative path named
     // `:memory:` a path; before an absolute one it vanishes.
     let path = path.map_or_else(

@@ -2,6 +2,7 @@
 
 use super::proof::last_proof;
 use super::values::count;
+use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::{
     EndpointState, FAILED_SHOWN, FailedFile, FileState, RUNS_LISTED, RunLine, UnprovenWalk,
@@ -177,6 +178,7 @@ fn state(
         mirror_bytes: files.held_bytes,
         archive_bytes: archive_bytes(conn)?,
         proof: last_proof(conn)?,
+        verify: verify_state(conn)?,
     })
 }
 

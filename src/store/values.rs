@@ -88,6 +88,19 @@ pub(super) fn optional_count(row: &Row<'_>, index: usize) -> rusqlite::Result<Op
     }
 }
 
+/// Reads a column as text whatever is in it: for who looks for damage. Bytes that are no text become
+/// `U+FFFD`. `None`: NULL.
+pub(super) fn lenient(row: &Row<'_>, index: usize) -> Option<String> {
+    match row.get_ref(index) {
+        Ok(ValueRef::Null) | Err(_) => None,
+        Ok(ValueRef::Integer(number)) => Some(number.to_string()),
+        Ok(ValueRef::Real(number)) => Some(number.to_string()),
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+}
+
 /// Returns ids as the JSON array that `json_each` takes, so that one prepared statement serves any
 /// number of them.
 pub(super) fn json_array(ids: impl IntoIterator<Item = impl Into<String>>) -> String {

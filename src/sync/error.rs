@@ -2,6 +2,7 @@
 
 use crate::mirror::MirrorError;
 use crate::store::StoreError;
+use std::path::PathBuf;
 
 /// Why a run could not be done. Trouble with one thing is a [`Problem`](crate::model::Problem) in the
 /// report, not an error.
@@ -47,6 +48,41 @@ impl PruneError {
     /// Says what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Store(err) => err.hint(),
+            Self::Mirror(err) => err.hint().map(str::to_owned),
+            Self::Task(_) => None,
+        }
+    }
+}
+
+/// Why a `verify` could not be done. What it had named until then is true.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is nothing to verify.
+    #[error("there is no backup yet: `{}` does not exist", path.display())]
+    NoBackup {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database failed.
+    #[error("the backup cannot be verified")]
+    Store(#[from] StoreError),
+    /// The files cannot be looked at.
+    #[error("the files cannot be verified")]
+    Mirror(#[from] MirrorError),
+    /// A task panicked: a bug.
+    #[error("a part of the work ended unexpectedly; this is a bug, please report it")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl VerifyError {
+    /// Says what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoBackup { .. } => Some(
+                "check `storage.database`, and that its volume is mounted; `sync` makes a backup"
+                    .to_owned(),
+            ),
             Self::Store(err) => err.hint(),
             Self::Mirror(err) => err.hint().map(str::to_owned),
             Self::Task(_) => None,

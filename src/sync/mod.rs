@@ -1,4 +1,4 @@
-//! One run: walk, plan, apply, report; and [`prune()`]. The only room where the rooms meet.
+//! One run: walk, plan, apply, report; [`prune()`] and [`verify()`]. The only room where the rooms meet.
 //!
 //! Four parts run side by side and meet in the database: the media walk, the contents walks, the
 //! bodies, the downloads. What is owed is rows, so that a part that stops halfway loses nothing and
@@ -20,11 +20,13 @@ mod quota;
 mod room;
 mod run;
 mod tamper;
+mod verify;
 
-pub use error::{PruneError, RunError};
+pub use error::{PruneError, RunError, VerifyError};
 pub use options::{Only, Options, Rooms, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
 pub use tamper::{Look, RowsChecked, TamperError, check_files, check_rows};
+pub use verify::{VerifyHand, VerifyOptions, VerifyRooms, verify};
 
 use crate::model::{RunReport, Tally};
 use run::Run;

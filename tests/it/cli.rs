@@ -72,6 +72,7 @@ fn the_short_help_names_the_commands_that_exist() {
         "daemon",
         "status",
         "doctor",
+        "verify",
         "prune",
         "init",
         "completions",
@@ -83,7 +84,7 @@ fn the_short_help_names_the_commands_that_exist() {
             "{help}"
         );
     }
-    assert!(!help.contains("verify"), "{help}");
+    assert!(!help.contains("restore"), "{help}");
 }
 
 #[test]

@@ -63,4 +63,6 @@ mod throughput;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod worst;

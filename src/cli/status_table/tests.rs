@@ -110,6 +110,7 @@ fn status() -> Status {
             }],
             mirror_bytes: 3_571_425,
             archive_bytes: 0,
+            verify: None,
         }),
     }
 }

@@ -67,6 +67,7 @@ fn after(runs: &[RunLine]) -> BackupState {
         }],
         mirror_bytes: 4,
         archive_bytes: 0,
+        verify: None,
     }
 }
 

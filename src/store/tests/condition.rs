@@ -51,6 +51,7 @@ fn an_empty_database_has_an_empty_condition() {
     assert_eq!(found.walks.len(), 1, "media, whatever happens");
     let empty = Condition {
         database_bytes: found.database_bytes,
+        verify: None,
         walks: found.walks.clone(),
         ..Condition::default()
     };

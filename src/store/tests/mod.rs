@@ -19,6 +19,7 @@ mod status;
 mod thread;
 mod timeline;
 mod transfer;
+mod verifications;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};

@@ -1,0 +1,146 @@
+//! What can be put right: bytes that are whole somewhere here are copied, what the service still has is
+//! owed again. Damaged bytes are never removed; what takes their place sends them to the archive.
+//!
+//! Each repair is whole in itself, so a process that dies between two of them leaves nothing half done,
+//! and whatever was done already is no difference the next time.
+
+use super::eye::Wrong;
+use super::mirror::wanted;
+use super::{Verify, VerifyHand};
+use crate::mirror::{Digest, MirrorError, Superseded};
+use crate::model::{DifferenceKind, MediaId, RelPath, Repair, Why, chain};
+use crate::store::HeldFile;
+use crate::sync::VerifyError;
+use std::sync::Arc;
+
+/// What was done about a difference.
+#[derive(Clone, Debug)]
+pub(super) struct Repaired {
+    pub(super) repair: Repair,
+    /// What is left to be done, or what was.
+    pub(super) remedy: String,
+}
+
+impl Repaired {
+    fn new(repair: Repair, remedy: impl Into<String>) -> Self {
+        Self {
+            repair,
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// The answer where there is nothing that repairs; `None` if nobody asked for it.
+pub(super) fn impossible(verify: &Verify) -> Option<Repaired> {
+    let text = "it cannot be repaired from here";
+    verify
+        .rooms
+        .hand
+        .as_ref()
+        .map(|_| Repaired::new(Repair::Impossible, text))
+}
+
+/// Repairs a file of the mirror.
+pub(super) async fn mirrored(
+    verify: &Verify,
+    file: &HeldFile,
+    wrong: &Wrong,
+) -> Result<Option<Repaired>, VerifyError> {
+    let Some(hand) = &verify.rooms.hand else {
+        return Ok(None);
+    };
+    if wrong.kind == DifferenceKind::Unreadable {
+        // Perhaps it is whole. And nothing can be put in the place of what cannot be looked at.
+        let text = "make it readable (permissions, disk), then verify again";
+        return Ok(Some(Repaired::new(Repair::Impossible, text)));
+    }
+    let mut trouble = None;
+    if let Ok((path, wanted)) = wanted(file) {
+        match restore(verify, hand, &path, wanted.sha256).await? {
+            Ok(Some(from)) => {
+                let text = format!("copied from {from}");
+                return Ok(Some(Repaired::new(Repair::Restored, text)));
+            }
+            Ok(None) => {}
+            Err(err) => trouble = Some(chain(&err)),
+        }
+    }
+    if file.is_live
+        && let Ok(id) = MediaId::parse(&file.media_id)
+    {
+        let why = match wrong.kind == DifferenceKind::Missing {
+            true => Why::Missing,
+            false => Why::Damaged,
+        };
+        let now = (verify.options.now)();
+        hand.store
+            .call(move |store| store.record_lost(&[(id, why)], now))
+            .await?;
+        let text = "the next `sync` fetches it again";
+        return Ok(Some(Repaired::new(Repair::OwedAgain, text)));
+    }
+    Ok(Some(match trouble {
+        Some(err) => Repaired::new(Repair::Failed, err),
+        None => Repaired::new(Repair::Impossible, super::archive::LOST),
+    }))
+}
+
+/// Copies whole bytes to a path, from the archive or from another file. Says from where; `None` if there
+/// are none.
+async fn restore(
+    verify: &Verify,
+    hand: &VerifyHand,
+    path: &RelPath,
+    digest: Digest,
+) -> Result<Result<Option<String>, MirrorError>, VerifyError> {
+    let sha256 = digest.to_string();
+    let copies = verify
+        .ask(move |store| super::archive::copies(store, &sha256))
+        .await?;
+    let (mirror, path) = (Arc::clone(&hand.mirror), path.clone());
+    let restored = tokio::task::spawn_blocking(move || {
+        if mirror.restore_archived(&digest, &path)?.is_some() {
+            return Ok(Some("the archive".to_owned()));
+        }
+        for copy in copies.into_iter().filter(|copy| *copy != path) {
+            let from = Superseded {
+                path: copy,
+                sha256: digest,
+            };
+            if mirror.restore_copy(&from, &path)?.is_some() {
+                return Ok(Some(format!("`mirror/{}`", from.path)));
+            }
+        }
+        Ok(None)
+    });
+    Ok(restored.await?)
+}
+
+/// Repairs archived bytes, of which the mirror may have a copy.
+pub(super) async fn archived(
+    verify: &Verify,
+    digest: Digest,
+    copy: Option<&RelPath>,
+    wrong: &Wrong,
+) -> Result<Option<Repaired>, VerifyError> {
+    let Some(hand) = &verify.rooms.hand else {
+        return Ok(None);
+    };
+    let Some(path) = copy.filter(|_| wrong.kind != DifferenceKind::Unreadable) else {
+        return Ok(Some(Repaired::new(
+            Repair::Impossible,
+            super::archive::LOST,
+        )));
+    };
+    let file = Superseded {
+        path: path.clone(),
+        sha256: digest,
+    };
+    let mirror = Arc::clone(&hand.mirror);
+    let kept = tokio::task::spawn_blocking(move || mirror.keep_archived(&file)).await?;
+    Ok(Some(match kept {
+        Ok(true) => Repaired::new(Repair::Restored, format!("copied from `mirror/{path}`")),
+        Ok(false) => Repaired::new(Repair::Impossible, super::archive::LOST),
+        Err(err) => Repaired::new(Repair::Failed, chain(&err)),
+    }))
+}

@@ -1,0 +1,282 @@
+//! Files that nobody knows. They are named and never touched: a person put them there, or an accident.
+//!
+//! What a run has put in place and not written down yet is no stranger, nor is what `prune` has yet to
+//! look at. The archive may hold bytes that no version needs (a crash leaves some, a repair does): they
+//! prove themselves by their names.
+
+use super::eye::{Eye, Look, Place, Wanted};
+use super::{Verify, VerifyError};
+use crate::mirror::{Digest, Found, MirrorError};
+use crate::model::{Difference, DifferenceKind, RelPath, Repair, chain};
+use crate::store::{self, Store, StoreError};
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Files of a scan that are asked about at a time.
+const BATCH: usize = 1_024;
+
+pub(super) async fn part(verify: &Arc<Verify>) -> Result<(), VerifyError> {
+    let Some(eye) = verify.eye() else {
+        return Ok(());
+    };
+    let search = Search {
+        verify: Arc::clone(verify),
+        eye,
+    };
+    // It walks folders and asks the database in turns, so it has a thread of its own.
+    tokio::task::spawn_blocking(move || {
+        search.mirror()?;
+        search.archive()
+    })
+    .await?
+}
+
+struct Search {
+    verify: Arc<Verify>,
+    eye: Eye,
+}
+
+impl Search {
+    fn mirror(&self) -> Result<(), VerifyError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        for found in self.eye.reader.scan() {
+            if self.verify.is_stopping() {
+                return Ok(());
+            }
+            match self.readable("mirror", found) {
+                Some(found) => match found.path.to_str() {
+                    Some(path) => batch.push((path.to_owned(), found.bytes)),
+                    None => self.stranger("mirror", &found.path, found.bytes),
+                },
+                None => continue,
+            }
+            if batch.len() >= BATCH {
+                self.sift(std::mem::take(&mut batch))?;
+            }
+        }
+        self.sift(batch)
+    }
+
+    /// Names those of the files that no row knows, also at a second look, and that are still there.
+    fn sift(&self, batch: Vec<(String, u64)>) -> Result<(), VerifyError> {
+        let paths: Vec<String> = batch.iter().map(|(path, _)| path.clone()).collect();
+        let strange = self.ask(|store| store.strange_paths(&paths))?;
+        if strange.is_empty() {
+            return Ok(());
+        }
+        // Of one moment: a file that comes is either owed still or in its row.
+        let (strange, expected) =
+            self.ask(|store| Ok((store.strange_paths(&strange)?, Expected::read(store)?)))?;
+        let strange: HashSet<&str> = strange.iter().map(String::as_str).collect();
+        for (path, bytes) in &batch {
+            if strange.contains(path.as_str()) && !expected.holds(path) && self.is_there(path) {
+                self.stranger("mirror", Path::new(path), *bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the file is there still. After the look at the rows: whoever removes a file does it before
+    /// it forgets it.
+    fn is_there(&self, path: &str) -> bool {
+        // A path that no medium can have was not removed by a run.
+        RelPath::parse(path).map_or(true, |path| {
+            !matches!(
+                self.eye.reader.lying(&path),
+                Ok(crate::mirror::Lying::Nothing)
+            )
+        })
+    }
+
+    fn archive(&self) -> Result<(), VerifyError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        for found in self.eye.reader.scan_archive() {
+            if self.verify.is_stopping() {
+                return Ok(());
+            }
+            let Some(found) = self.readable("archive", found) else {
+                continue;
+            };
+            match archived(&found.path) {
+                Some(digest) => batch.push((digest, found.bytes)),
+                None => self.stranger("archive", &found.path, found.bytes),
+            }
+            if batch.len() >= BATCH {
+                self.spare(std::mem::take(&mut batch))?;
+            }
+        }
+        self.spare(batch)
+    }
+
+    /// Looks at archived bytes that no version needs. The needed ones were looked at.
+    fn spare(&self, batch: Vec<(Digest, u64)>) -> Result<(), VerifyError> {
+        let digests: Vec<String> = batch.iter().map(|(digest, _)| digest.to_string()).collect();
+        let needed = self.ask(|store| store.needed_bytes_of(&digests))?;
+        let needed: HashSet<String> = needed.into_iter().map(|bytes| bytes.sha256).collect();
+        for (digest, _) in batch {
+            let name = digest.to_string();
+            if needed.contains(&name) {
+                continue;
+            }
+            let wanted = Wanted {
+                bytes: None,
+                sha256: digest,
+            };
+            let look = || {
+                let reads = self.eye.slice.holds(&name);
+                self.eye.look(Place::Archive(&digest), &wanted, reads)
+            };
+            // Twice where it looks wrong: `prune` may be at it.
+            let looked = match look() {
+                Look::Wrong(_) => look(),
+                clear @ (Look::Right | Look::Stopped) => clear,
+            };
+            match looked {
+                Look::Stopped => return Ok(()),
+                Look::Right => {
+                    let mut sheet = self.verify.sheet();
+                    sheet.archive.checked += 1;
+                    sheet.archive.good += 1;
+                }
+                Look::Wrong(wrong) if wrong.kind == DifferenceKind::Missing => {}
+                Look::Wrong(wrong) => {
+                    let place = format!("archive/{}", place_of(&name));
+                    self.name(wrong.kind, place, &wanted.words(), wrong.found);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what a scan found, or names the folder that cannot be read.
+    fn readable(&self, root: &str, found: Result<Found, MirrorError>) -> Option<Found> {
+        match found {
+            Ok(found) => Some(found),
+            Err(err) => {
+                let text = chain(&err);
+                // At the top of a file system that is the mirror, for root alone.
+                if !text.contains("`lost+found`") {
+                    let (kind, place) = (DifferenceKind::Unreadable, root.to_owned());
+                    self.count(root);
+                    self.tell(kind, "a folder", place, "a folder that can be read", text);
+                }
+                None
+            }
+        }
+    }
+
+    fn stranger(&self, root: &str, path: &Path, bytes: u64) {
+        let place = format!("{root}/{}", path.display());
+        self.count(root);
+        self.tell(
+            DifferenceKind::Unknown,
+            "a file that no row knows",
+            place,
+            "nothing",
+            format!("{bytes} bytes"),
+        );
+    }
+
+    fn count(&self, root: &str) {
+        let mut sheet = self.verify.sheet();
+        let checked = match root {
+            "mirror" => &mut sheet.mirror,
+            _ => &mut sheet.archive,
+        };
+        checked.checked += 1;
+        checked.different += 1;
+    }
+
+    fn name(&self, kind: DifferenceKind, place: String, expected: &str, found: String) {
+        self.count("archive");
+        self.tell(
+            kind,
+            "archived bytes that no version needs",
+            place,
+            expected,
+            found,
+        );
+    }
+
+    fn tell(
+        &self,
+        kind: DifferenceKind,
+        thing: &str,
+        place: String,
+        expected: &str,
+        found: String,
+    ) {
+        let is_repair = self.verify.options.is_repair;
+        self.verify.tell_blocking(Difference {
+            kind,
+            thing: thing.to_owned(),
+            place,
+            expected: expected.to_owned(),
+            found,
+            remedy:
+                "look at it, and move it away if it is not yours; this program does not touch it"
+                    .to_owned(),
+            repair: is_repair.then_some(Repair::Impossible),
+        });
+    }
+
+    fn ask<T>(&self, ask: impl Fn(&Store) -> Result<T, StoreError>) -> Result<T, VerifyError> {
+        let options = &self.verify.options;
+        store::view(&options.database, &options.service, ask)?.ok_or_else(|| {
+            VerifyError::NoBackup {
+                path: options.database.clone(),
+            }
+        })
+    }
+}
+
+/// Paths whose files come or go, as keyed hashes: eight bytes each. Two paths with one hash are one in
+/// billions, and the key is another one the next time.
+#[derive(Default)]
+struct Expected {
+    key: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Expected {
+    fn read(store: &Store) -> Result<Self, StoreError> {
+        let key = RandomState::new();
+        let mut hashes = HashSet::new();
+        let mut going = HashSet::new();
+        store.each_coming_and_going(
+            &mut |url| {
+                let paths = [RelPath::for_url(url), RelPath::fallback(url)];
+                hashes.extend(
+                    paths
+                        .iter()
+                        .flatten()
+                        .map(|path| key.hash_one(path.as_str())),
+                );
+            },
+            &mut |path| {
+                going.insert(key.hash_one(path));
+            },
+        )?;
+        hashes.extend(going);
+        Ok(Self { key, hashes })
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.hashes.contains(&self.key.hash_one(path))
+    }
+}
+
+/// Reads the path of archived bytes: `ab/cd/{digest}`.
+fn archived(path: &Path) -> Option<Digest> {
+    let path = path.to_str()?;
+    let (_, name) = path.rsplit_once('/')?;
+    let digest: Digest = name.parse().ok()?;
+    (path == place_of(&digest.to_string())).then_some(digest)
+}
+
+fn place_of(name: &str) -> String {
+    let part = |from, to| name.get(from..to).unwrap_or_default();
+    format!("{}/{}/{name}", part(0, 2), part(2, 4))
+}

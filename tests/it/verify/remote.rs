@@ -1,0 +1,125 @@
+//! `verify --remote`: what is here against what the service has, to the last id.
+
+use super::{backed_up, named, told, verify};
+use microcms_sim::{Edit, Sim};
+use serde_json::Value;
+
+#[track_caller]
+fn assert_adds_up(json: &Value) {
+    for (what, count) in json["remote"].as_object().expect("counts") {
+        let count = |key: &str| count[key].as_u64().expect(key);
+        let parts = [
+            "same",
+            "differs",
+            "missing_here",
+            "missing_there",
+            "unverifiable",
+        ];
+        assert_eq!(
+            count("compared"),
+            parts.iter().map(|part| count(part)).sum::<u64>(),
+            "{what}: {json:#}"
+        );
+    }
+}
+
+fn edit(sim: &Sim, edit: Edit) -> String {
+    sim.edit(edit).expect("edited")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_did_not_change_is_the_same_and_sends_no_bytes() {
+    let (sim, home) = backed_up(12).await;
+    sim.forget_requests();
+    let (code, json) = verify(&home, &sim, &["--remote"]);
+    assert_eq!((code, named(&json)), (0, Vec::new()), "{json:#}");
+    assert_adds_up(&json);
+    for (what, count) in [("apis", 1), ("contents", 5), ("media", 12), ("files", 12)] {
+        assert_eq!(json["remote"][what]["same"], count, "{what}");
+    }
+    let gets = sim
+        .requests()
+        .into_iter()
+        .map(|record| format!("{} {}", record.method, record.path))
+        .filter(|line| line.starts_with("GET") && !line.contains("/api/v"))
+        .collect::<Vec<_>>();
+    assert_eq!(gets, Vec::<String>::new());
+    let (code, text) = told(&home, &sim, &["--remote"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("VERIFIED: the backup has what the service has\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_edit_at_the_service_is_named_in_its_kind() {
+    let (sim, home) = backed_up(12).await;
+    let ids = sim.media_ids();
+    edit(&sim, Edit::DeleteMedium { id: ids[0].clone() });
+    edit(
+        &sim,
+        Edit::SetAlt {
+            id: ids[1].clone(),
+            alt: Some("another text".to_owned()),
+            touch: false,
+        },
+    );
+    // Its bytes change and nothing in the listing does: the length alone tells.
+    edit(
+        &sim,
+        Edit::ReplaceBytes {
+            id: ids[2].clone(),
+            bytes: Some(b"\x89PNG\r\n\x1a\nshort".to_vec()),
+            touch: false,
+            stale_requests: 0,
+        },
+    );
+    let added = edit(
+        &sim,
+        Edit::AddMedium {
+            name: "新しい.png".to_owned(),
+            bytes: None,
+            path: None,
+            alt: None,
+            tags: Vec::new(),
+        },
+    );
+    let truth_url =
+        |id: &str| home.texts(&format!("SELECT url FROM media WHERE id = '{id}'"))[0].clone();
+    let (code, json) = verify(&home, &sim, &["--remote"]);
+    let mut expected = vec![
+        format!("missing_there media/{}", ids[0]),
+        format!("missing_there {}", truth_url(&ids[0])),
+        format!("differs media/{}", ids[1]),
+        format!("differs {}", truth_url(&ids[2])),
+        format!("missing_here media/{added}"),
+    ];
+    expected.sort();
+    assert_eq!((code, named(&json)), (6, expected), "{json:#}");
+    assert_adds_up(&json);
+    let found = json["differences"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["place"] == format!("media/{}", ids[1]))
+        .expect("named");
+    assert_eq!(found["found"], "another `alt`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_verifies_nothing_and_says_so() {
+    let (sim, home) = backed_up(3).await;
+    let output = crate::support::Program::command(&["verify", "--remote"], &home, &sim);
+    let mut output = output;
+    output.0.env("MICROCMS_API_KEY", "wrong-key-for-sure");
+    let output = output.run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("\nNOT VERIFIED: "), "{text}");
+    assert_eq!(
+        home.count("SELECT count(*) FROM verifications"),
+        0,
+        "what came to no end is no record"
+    );
+}
