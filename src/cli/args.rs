@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, doctor, exit, init, man, prune, status, sync};
+use super::{completions, daemon, doctor, exit, init, man, prune, snapshot, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Doctor(doctor::Args),
     Prune(prune::Args),
+    Snapshot(snapshot::Args),
     Init(init::Args),
     Completions(completions::Args),
     Man(man::Args),

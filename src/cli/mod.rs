@@ -25,6 +25,7 @@ mod prune;
 mod prune_summary;
 mod report_file;
 mod run;
+mod snapshot;
 mod status;
 mod status_table;
 mod summary;

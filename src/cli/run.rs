@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, doctor, init, man, output, prune, status, sync};
+use super::{completions, daemon, doctor, init, man, output, prune, snapshot, status, sync};
 use crate::config::Sources;
 use crate::logging::{self, Tail};
 use crate::model::{ExitCode, Timestamp};
@@ -113,6 +113,7 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
+        Command::Snapshot(args) => snapshot::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),
         Command::Doctor(args) => doctor::run(args, &edge.sources, edge.clock),
         Command::Init(args) => init::run(args, &edge.sources),

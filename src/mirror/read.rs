@@ -59,6 +59,14 @@ impl Reader {
         Self { root, archive }
     }
 
+    pub(super) fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    pub(super) fn archive(&self) -> Option<&Dir> {
+        self.archive.as_deref()
+    }
+
     /// Opens the mirror for looking. Makes and removes nothing; the archive may be missing.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod moment;
 pub mod path;
 pub mod report;
 pub mod retention;
+pub mod snapshot;
 pub mod sniff;
 pub mod tally;
 pub mod time;
@@ -37,6 +38,7 @@ pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
+pub use snapshot::{MissingFile, SnapshotFiles, SnapshotReport};
 pub use tally::Tally;
 pub use time::{Timestamp, span};
 pub use traffic::{ApiName, Flow, Traffic};

@@ -19,10 +19,12 @@ mod prune;
 mod quota;
 mod room;
 mod run;
+mod snapshot;
 
 pub use error::{PruneError, RunError};
 pub use options::{Only, Options, Rooms, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
+pub use snapshot::{SnapshotError, SnapshotPlan, TreePlan, snapshot};
 
 use crate::model::{RunReport, Tally};
 use run::Run;

@@ -49,6 +49,8 @@ mod pieces;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;
