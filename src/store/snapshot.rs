@@ -157,6 +157,7 @@ impl Store {
                     StepResult::Done => return Ok(rows),
                     StepResult::More if goes_on() => {}
                     StepResult::More => return Err(code(ffi::SQLITE_INTERRUPT)),
+                    StepResult::Busy | StepResult::Locked => return Err(code(ffi::SQLITE_BUSY)),
                     // SQLite may learn new words.
                     _ => return Err(code(ffi::SQLITE_BUSY)),
                 }
@@ -237,11 +238,7 @@ fn compact(from: &Connection, made: &Path) -> Result<(), StoreError> {
 /// Reads every page and looks whether tables, indexes and constraints agree.
 fn check(conn: &Connection) -> Result<(), StoreError> {
     let finding: String = conn
-        .query_row(
-            "SELECT integrity_check FROM pragma_integrity_check(1)",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|e| StoreError::sql("check the copy of the database", e))?;
     match finding.as_str() {
         "ok" => Ok(()),

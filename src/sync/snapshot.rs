@@ -186,16 +186,13 @@ fn add(
     reader: &Reader,
     file: &SnapshotFile,
 ) -> Result<Added, SnapshotError> {
-    let (path, digest) = match (RelPath::parse(&file.path), file.sha256.parse::<Digest>()) {
-        (Ok(path), Ok(digest)) => (path, digest),
+    let (Ok(path), Ok(digest)) = (RelPath::parse(&file.path), file.sha256.parse::<Digest>()) else {
         // Somebody edited the database: there is no such file.
-        _ => {
-            warn!(
-                "the database names a file that cannot be: `{}`",
-                file.sha256
-            );
-            return Ok(Added::Missing);
-        }
+        warn!(
+            "the database names a file that cannot be; its digest is `{}`",
+            file.sha256
+        );
+        return Ok(Added::Missing);
     };
     for source in [Source::Mirror(&path), Source::Archive] {
         let added = tree.add(reader, &path, &digest, source)?;
