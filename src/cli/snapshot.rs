@@ -202,7 +202,7 @@ fn summary(report: &SnapshotReport) -> String {
     )];
     if report.redacted {
         lines.push(
-            "redacted  without draft keys, unpublished bodies and names of editors; its media are all of them"
+            "redacted  without draft keys, unpublished bodies and names of editors; all media stay"
                 .to_owned(),
         );
     }
