@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    completions, daemon, diff, doctor, exit, history, init, man, prune, show, status, sync, verify,
-    verify_since,
+    completions, daemon, diff, doctor, exit, history, init, man, prune, show, snapshot, status,
+    sync, verify, verify_since,
 };
 use crate::logging;
 
@@ -89,6 +89,7 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Doctor(doctor::Args),
     Verify(verify::Args),
+    Snapshot(snapshot::Args),
     Prune(prune::Args),
     VerifySince(verify_since::Args),
     Init(init::Args),

@@ -32,6 +32,7 @@ mod report_file;
 mod run;
 mod show;
 mod show_text;
+mod snapshot;
 mod status;
 mod status_table;
 mod summary;

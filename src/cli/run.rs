@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
 use super::{
-    completions, daemon, diff, doctor, history, init, man, output, prune, show, status, sync,
-    verify, verify_since,
+    completions, daemon, diff, doctor, history, init, man, output, prune, show, snapshot, status,
+    sync, verify, verify_since,
 };
 use crate::config::Sources;
 use crate::logging::{self, Tail};
@@ -118,6 +118,7 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
         Command::VerifySince(args) => verify_since::run(args, &edge.sources, edge.clock),
         Command::Verify(args) => verify::run(args, &edge.sources, edge.clock),
+        Command::Snapshot(args) => snapshot::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),
         Command::History(args) => history::run(args, &edge.sources, edge.clock),
         Command::Show(args) => show::run(args, &edge.sources, edge.clock),

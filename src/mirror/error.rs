@@ -44,6 +44,14 @@ pub enum MirrorError {
         /// Where it should be.
         path: String,
     },
+    /// A copy of the mirror cannot stand here. What is there was left as it is.
+    #[error("`{}` {why}", path.display())]
+    Taken {
+        /// The folder asked for.
+        path: PathBuf,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// The body is not as long as it was announced.
     #[error("asset `{asset}` ended after {got} of {expected} bytes")]
     Length {
@@ -89,6 +97,9 @@ impl MirrorError {
 
     /// Returns what the operator can do, if it is known.
     pub fn hint(&self) -> Option<&'static str> {
+        if matches!(self, Self::Taken { .. }) {
+            return Some("name a folder that does not exist yet, or an empty one");
+        }
         Some(match self.errno()? {
             Errno::NOSPC => {
                 "the file system is full (check free inodes too); free space, then run again"
@@ -117,7 +128,7 @@ impl MirrorError {
             Self::Open { source, .. } | Self::Io { source, .. } | Self::Blocked { source, .. } => {
                 Errno::from_io_error(source)
             }
-            Self::Length { .. } | Self::Gone { .. } => None,
+            Self::Length { .. } | Self::Gone { .. } | Self::Taken { .. } => None,
         }
     }
 

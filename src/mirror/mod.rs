@@ -19,6 +19,7 @@ mod publish;
 mod read;
 mod steps;
 mod temp;
+mod tree;
 
 pub use digest::Digest;
 pub use disk::{Disk, disk, may_write, may_write_file};
@@ -28,6 +29,7 @@ pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Kept, Partial};
 pub use publish::{Published, Superseded};
 pub use read::{Found, Hashed, Reader, Scan, Space};
+pub use tree::{Added, Source, TreeCopy};
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ pub mod proof;
 pub mod report;
 pub mod retention;
 pub mod share;
+pub mod snapshot;
 pub mod sniff;
 pub mod tally;
 pub mod tamper;
@@ -49,6 +50,7 @@ pub use retention::{
     Claims, Cutoffs, DoomedFile, PruneReport, PrunedFiles, PrunedRows, PrunedTables,
 };
 pub use share::{NoShare, Share, Slice};
+pub use snapshot::{MissingFile, SnapshotFiles, SnapshotReport};
 pub use tally::Tally;
 pub use tamper::{TamperFinding, TamperKind, TamperReport};
 pub use time::{Timestamp, span};

@@ -3,6 +3,35 @@
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 
+/// What is in the way of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A file that may not be replaced.
+    File,
+    /// A folder or the like.
+    NotAFile,
+    /// The database that is to be copied, or one of the files beside it.
+    Database,
+    /// Another program has the old file open, or left its log.
+    Log,
+    /// Another snapshot to the same path is being made.
+    Snapshot,
+}
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "exists and was left as it is",
+            Self::NotAFile => "is not a regular file",
+            Self::Database => "is part of the backup itself",
+            Self::Log => {
+                "has a log of SQLite beside it: another program has it open, or left it so"
+            }
+            Self::Snapshot => "is being written by another snapshot",
+        })
+    }
+}
+
 /// A database that could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -59,6 +88,32 @@ pub enum StoreError {
         version: u32,
         /// Its name in this program.
         name: &'static str,
+    },
+    /// A snapshot cannot stand at this path. What is there was left as it is.
+    #[error("`{}` {by}", path.display())]
+    Taken {
+        /// The path asked for.
+        path: PathBuf,
+        /// What is in the way.
+        by: Taken,
+    },
+    /// The database is a snapshot that was made for handing on. It is left untouched.
+    #[error("`{}` is a redacted snapshot, not a backup to go on with", path.display())]
+    Redacted {
+        /// What was to be opened.
+        path: PathBuf,
+    },
+    /// There is something in the database about which redaction has no rule, so that it may be a secret.
+    #[error("redaction has no rule for {what}")]
+    Undecided {
+        /// The tables and columns.
+        what: String,
+    },
+    /// The copy is not what was to be copied.
+    #[error("the snapshot did not pass its check: {finding}")]
+    Unsound {
+        /// What was found first.
+        finding: String,
     },
     /// A file or folder could not be used.
     #[error("cannot {doing} `{}`", path.display())]
@@ -165,6 +220,10 @@ impl StoreError {
             | Self::Older { .. }
             | Self::OtherService { .. }
             | Self::EditedMigration { .. }
+            | Self::Taken { .. }
+            | Self::Redacted { .. }
+            | Self::Undecided { .. }
+            | Self::Unsound { .. }
             | Self::Busy { .. }
             | Self::Corrupt { .. }
             | Self::ReadOnly { .. }
@@ -198,6 +257,22 @@ impl StoreError {
             Self::EditedMigration { .. } => {
                 "use the program version that wrote the database; do not mix in unreleased builds"
                     .to_owned()
+            }
+            Self::Taken { by, .. } => match by {
+                Taken::File => "name another file, or replace it with --force".to_owned(),
+                Taken::NotAFile | Taken::Database => "name another file".to_owned(),
+                Taken::Log => "close what has it open, or name another file".to_owned(),
+                Taken::Snapshot => "wait for it to end, or name another file".to_owned(),
+            },
+            Self::Redacted { .. } => {
+                "what was taken out of it cannot come back: name the backup itself in `storage.database`, or a new file"
+                    .to_owned()
+            }
+            Self::Undecided { .. } => {
+                "somebody added it to the database; take it out, or make the snapshot without --redact".to_owned()
+            }
+            Self::Unsound { .. } => {
+                "nothing was written to the place asked for; the database itself may be damaged: run `doctor`".to_owned()
             }
             Self::File { source, .. } if self.is_out_of_space() => {
                 format!("free some space ({source}), then run again; nothing saved was lost")

@@ -21,6 +21,8 @@ pub(super) enum Found {
         version: u32,
         /// The service it belongs to.
         service_id: Option<String>,
+        /// Whether it is a snapshot from which something was taken out.
+        is_redacted: bool,
     },
 }
 
@@ -119,8 +121,16 @@ fn identify(conn: &Connection, path: &Path) -> Result<Found, StoreError> {
         Err(_) if version > super::migrate::latest(super::migrate::MIGRATIONS) => None,
         Err(error) => return Err(sql(error)),
     };
+    let is_redacted = conn
+        .query_row(
+            "SELECT count(*) FROM meta WHERE key = :key",
+            [super::snapshot::REDACTED],
+            |row| row.get::<_, i64>(0),
+        )
+        .is_ok_and(|marks| marks > 0);
     Ok(Found::Ours {
         version,
         service_id,
+        is_redacted,
     })
 }

@@ -151,6 +151,7 @@ pub(super) fn check(
     let Found::Ours {
         version,
         service_id,
+        is_redacted,
     } = found
     else {
         return Ok(0);
@@ -167,6 +168,11 @@ pub(super) fn check(
             path: options.path.clone(),
             found: found.clone(),
             expected: options.service_id.clone(),
+        });
+    }
+    if *is_redacted && options.mode == Mode::ReadWrite {
+        return Err(StoreError::Redacted {
+            path: options.path.clone(),
         });
     }
     if *version < known && options.mode == Mode::DryRun {

@@ -19,12 +19,14 @@ mod prune;
 mod quota;
 mod room;
 mod run;
+mod snapshot;
 mod tamper;
 mod verify;
 
 pub use error::{PruneError, RunError, VerifyError};
 pub use options::{Only, Options, Rooms, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
+pub use snapshot::{SnapshotError, SnapshotPlan, TreePlan, snapshot};
 pub use tamper::{Look, RowsChecked, TamperError, check_files, check_rows};
 pub use verify::{VerifyHand, VerifyOptions, VerifyRooms, verify};
 

@@ -51,6 +51,8 @@ mod pieces;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;
