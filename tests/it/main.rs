@@ -33,6 +33,8 @@ mod hooks;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod inspection;
+#[cfg(test)]
 mod interruption;
 #[cfg(test)]
 mod limits;
