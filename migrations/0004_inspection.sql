@@ -299,7 +299,8 @@ SELECT r.endpoint, r.id, r.side, r.field, r.place, r.url,
 FROM media_references AS r
 WHERE NOT EXISTS (SELECT 1 FROM media_paths AS p JOIN media AS m ON m.id = p.media_id
                   WHERE p.path = r.path AND m.deleted_at IS NULL)
-  AND (r.path GLOB '/assets/?*/?*/?*' OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.host = r.host));
+  AND (r.path GLOB '/assets/?*/?*/?*' OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.path = r.path)
+       OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.host = r.host));
 
 -- Who changed how much in which month, as far as runs saw it: a version for each content and run.
 CREATE VIEW editors_activity AS

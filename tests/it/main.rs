@@ -35,6 +35,8 @@ mod hooks;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod inspection;
+#[cfg(test)]
 mod interruption;
 #[cfg(test)]
 mod limits;

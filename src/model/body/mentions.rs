@@ -145,8 +145,14 @@ fn url_length(url: &str, place: Place, opening: Option<char>) -> usize {
                 '、' | '。' | '「' | '」' | '『' | '』' | '（' | '）' | '，' | '．'
             )
     };
+    if place == Place::Html
+        && let Some(whole) = quoted(url, opening)
+    {
+        return whole;
+    }
     let length = url.find(ends).unwrap_or(url.len());
     let url = url.get(..length).unwrap_or(url);
+    let url = before_sentence(url);
     // In HTML a URL is quoted, and its end is the quote; only srcset separates by a comma.
     let closing: &[char] = match place {
         Place::Html => &[',', ';'],
@@ -160,4 +166,32 @@ fn url_length(url: &str, place: Place, opening: Option<char>) -> usize {
         url = shorter.trim_end_matches(closing);
     }
     url.len()
+}
+
+/// Returns how far an attribute's URL goes that has spaces in its file's name, as nothing forbids. The
+/// descriptors and further URLs of a `srcset` do not belong to it.
+fn quoted(url: &str, opening: Option<char>) -> Option<usize> {
+    let quote = opening.filter(|c| matches!(c, '"' | '\''))?;
+    let (value, _) = url.split_once(quote)?;
+    let is_one = has_ending(value) && !value.contains("//") && !value.contains(['<', '>', ',']);
+    (is_one && value.contains(' ')).then_some(value.len())
+}
+
+/// Returns a URL without the Japanese that goes on right behind it: behind a file's ending it is the
+/// sentence ("…/a.pngです"), before that it belongs to the name.
+fn before_sentence(url: &str) -> &str {
+    url.char_indices()
+        .filter(|(_, c)| !c.is_ascii())
+        .find_map(|(at, _)| url.get(..at).filter(|url| has_ending(url)))
+        .unwrap_or(url)
+}
+
+/// Whether a URL ends like a file's name: a dot, and two to five letters or digits.
+fn has_ending(url: &str) -> bool {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    url.rsplit_once('/')
+        .and_then(|(_, name)| name.rsplit_once('.'))
+        .is_some_and(|(_, ending)| {
+            (2..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
+        })
 }

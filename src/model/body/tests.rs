@@ -111,3 +111,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_with_spaces_and_a_sentence_right_behind_a_url_are_told_apart() {
+    let paths = |text: &str| -> Vec<String> {
+        let body = serde_json::json!({ "text": text }).to_string();
+        let found = BodyDigest::of(&body).mentions.into_iter();
+        found.map(|mention| mention.at.path).collect()
+    };
+    for text in [
+        "<p><a href='//x.jp/assets/a/b/写真 23.png'>c</a></p>",
+        "<p><img src=\"https://x.jp/assets/a/b/%E5%86%99%E7%9C%9F 23.png?w=1\"></p>",
+        "画像はhttps://x.jp/assets/a/b/%E5%86%99%E7%9C%9F%2023.pngです。",
+    ] {
+        assert_eq!(paths(text), ["/assets/a/b/写真 23.png"], "{text}");
+    }
+    assert_eq!(
+        paths("<p><img srcset=\"https://x.jp/a.png 1x, https://x.jp/b.png 2x\"></p>"),
+        ["/a.png", "/b.png"]
+    );
+}
