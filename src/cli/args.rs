@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use super::{completions, daemon, doctor, exit, init, man, prune, status, sync};
+use super::{completions, daemon, doctor, exit, export, init, man, prune, status, sync};
 use crate::logging;
 
 const ABOUT: &str = "Keeps a complete, proven copy of a microCMS service on your own disk";
@@ -82,6 +82,7 @@ pub(crate) enum Command {
     Daemon(daemon::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Prune(prune::Args),
     Init(init::Args),
     Completions(completions::Args),

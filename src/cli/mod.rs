@@ -12,11 +12,11 @@ mod daemon;
 mod doctor;
 mod drive;
 mod exit;
+mod export;
 mod failure;
 mod health;
 mod hooks;
 mod init;
-#[expect(dead_code, reason = "the commands that look into the past come next")]
 mod looking;
 mod man;
 mod output;

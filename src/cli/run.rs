@@ -8,7 +8,7 @@ use super::args::{Cli, Command, LogFormat};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
-use super::{completions, daemon, doctor, init, man, output, prune, status, sync};
+use super::{completions, daemon, doctor, export, init, man, output, prune, status, sync};
 use crate::config::Sources;
 use crate::logging::{self, Tail};
 use crate::model::{ExitCode, Timestamp};
@@ -112,6 +112,7 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
+        Command::Export(args) => export::run(args, &edge.sources, edge.clock),
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),
         Command::Doctor(args) => doctor::run(args, &edge.sources, edge.clock),

@@ -12,6 +12,7 @@ pub mod host;
 pub mod ids;
 pub mod medium;
 pub mod moment;
+pub mod past;
 pub mod path;
 pub mod report;
 pub mod retention;
@@ -32,6 +33,7 @@ pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use medium::{KnownMedium, ListedMedium, MediumStep};
 pub use moment::{Moment, NoMoment};
+pub use past::{ContentAt, EndpointAt, FieldAt, FileAt, MediumAt, RunAt};
 pub use path::{AssetUrl, OnDisk, RelPath};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{

@@ -26,6 +26,7 @@ mod migrate;
 mod moments;
 mod open;
 mod partials;
+mod past;
 mod prune;
 mod runs;
 mod status;
