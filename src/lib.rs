@@ -8,6 +8,7 @@
 //! - [`store`]: the SQLite database: open, migrate, record, ask
 //! - [`mirror`]: the files: atomic write, archive, scan
 //! - [`sync`]: one run: walk, plan, apply, report
+//! - [`export`]: a folder of files that people and Git can read
 //! - [`config`]: file and environment, checked once
 //! - [`notify`]: who is told of runs, and what: heartbeat, webhook
 //! - [`hooks`]: the operator's own commands around a run
@@ -19,6 +20,7 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod export;
 pub mod health;
 pub mod hooks;
 pub mod logging;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
-    completions, daemon, diff, doctor, exit, history, init, man, prune, show, snapshot, status,
-    sync, verify, verify_since,
+    completions, daemon, diff, doctor, exit, export, history, init, man, prune, show, snapshot,
+    status, sync, verify, verify_since,
 };
 use crate::logging;
 
@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Verify(verify::Args),
     Snapshot(snapshot::Args),
+    Export(export::Args),
     Prune(prune::Args),
     VerifySince(verify_since::Args),
     Init(init::Args),

@@ -15,6 +15,7 @@ mod diff;
 mod doctor;
 mod drive;
 mod exit;
+mod export;
 mod failure;
 mod health;
 mod history;

@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
 use super::{
-    completions, daemon, diff, doctor, history, init, man, output, prune, show, snapshot, status,
-    sync, verify, verify_since,
+    completions, daemon, diff, doctor, export, history, init, man, output, prune, show, snapshot,
+    status, sync, verify, verify_since,
 };
 use crate::config::Sources;
 use crate::logging::{self, Tail};
@@ -115,6 +115,7 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
     match &cli.command {
         Command::Sync(args) => sync::run(args, edge),
         Command::Daemon(args) => daemon::run(args, edge),
+        Command::Export(args) => export::run(args, &edge.sources, edge.clock),
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
         Command::VerifySince(args) => verify_since::run(args, &edge.sources, edge.clock),
         Command::Verify(args) => verify::run(args, &edge.sources, edge.clock),

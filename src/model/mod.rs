@@ -3,6 +3,7 @@
 //! Values with invariants and nothing else. This room never touches a socket, a file, a database,
 //! a clock, a runtime or a logger; every other room may speak it.
 
+pub mod as_of;
 pub mod asset;
 pub mod backup;
 pub mod body;
@@ -29,6 +30,7 @@ pub mod traffic;
 pub mod verify;
 pub mod walk;
 
+pub use as_of::{ContentAt, EndpointAt, FieldAt, FileAt, MediumAt, RunAt};
 pub use asset::{AssetOutcome, AssetRow, AssetState, AssetStep, OwedAsset, PartialFile, Why};
 pub use backup::BackupState;
 pub use body::{BodyDigest, Mention, Place, UrlPath};

@@ -10,6 +10,7 @@
 
 mod absences;
 mod answers;
+mod as_of;
 mod assets;
 mod bodies;
 mod condition;

@@ -27,6 +27,8 @@ mod deletions;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod history;

@@ -1,0 +1,404 @@
+//! `export`: files that people, spreadsheets, site generators and Git can read.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use tracing::warn;
+
+use super::assemble::failed;
+use super::failure::Failure;
+use super::looking::{instant, look, moment};
+use super::run::Clock;
+use super::{exit, output};
+use crate::config::{self, Config, Sources};
+use crate::export::{Commit, Export, ExportError, Exported, Format, Git, LinkMode, Links, Options};
+use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp};
+use crate::store::{Store, StoreError};
+
+const EXAMPLES: &str = "\
+Examples:
+  microcms-backup export out                              a JSON file for each content
+  microcms-backup export out --format csv --bom           tables that open right in Excel
+  microcms-backup export site/content --format markdown   text with front matter
+  microcms-backup export history --git                    and a commit of what changed
+  microcms-backup export may --at 2026-05-03 --endpoint blogs";
+
+/// Write contents as JSON, NDJSON, CSV or Markdown
+///
+/// Writes what visitors see into a folder: a folder or file for each API, its schema, and a list of all
+/// media. The folder then holds exactly what the command line asks for: files that are right already are
+/// not touched, others are replaced whole, and those that an earlier export wrote and nothing needs any
+/// more are removed. Files that somebody else put there or changed are left alone.
+///
+/// Needs no API key and no network, and works while a run is under way.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(
+    after_help = "Exit codes and examples: --help",
+    after_long_help = exit::with_table(EXAMPLES)
+)]
+pub(crate) struct Args {
+    /// The folder: a new or empty one, or that of an earlier export
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+
+    /// In which form; several with commas
+    #[arg(
+        long = "format",
+        value_enum,
+        value_name = "FORMAT",
+        value_delimiter = ',',
+        default_value = "json"
+    )]
+    pub(crate) formats: Vec<Form>,
+
+    /// These APIs only; several with commas
+    #[arg(long = "endpoint", value_name = "ENDPOINT", value_delimiter = ',', value_parser = Endpoint::parse)]
+    pub(crate) endpoints: Vec<Endpoint>,
+
+    /// As it was then: 2026-05-03, "2026-05-03 18:00", yesterday, "2h ago", or the number of a run
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+
+    /// Also what visitors do not see: drafts (NAME.draft.json) and closed contents (NAME.closed.json)
+    #[arg(long)]
+    pub(crate) drafts: bool,
+
+    /// Where URLs of media lead [default: mirror in Markdown, keep in all other forms]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(crate) media_links: Option<MediaLinks>,
+
+    /// Begin CSV files with a byte order mark, so that Excel reads them as UTF-8
+    #[arg(long)]
+    pub(crate) bom: bool,
+
+    /// Commit what changed to the Git repository that the folder lies in, or becomes
+    #[arg(long)]
+    pub(crate) git: bool,
+
+    /// Also write anew, or remove, files of the export that somebody changed
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+
+    /// Print the report as JSON instead of the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A file for each content
+    Json,
+    /// A file for each API, with one content a line
+    Ndjson,
+    /// A table for each API
+    Csv,
+    /// A text for each content, its other fields in front
+    Markdown,
+}
+
+/// `--media-links`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MediaLinks {
+    /// As the service wrote them
+    Keep,
+    /// To the mirror, where it has the file
+    Mirror,
+}
+
+/// What `--json` prints.
+#[derive(Debug, serde::Serialize)]
+struct Report<'a> {
+    version: u32,
+    service: &'a str,
+    folder: &'a str,
+    at: Timestamp,
+    run: Option<i64>,
+    #[serde(flatten)]
+    exported: &'a Exported,
+    exit_code: u8,
+}
+
+/// An export that came about, and of what.
+struct Done {
+    exported: Exported,
+    at: Timestamp,
+    run: Option<i64>,
+}
+
+/// Exports and prints. Returns the number for the shell.
+pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Failure> {
+    let config = config::load(sources)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    check_place(&args.folder, &config)?;
+    let now = clock();
+    let done = look(&config, |store| export(args, &config, store, now))??;
+    let exit = conclude(&done);
+    let text = if args.json {
+        let folder = args.folder.display().to_string();
+        let report = Report {
+            version: 1,
+            service: &config.service.id,
+            folder: &folder,
+            at: done.at,
+            run: done.run,
+            exported: &done.exported,
+            exit_code: exit.code(),
+        };
+        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+    } else {
+        summary(&done, &args.folder)
+    };
+    output::result(&text).map_err(|err| {
+        let text = format!("stdout could not be written: {err}");
+        Failure::new(ExitCode::Failed, text)
+    })?;
+    Ok(exit.code())
+}
+
+/// Refuses the backup's own folders: what is in them is nobody else's.
+fn check_place(folder: &Path, config: &Config) -> Result<(), Failure> {
+    let Ok(real) = folder.canonicalize() else {
+        return Ok(());
+    };
+    for own in [&config.storage.mirror, &config.storage.archive] {
+        if own.canonicalize().is_ok_and(|own| real.starts_with(own)) {
+            let text = format!("`{}` is part of the backup", folder.display());
+            return Err(Failure::new(ExitCode::Usage, text).with_hint("name a folder of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn export(
+    args: &Args,
+    config: &Config,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Result<Done, Failure>, StoreError> {
+    let at = match &args.at {
+        None => None,
+        Some(text) => match moment(text, config, now) {
+            Ok(moment) => match instant(store, moment, now)? {
+                Ok(at) => Some(at),
+                Err(failure) => return Ok(Err(failure)),
+            },
+            Err(failure) => return Ok(Err(failure)),
+        },
+    };
+    let apis = match chosen(store.endpoints_at(at)?, &args.endpoints) {
+        Ok(apis) => apis,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let run = store.newest_run_at(at)?;
+    let mut export = match Export::open(&args.folder, options(args, config)) {
+        Ok(export) => export,
+        Err(err) => return Ok(Err(refused(err))),
+    };
+    let git = args.git.then(|| Git {
+        hidden: config.hooks.hidden.clone(),
+    });
+    if let Some(Err(err)) = git.as_ref().map(|git| git.prepare(export.path())) {
+        return Ok(Err(refused(err)));
+    }
+    if let Some(links) = links(store, &export, config, at)? {
+        export.set_links(links);
+    }
+    if let Err(err) = fill(&mut export, store, &apis, at, args)? {
+        return Ok(Err(refused(err)));
+    }
+    let told = at.unwrap_or(now);
+    let commit = Commit {
+        service: config.service.id.clone(),
+        about: about(at, run.map(|run| (run.id, run.outcome.as_str())), args),
+    };
+    let finished = export.finish(git.as_ref().map(|git| (git, commit)));
+    Ok(finished.map_err(refused).map(|exported| Done {
+        exported,
+        at: told,
+        run: run.map(|run| run.id),
+    }))
+}
+
+/// Hands all rows over, one at a time.
+fn fill(
+    export: &mut Export<'_>,
+    store: &Store,
+    apis: &[EndpointAt],
+    at: Option<Timestamp>,
+    args: &Args,
+) -> Result<Result<(), ExportError>, StoreError> {
+    let mut result = Ok(());
+    for api in apis {
+        // Only a table has to know its columns before its rows.
+        let keys = if args.formats.contains(&Form::Csv) {
+            store.body_keys_at(&api.endpoint, at, args.drafts)?
+        } else {
+            Vec::new()
+        };
+        if let Err(err) = export.begin(api, &keys) {
+            return Ok(Err(err));
+        }
+        store.each_content_at(&api.endpoint, at, |content| {
+            result = export.content(&content);
+            until(&result)
+        })?;
+        result = result.and_then(|()| export.end());
+        if result.is_err() {
+            return Ok(result);
+        }
+    }
+    store.each_medium_at(at, |medium| {
+        result = export.medium(&medium);
+        until(&result)
+    })?;
+    Ok(result)
+}
+
+fn until(result: &Result<(), ExportError>) -> ControlFlow<()> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
+}
+
+/// Returns what leads to the mirror; `None` where there is no mirror.
+fn links<'a>(
+    store: &'a Store,
+    export: &Export<'_>,
+    config: &Config,
+    at: Option<Timestamp>,
+) -> Result<Option<Links<'a>>, StoreError> {
+    let Ok(mirror) = config.storage.mirror.canonicalize() else {
+        return Ok(None);
+    };
+    let hosts = store.mirrored_hosts()?;
+    // What cannot be asked is not there: the URL stays.
+    let has = move |path: &str| store.has_mirrored(path, at).unwrap_or(false);
+    Ok(Some(Links::new(export.path(), &mirror, hosts, has)))
+}
+
+/// Returns the APIs that were asked for.
+fn chosen(apis: Vec<EndpointAt>, wanted: &[Endpoint]) -> Result<Vec<EndpointAt>, Failure> {
+    for endpoint in wanted {
+        if !apis.iter().any(|api| api.endpoint == *endpoint) {
+            let nearest = apis
+                .iter()
+                .map(|api| api.endpoint.as_str())
+                .min_by_key(|name| strsim::levenshtein(name, endpoint.as_str()));
+            let failure = Failure::new(ExitCode::Usage, format!("there is no API `{endpoint}`"));
+            return Err(match nearest {
+                Some(name) => failure.with_hint(format!("did you mean `{name}`?")),
+                None => failure,
+            });
+        }
+    }
+    let is_wanted = |api: &EndpointAt| wanted.is_empty() || wanted.contains(&api.endpoint);
+    Ok(apis.into_iter().filter(is_wanted).collect())
+}
+
+fn options(args: &Args, config: &Config) -> Options {
+    let formats = args.formats.iter().map(|form| match form {
+        Form::Json => Format::Json,
+        Form::Ndjson => Format::Ndjson,
+        Form::Csv => Format::Csv,
+        Form::Markdown => Format::Markdown,
+    });
+    Options {
+        service: config.service.id.clone(),
+        formats: formats.collect(),
+        wants_unpublished: args.drafts,
+        has_bom: args.bom,
+        links: match args.media_links {
+            None => LinkMode::ByFormat,
+            Some(MediaLinks::Keep) => LinkMode::Keep,
+            Some(MediaLinks::Mirror) => LinkMode::Mirror,
+        },
+        overwrites: args.overwrite,
+    }
+}
+
+fn about(at: Option<Timestamp>, run: Option<(i64, &str)>, args: &Args) -> Vec<String> {
+    let mut about = Vec::new();
+    if let Some((id, outcome)) = run {
+        about.push(format!("Run: {id} ({outcome})"));
+    }
+    about.push(match at {
+        Some(at) => format!("As of: {at}"),
+        None => "As of: the latest state".to_owned(),
+    });
+    if args.drafts {
+        about.push("With drafts and closed contents".to_owned());
+    }
+    about
+}
+
+fn refused(err: ExportError) -> Failure {
+    let exit = match &err {
+        ExportError::Busy { .. } => ExitCode::Locked,
+        ExportError::Foreign { .. }
+        | ExportError::OtherService { .. }
+        | ExportError::Manifest { .. } => ExitCode::Usage,
+        ExportError::File { .. } | ExportError::NoGit(_) | ExportError::Git { .. } => {
+            ExitCode::Failed
+        }
+    };
+    let failure = failed(err, ExportError::hint);
+    Failure { exit, ..failure }
+}
+
+/// Returns how it ended: something is missing where a body is owed or a file is somebody else's.
+fn conclude(done: &Done) -> ExitCode {
+    if done.exported.owed > 0 {
+        warn!(
+            "{} bodies are not saved yet and are missing; `sync` fetches them",
+            done.exported.owed
+        );
+    }
+    let files = &done.exported.files;
+    if files.kept > 0 {
+        warn!(
+            "{} files were changed by somebody else and left alone, such as `{}`; --overwrite writes them anew",
+            files.kept,
+            output::plain(files.kept_paths.first().map_or("", String::as_str))
+        );
+    }
+    if done.exported.owed > 0 || files.kept > 0 {
+        ExitCode::Partial
+    } else {
+        ExitCode::Complete
+    }
+}
+
+fn summary(done: &Done, folder: &Path) -> String {
+    let Exported {
+        endpoints,
+        contents,
+        drafts,
+        closed,
+        media,
+        files,
+        commit,
+        ..
+    } = &done.exported;
+    let mut contents = format!("{contents} of {endpoints} APIs");
+    if drafts + closed > 0 {
+        contents.push_str(&format!(", {drafts} drafts, {closed} closed"));
+    }
+    let commit = match commit {
+        Some(commit) => format!("commit    {commit}\n"),
+        None => String::new(),
+    };
+    format!(
+        "folder    {}\ncontents  {contents}\nmedia     {media} listed\n\
+         files     {} written, {} unchanged, {} removed, {} left alone\n{commit}",
+        output::plain(&folder.display().to_string()),
+        files.written,
+        files.unchanged,
+        files.removed,
+        files.kept
+    )
+}
