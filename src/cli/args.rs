@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::{
     completions, daemon, diff, doctor, exit, export, history, init, man, prune, show, snapshot,
-    status, sync, verify, verify_since,
+    status, sync, verify,
 };
 use crate::logging;
 
@@ -92,7 +92,6 @@ pub(crate) enum Command {
     Snapshot(snapshot::Args),
     Export(export::Args),
     Prune(prune::Args),
-    VerifySince(verify_since::Args),
     Init(init::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -40,7 +40,6 @@ mod summary;
 mod sync;
 mod told;
 mod verify;
-mod verify_since;
 mod verify_summary;
 
 pub use run::{Clock, run, run_with};

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::sync::Edge;
 use super::{
     completions, daemon, diff, doctor, export, history, init, man, output, prune, show, snapshot,
-    status, sync, verify, verify_since,
+    status, sync, verify,
 };
 use crate::config::Sources;
 use crate::logging::{self, Tail};
@@ -117,7 +117,6 @@ fn dispatch(cli: &Cli, edge: Edge) -> Result<u8, Failure> {
         Command::Daemon(args) => daemon::run(args, edge),
         Command::Export(args) => export::run(args, &edge.sources, edge.clock),
         Command::Prune(args) => prune::run(args, &edge.sources, edge.clock),
-        Command::VerifySince(args) => verify_since::run(args, &edge.sources, edge.clock),
         Command::Verify(args) => verify::run(args, &edge.sources, edge.clock),
         Command::Snapshot(args) => snapshot::run(args, &edge.sources, edge.clock),
         Command::Status(args) => status::run(args, &edge.sources, edge.clock),

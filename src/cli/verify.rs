@@ -19,7 +19,7 @@ use super::verify_summary::Printer;
 use crate::config::{self, ApiKey, Config, Sources};
 use crate::daemon::Signals;
 use crate::mirror::{Mirror, MirrorError, Reader};
-use crate::model::{Difference, ExitCode, Share, Timestamp, VerifyReport, VerifyScope};
+use crate::model::{Difference, ExitCode, RootPrefix, Share, Timestamp, VerifyReport, VerifyScope};
 use crate::store::{Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Stop, VerifyError, VerifyHand, VerifyOptions, VerifyRooms};
 
@@ -29,6 +29,8 @@ Examples:
   microcms-backup verify --subset 5% --bandwidth 50MiB
                                                   every night a twentieth, all of it in twenty
   microcms-backup verify --repair && microcms-backup sync
+  microcms-backup verify --database --since 3f9c2a71
+                                                  is it still what that root proved?
   microcms-backup verify --remote --subset 1/30   what is here against the service
   microcms-backup verify --json | jq '.differences[] | select(.kind == \"bytes\")'
 
@@ -45,7 +47,8 @@ Exit codes:
 ///
 /// Reads the files of the mirror and the archive and compares them with the recorded lengths and
 /// SHA-256, looks for files that nobody knows and rows without files, and checks the database: its
-/// structure, its schema, its JSON, the timelines. Names each difference with what should be there, what
+/// structure, its schema, its JSON, the timelines, and every row against the log of what this program wrote.
+/// Names each difference with what should be there, what
 /// is there and what can be done. Needs no API key and no network, takes no lock and works beside a run.
 ///
 /// With --remote it compares what is here with what the service has instead: ids, metadata, and the
@@ -60,6 +63,11 @@ pub(crate) struct Args {
     /// looked at: that they exist and are as long as recorded
     #[arg(long, value_name = "SHARE", default_value = "100%")]
     subset: Share,
+
+    /// A root that was kept elsewhere, or its first 8 digits or more: is this the database that it is of, and
+    /// is all that it proved as it was?
+    #[arg(long, value_name = "ROOT", value_parser = RootPrefix::parse, conflicts_with = "remote")]
+    since: Option<RootPrefix>,
 
     /// Check the database alone
     #[arg(long, conflicts_with_all = ["repair", "remote", "subset"])]
@@ -157,6 +165,7 @@ fn options(args: &Args, config: &Config, clock: Clock) -> VerifyOptions {
         bandwidth: args.bandwidth,
         endpoints: config.service.endpoints.clone().unwrap_or_default(),
         is_repair: args.repair,
+        since: args.since.clone(),
         now: clock,
     }
 }
@@ -341,7 +350,11 @@ fn conclude(
     let mut report = match done {
         Ok(report) => report,
         Err(err) => {
-            let failure = failed(err, VerifyError::hint);
+            let is_usage = matches!(err, VerifyError::AmbiguousRoot { .. });
+            let mut failure = failed(err, VerifyError::hint);
+            if is_usage {
+                failure.exit = ExitCode::Usage;
+            }
             // JSON that was begun is ended; what it says of the failure is for its reader alone.
             drop(printer.fail(&failure.chain(), failure.exit.code()));
             return Err(failure);

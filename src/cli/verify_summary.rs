@@ -9,8 +9,8 @@ use serde_json::json;
 use super::columns::pad;
 use super::output::plain;
 use crate::model::{
-    Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, VerifyHead, VerifyReport,
-    VerifyScope,
+    Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, TamperReport, VerifyHead,
+    VerifyReport, VerifyScope,
 };
 
 /// How many differences a person is shown.
@@ -128,6 +128,7 @@ fn word(kind: DifferenceKind) -> &'static str {
         DifferenceKind::Row => "row",
         DifferenceKind::Timeline => "timeline",
         DifferenceKind::Runs => "runs",
+        DifferenceKind::Tampered => "tampered",
         DifferenceKind::MissingHere => "missing-here",
         DifferenceKind::MissingThere => "missing-there",
         DifferenceKind::Differs => "differs",
@@ -146,6 +147,7 @@ fn summary(head: &VerifyHead, report: &VerifyReport, told: u64) -> String {
             .database
             .map(|count| checked("database", "checks", &count)),
     );
+    lines.extend(report.log.iter().flat_map(log));
     lines.extend(
         report
             .mirror
@@ -171,6 +173,35 @@ fn summary(head: &VerifyHead, report: &VerifyReport, told: u64) -> String {
     lines.extend(report.notes.iter().map(|note| row("note", &plain(note))));
     lines.push(gist(head, report));
     lines.join("\n") + "\n"
+}
+
+/// What the database says of itself: the log, the root that was named, and the newest one, to be kept.
+fn log(log: &TamperReport) -> Vec<String> {
+    let mut lines = vec![row(
+        "log",
+        &format!(
+            "{} versions against {} entries, of which {} runs proved all but {}",
+            log.versions, log.entries, log.runs, log.unproven_entries
+        ),
+    )];
+    lines.extend(log.since.as_ref().map(|since| {
+        let text = format!(
+            "root {} of run {}, which ended at {}: {} entries then; `prune` removed {} of those versions since",
+            since.root.short(),
+            since.run_id,
+            plain(&since.finished_at),
+            since.log_size,
+            log.pruned_since
+        );
+        row("since", &text)
+    }));
+    lines.extend(log.newest.map(|newest| {
+        row(
+            "root",
+            &format!("{} of run {}", newest.proof.root, newest.run_id),
+        )
+    }));
+    lines
 }
 
 fn row(label: &str, text: &str) -> String {

@@ -1,7 +1,7 @@
 //! What a check of the backup against its own log finds.
 
 use super::proof::Version;
-use super::{Hash, LastProof, Timestamp};
+use super::{Hash, LastProof};
 use std::collections::BTreeMap;
 
 /// What was changed behind the program's back.
@@ -22,10 +22,6 @@ pub enum TamperKind {
     UnrecordedRow,
     /// A version whose end is not the begin of the next one.
     ChangedEnd,
-    /// A file whose bytes are others.
-    ChangedFile,
-    /// A file that is not there.
-    MissingFile,
 }
 
 impl TamperKind {
@@ -39,8 +35,6 @@ impl TamperKind {
             Self::VanishedRow => "vanished row",
             Self::UnrecordedRow => "unrecorded row",
             Self::ChangedEnd => "changed end",
-            Self::ChangedFile => "changed file",
-            Self::MissingFile => "missing file",
         }
     }
 }
@@ -54,8 +48,6 @@ pub struct TamperFinding {
     pub version: Option<Version>,
     /// The first run that had proven it, or that is concerned itself.
     pub run_id: Option<i64>,
-    /// The file's path below the mirror, or its digest where it is archived.
-    pub file: Option<String>,
     /// What is wrong, in words. Names in it are as the database has them.
     pub text: String,
 }
@@ -67,6 +59,7 @@ pub const FINDINGS_LISTED: usize = 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Findings {
     /// The first ones.
+    #[serde(skip)]
     pub listed: Vec<TamperFinding>,
     /// How many of each kind.
     pub counts: BTreeMap<TamperKind, u64>,
@@ -103,10 +96,6 @@ pub struct AnchorRun {
 /// What was looked at, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TamperReport {
-    /// Version of this JSON form.
-    pub version: u32,
-    /// When it was looked.
-    pub checked_at: Timestamp,
     /// The run whose root was named; `None` if none was, or there is no such run.
     pub since: Option<AnchorRun>,
     /// The newest root: the one to keep.
@@ -121,11 +110,6 @@ pub struct TamperReport {
     pub versions: u64,
     /// Versions that were proven by the run of `since` and that `prune` removed after it.
     pub pruned_since: u64,
-    /// Files read; `None` if they were left out.
-    pub files: Option<u64>,
     /// What was changed.
     pub findings: Findings,
 }
-
-/// The version of [`TamperReport`]'s JSON form.
-pub const TAMPER_REPORT_VERSION: u32 = 1;

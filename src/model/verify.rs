@@ -1,6 +1,6 @@
 //! What `verify` compares, what it finds, and the account of it.
 
-use super::{ExitCode, Share, Slice, Timestamp};
+use super::{ExitCode, Share, Slice, TamperReport, Timestamp};
 use std::collections::BTreeMap;
 
 /// The version of [`VerifyReport`]'s JSON form.
@@ -63,6 +63,9 @@ pub enum DifferenceKind {
     Timeline,
     /// Runs and walks that contradict each other.
     Runs,
+    /// Something that this program recorded was changed behind its back, or does not belong to what the
+    /// named root proved.
+    Tampered,
     /// The service has it, the backup has not.
     MissingHere,
     /// The backup takes it for live, the service has it no more.
@@ -173,6 +176,8 @@ pub struct VerifyReport {
     pub archive: Option<Checked>,
     /// The checks of the database; a check that found much counts once.
     pub database: Option<Checked>,
+    /// The database against the log of what was recorded; what was changed is among the differences.
+    pub log: Option<TamperReport>,
     /// The comparison with the service.
     pub remote: Option<ComparedAll>,
     /// Files that were read to their end.

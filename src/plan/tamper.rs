@@ -31,7 +31,6 @@ fn finding(kind: TamperKind, text: String) -> TamperFinding {
         kind,
         version: None,
         run_id: None,
-        file: None,
         text,
     }
 }

@@ -56,7 +56,6 @@ pub use lock::{Lock, LockError, LockState};
 pub use moments::Covered;
 pub use open::{Mode, Options, Store};
 pub use past::Wanted;
-pub use proof::SavedFile;
 pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use runs::{RunEnd, RunId};
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotOptions};

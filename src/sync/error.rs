@@ -70,6 +70,12 @@ pub enum VerifyError {
     /// The files cannot be looked at.
     #[error("the files cannot be verified")]
     Mirror(#[from] MirrorError),
+    /// A root that may be one of several.
+    #[error("more than one root begins with `{root}`")]
+    AmbiguousRoot {
+        /// What was written.
+        root: String,
+    },
     /// A task panicked: a bug.
     #[error("a part of the work ended unexpectedly; this is a bug, please report it")]
     Task(#[from] tokio::task::JoinError),
@@ -85,6 +91,7 @@ impl VerifyError {
             ),
             Self::Store(err) => err.hint(),
             Self::Mirror(err) => err.hint().map(str::to_owned),
+            Self::AmbiguousRoot { .. } => Some("name more of its digits".to_owned()),
             Self::Task(_) => None,
         }
     }

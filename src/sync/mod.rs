@@ -27,7 +27,7 @@ pub use error::{PruneError, RunError, VerifyError};
 pub use options::{Only, Options, Rooms, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
 pub use snapshot::{SnapshotError, SnapshotPlan, TreePlan, snapshot};
-pub use tamper::{Look, RowsChecked, TamperError, check_files, check_rows};
+pub use tamper::{RowsChecked, check_rows};
 pub use verify::{VerifyHand, VerifyOptions, VerifyRooms, verify};
 
 use crate::model::{RunReport, Tally};

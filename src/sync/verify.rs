@@ -10,6 +10,7 @@ mod archive;
 mod compare;
 mod database;
 mod eye;
+mod log;
 mod mirror;
 mod pace;
 mod repair;
@@ -21,8 +22,8 @@ use super::options::Stop;
 use crate::mirror::{Mirror, Reader};
 use crate::model::verify::VERIFY_REPORT_VERSION;
 use crate::model::{
-    Checked, ComparedAll, Difference, DifferenceKind, Endpoint, ExitCode, Repair, Share, Slice,
-    Timestamp, VerifyHead, VerifyReport, VerifyScope,
+    Checked, ComparedAll, Difference, DifferenceKind, Endpoint, ExitCode, Repair, RootPrefix,
+    Share, Slice, TamperReport, Timestamp, VerifyHead, VerifyReport, VerifyScope,
 };
 use crate::remote::Remote;
 use crate::store::{self, Lock, LockState, Store, StoreError, StoreHandle, VerifyBegun};
@@ -66,6 +67,8 @@ pub struct VerifyOptions {
     pub endpoints: Vec<Endpoint>,
     /// Whether there is a [`VerifyHand`].
     pub is_repair: bool,
+    /// A root that was kept elsewhere.
+    pub since: Option<RootPrefix>,
     /// The clock.
     pub now: fn() -> Timestamp,
 }
@@ -134,11 +137,15 @@ pub async fn verify(
     match verify.options.scope {
         VerifyScope::Everything => {
             database::part(&verify).await?;
+            log::part(&verify).await?;
             mirror::part(&verify).await?;
             archive::part(&verify).await?;
             strangers::part(&verify).await?;
         }
-        VerifyScope::Database => database::part(&verify).await?,
+        VerifyScope::Database => {
+            database::part(&verify).await?;
+            log::part(&verify).await?;
+        }
         VerifyScope::Remote => compare::part(&verify).await?,
     }
     Ok(verify.report())
@@ -163,6 +170,7 @@ struct Sheet {
     mirror: Checked,
     archive: Checked,
     database: Checked,
+    log: Option<TamperReport>,
     compared: ComparedAll,
     differences: u64,
     repaired: u64,
@@ -188,6 +196,7 @@ impl Verify {
                 mirror: Checked::default(),
                 archive: Checked::default(),
                 database: Checked::default(),
+                log: None,
                 compared: ComparedAll::default(),
                 differences: 0,
                 repaired: 0,
@@ -319,6 +328,7 @@ impl Verify {
             mirror: of_files.then_some(sheet.mirror),
             archive: of_files.then_some(sheet.archive),
             database: (scope != VerifyScope::Remote).then_some(sheet.database),
+            log: sheet.log.clone(),
             remote: (scope == VerifyScope::Remote).then_some(sheet.compared),
             files_read: self.pace.files(),
             bytes_read: self.pace.bytes(),

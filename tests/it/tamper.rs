@@ -1,7 +1,6 @@
 //! Tamper evidence: whatever is changed behind the program's back is named, and nothing else is.
 
 mod fields;
-mod files;
 mod program;
 mod roots;
 mod scale;

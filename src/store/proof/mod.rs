@@ -4,11 +4,9 @@
 //! transaction of the row itself: no code path can forget it, and what another program changes in the
 //! tables has no entry. Reading it back is in `read` and `versions`.
 
-mod files;
 mod read;
 mod versions;
 
-pub use files::SavedFile;
 pub(super) use read::last_proof;
 
 use super::values::{count, int};

@@ -213,7 +213,13 @@ const RULES: [Rule; 26] = [
         kept: "rowid endpoint id side text",
         changed: &[],
     },
-    kept("contents_search", "endpoint id side text"),
+    Rule {
+        table: "contents_search",
+        // Its rows go with those of `content_texts`.
+        gone: Some("FALSE"),
+        kept: "endpoint id side text",
+        changed: &[],
+    },
     kept("media_paths", "media_id host path"),
     // Last: what was taken out above was noted here.
     emptied("unread"),

@@ -14,7 +14,7 @@ pub(crate) use invariants::{archived, assert_sound, assert_sound_and_tidy, diges
 pub(crate) use listener::{Answer, Heard, Listener};
 pub(crate) use program::{Program, Running};
 pub(crate) use sandbox::{Sandbox, Setup, now};
-pub(crate) use tamper::{assert_untampered, tampered, tampered_rows};
+pub(crate) use tamper::{assert_untampered, tampered_rows};
 
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 

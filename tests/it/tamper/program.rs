@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 fn told(home: &Sandbox, sim: &Sim, words: &[&str]) -> (i32, String, String) {
-    let mut program = Program::command(&[&["verify-since"], words].concat(), home, sim);
+    let mut program = Program::command(&[&["verify"], words].concat(), home, sim);
     // It needs no key.
     program.0.env_remove("MICROCMS_API_KEY");
     let output = program.run();
@@ -43,13 +43,19 @@ async fn the_command_says_in_one_line_whether_all_is_as_it_was_left() {
         &[][..],
         &["--since", root],
         &["--since", begin],
-        &["--no-files"],
+        &["--database"],
+        &["--database", "--since", begin],
     ] {
         let (code, out, err) = told(&home, &sim, words);
         assert_eq!((code, err.as_str()), (0, ""), "{words:?}: {out}");
         let last = out.lines().last().expect("a line");
-        assert!(last.starts_with("UNCHANGED: "), "{out}");
-        assert!(last.contains(root), "{out}");
+        assert!(last.starts_with("VERIFIED: "), "{out}");
+        assert!(
+            out.contains(&format!("root      {root} of run 1\n")),
+            "{out}"
+        );
+        let is_anchored = out.contains(&format!("since     root {begin}"));
+        assert_eq!(is_anchored, words.contains(&"--since"), "{out}");
     }
     let (code, out, _) = told(&home, &sim, &["--since", &"0".repeat(64)]);
     assert_eq!(code, 6);
@@ -73,23 +79,29 @@ async fn a_hostile_name_stays_on_its_line_and_json_has_all_of_it() {
     )
     .expect("inserted");
     drop(conn);
-    let (code, out, err) = told(&home, &sim, &[]);
+    let (code, out, err) = told(&home, &sim, &["--database"]);
     assert_eq!((code, err.as_str()), (6, ""));
     assert!(!out.contains('\u{1b}'), "{out}");
-    let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(lines.len(), 4, "{out}");
-    assert!(lines[2].starts_with("unrecorded row"), "{out}");
-    assert!(
-        lines[3].starts_with("CHANGED: 1 difference; newest root "),
-        "{out}"
-    );
-    let (code, out, _) = told(&home, &sim, &["--json"]);
+    let named: Vec<&str> = out
+        .lines()
+        .filter(|line| line.starts_with("tampered"))
+        .collect();
+    assert_eq!(named.len(), 1, "{out}");
+    assert!(named[0].contains("unrecorded row: medium x"), "{out}");
+    let last = out.lines().last().expect("a line");
+    assert!(last.starts_with("DIFFERENT: "), "{out}");
+    assert!(last.contains("1 tampered"), "{out}");
+    let (code, out, _) = told(&home, &sim, &["--database", "--json"]);
     assert_eq!(code, 6);
     let json: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(json["version"], 1);
-    assert_eq!(json["findings"]["counts"]["unrecorded_row"], 1);
-    let id = json["findings"]["listed"][0]["version"]["id"]
-        .as_str()
-        .expect("an id");
-    assert!(id.contains('\n') && id.ends_with("写真"), "{id}");
+    assert_eq!(json["log"]["findings"]["counts"]["unrecorded_row"], 1);
+    assert_eq!(json["kinds"]["tampered"], 1);
+    let named = json["differences"].as_array().expect("a list");
+    let named = named
+        .iter()
+        .find(|named| named["kind"] == "tampered")
+        .expect("it");
+    let thing = named["thing"].as_str().expect("a text");
+    assert!(thing.contains('\n') && thing.contains("写真"), "{thing}");
 }

@@ -2,7 +2,7 @@
 
 use super::Scene;
 use crate::prune::world::far;
-use crate::support::{Expect as _, Sandbox, Setup, assert_untampered, tampered, tampered_rows};
+use crate::support::{Expect as _, Sandbox, Setup, assert_untampered, tampered_rows};
 use microcms_backup::model::{Cutoffs, ExitCode, TamperKind};
 use microcms_backup::sync::Only;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
@@ -58,7 +58,7 @@ async fn each_complete_run_has_a_root_of_its_own_and_no_other_run_has_one() {
     // The tree is written down once, not once a run.
     assert_eq!(home.count("SELECT count(log_peaks) FROM runs"), 1);
     for root in &told {
-        assert_eq!(tampered(&home, Some(root)).findings.total(), 0);
+        assert_eq!(tampered_rows(&home, Some(root)).findings.total(), 0);
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_root_that_was_kept_tells_a_history_written_anew_from_the_true_one() {
         .proof
         .expect("a root");
     let kept = kept.root.to_string();
-    let report = tampered(home, Some(&kept));
+    let report = tampered_rows(home, Some(&kept));
     assert_eq!(report.findings.total(), 0);
     assert_eq!(report.since.expect("a run").root.to_string(), kept);
     // Somebody goes back to before, and lets the program itself record something else: all of it fits, but
@@ -89,7 +89,7 @@ async fn a_root_that_was_kept_tells_a_history_written_anew_from_the_true_one() {
     .expect("edited");
     home.sync(sim).await.expect_complete();
     assert_untampered(home);
-    let report = tampered(home, Some(&kept));
+    let report = tampered_rows(home, Some(&kept));
     assert_eq!(
         report.findings.counts.keys().collect::<Vec<_>>(),
         [&TamperKind::UnknownRoot]
@@ -97,7 +97,7 @@ async fn a_root_that_was_kept_tells_a_history_written_anew_from_the_true_one() {
     assert!(report.findings.listed[0].text.contains(&kept), "{report:?}");
     // What both have in common is still anchored by an earlier root, given by its beginning.
     let begin: String = early.chars().take(12).collect();
-    assert_eq!(tampered(home, Some(&begin)).findings.total(), 0);
+    assert_eq!(tampered_rows(home, Some(&begin)).findings.total(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn what_prune_removed_is_no_finding_and_is_counted_since_a_root() {
     let root = home
         .texts("SELECT root FROM runs ORDER BY id DESC LIMIT 1")
         .remove(0);
-    let before = tampered(home, Some(&root));
+    let before = tampered_rows(home, Some(&root));
     assert_eq!((before.pruned_since, before.findings.total()), (0, 0));
     let everything = Cutoffs {
         superseded_before: Some(far()),
@@ -115,7 +115,7 @@ async fn what_prune_removed_is_no_finding_and_is_counted_since_a_root() {
     };
     let report = scene.world.prune(everything).await;
     assert_eq!(report.exit_code, ExitCode::Complete.code());
-    let after = tampered(home, Some(&root));
+    let after = tampered_rows(home, Some(&root));
     assert_eq!(after.findings.total(), 0, "{:#?}", after.findings.listed);
     assert!(after.pruned_since > 0);
     assert_eq!(after.pruned_since, before.versions - after.versions);

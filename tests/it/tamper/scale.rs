@@ -85,7 +85,7 @@ fn live(media: u32) {
     let before = peak_mib();
     let begun = Instant::now();
     let none = RootPrefix::parse("00000000").expect("a root");
-    let RowsChecked::Done(report) = check_rows(&store, Some(&none), at(40)).expect("rows") else {
+    let RowsChecked::Done(report) = check_rows(&store, Some(&none)).expect("rows") else {
         panic!("no root begins so");
     };
     println!(

