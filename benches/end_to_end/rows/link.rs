@@ -23,7 +23,7 @@ pub(crate) fn link(args: &Args) -> Fallible<Vec<Line>> {
     if !geteuid().is_root() {
         return Ok(vec![Line::skipped(WHAT, "a network namespace needs root")]);
     }
-    let line = match SlowLine::open("10mbit", "10ms")? {
+    let line = match SlowLine::open()? {
         Ok(line) => line,
         Err(why) => return Ok(vec![Line::skipped(WHAT, &why)]),
     };
@@ -70,7 +70,10 @@ pub(crate) fn link(args: &Args) -> Fallible<Vec<Line>> {
         let bytes = home.number("SELECT sum(bytes) FROM assets")?;
         let rate = super::files::mib(bytes) * 8.388_608 / ours.wall;
         lines.push(Line::value(
-            &format!("{WHAT}, {protocol} ({restarts} restarts; {rate:.1} Mbit/s of files over the whole run)"),
+            &format!(
+                "{WHAT} ({}), {protocol} ({restarts} restarts; {rate:.1} Mbit/s of files over the whole run)",
+                line.shaper
+            ),
             format!("{age} ms"),
             "< 5000 ms",
             age < 5_000,
