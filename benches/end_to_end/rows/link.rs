@@ -53,7 +53,8 @@ pub(crate) fn link(args: &Args) -> Fallible<Vec<Line>> {
             service_id: "bench".to_owned(),
             key: "bench-key".to_owned(),
             management: base.clone(),
-            content: base.clone(),
+            // Nobody asks there: contents are not wanted.
+            content: format!("https://{SERVER}:1"),
             hosts: vec![base.trim_start_matches("https://").to_owned()],
         };
         let home = Home::new()?;
