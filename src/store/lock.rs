@@ -14,6 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Who only looks whether the lock is free ([`Lock::look`]) has a share in it meanwhile, for some
 /// microseconds. One who wants it does not give up for that.
 const GLANCE: Duration = Duration::from_millis(50);
+/// Who starts another program has its files, a lock that was just given back among them, until that
+/// program begins. So one who finds the lock taken tries once more after this, and then says so.
+const FORK: Duration = Duration::from_millis(8);
 
 /// The right to run. The operating system takes it back when the value is dropped, and when the
 /// process dies in whatever way; the file stays, and what a dead process wrote in it is no obstacle.
@@ -99,7 +102,12 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {}
             }
             let held = read_holder(&mut file, &path);
-            let left = wait.max(GLANCE).saturating_sub(begin.elapsed());
+            let patience = if is_only_looked_at(&file) {
+                wait.max(GLANCE)
+            } else {
+                wait.max(FORK)
+            };
+            let left = patience.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Err(held);
             }
@@ -111,6 +119,12 @@ impl Lock {
         write_holder(&mut file, now).map_err(|e| unusable("write to the lock file", e))?;
         Ok(Self { file })
     }
+}
+
+/// Returns whether the lock that could not be had is only being looked at: then it can be shared, which
+/// with a run it cannot. Another one who wants it takes this share for a look, too, and tries again.
+fn is_only_looked_at(file: &File) -> bool {
+    file.try_lock_shared().is_ok() && file.unlock().is_ok()
 }
 
 /// What a look at the lock found.

@@ -178,6 +178,11 @@ impl Api {
             .and_then(|place| self.contents.get(*place))
     }
 
+    /// Where a content stands in the order.
+    pub(crate) fn place(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Content> {
         self.places
             .get(id)
