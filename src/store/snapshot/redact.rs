@@ -60,7 +60,7 @@ macro_rules! is_public {
 /// The metadata of a content: keys that are known to be harmless, and people under other names.
 const CONTENT_METADATA: &str = "(SELECT json_group_object(key, CASE
         WHEN key IN ('createdBy', 'updatedBy')
-        THEN json(ifnull((SELECT json_quote(alias) FROM temp.editors WHERE name = metadata ->> fullkey), 'null'))
+        THEN json(ifnull((SELECT json_quote(alias) FROM editors WHERE name = metadata ->> fullkey), 'null'))
         ELSE json(metadata -> fullkey) END)
      FROM json_each(metadata) WHERE key IN ('id', 'status', 'createdAt', 'updatedAt', 'publishedAt', 'revisedAt',
         'closedAt', 'customStatus', 'reservationTime', 'createdBy', 'updatedBy'))";
@@ -242,14 +242,12 @@ pub(super) fn redact(conn: &Connection) -> Result<(), StoreError> {
         });
     }
     let redacted = || {
-        // Nobody's temporary file may hold what is taken out.
-        conn.pragma_update(None, "temp_store", "MEMORY")?;
         without_history(conn, || {
             name_editors(conn)?;
             for rule in &RULES {
                 apply(conn, rule)?;
             }
-            Ok(())
+            conn.execute_batch("DROP TABLE editors")
         })?;
         forget_traces(conn)?;
         conn.execute(
@@ -318,19 +316,29 @@ fn apply(conn: &Connection, rule: &Rule) -> rusqlite::Result<()> {
 
 /// Gives each person a name of another kind, in the order in which they first appear. What the service
 /// writes where there is no person stays.
+///
+/// The names stand in the copy, which nobody else can see, and go before it is written anew. They are
+/// gathered row by row: sorting those of a million versions takes hundreds of megabytes, or a temporary
+/// file full of names.
 fn name_editors(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(
-        "CREATE TABLE temp.editors (name TEXT PRIMARY KEY NOT NULL, alias TEXT NOT NULL) WITHOUT ROWID;
-         INSERT INTO temp.editors
-         SELECT name, CASE WHEN name IN ('API', 'CSV_IMPORT', 'REMOVED_FROM_SERVICE') THEN name
-             ELSE 'editor-' || row_number() OVER (
-                 PARTITION BY name IN ('API', 'CSV_IMPORT', 'REMOVED_FROM_SERVICE') ORDER BY min(valid_from), name)
-             END
+        "CREATE TABLE editors_since (name TEXT PRIMARY KEY NOT NULL, since TEXT NOT NULL) WITHOUT ROWID;
+         INSERT INTO editors_since
+         SELECT name, valid_from
          FROM (SELECT created_by AS name, valid_from FROM contents
                UNION ALL SELECT updated_by, valid_from FROM contents
                UNION ALL SELECT created_by, valid_from FROM contents_history
                UNION ALL SELECT updated_by, valid_from FROM contents_history)
-         WHERE name IS NOT NULL GROUP BY name;",
+         WHERE name IS NOT NULL
+         ON CONFLICT (name) DO UPDATE SET since = excluded.since WHERE excluded.since < since;
+         CREATE TABLE editors (name TEXT PRIMARY KEY NOT NULL, alias TEXT NOT NULL) WITHOUT ROWID;
+         INSERT INTO editors
+         SELECT name, CASE WHEN name IN ('API', 'CSV_IMPORT', 'REMOVED_FROM_SERVICE') THEN name
+             ELSE 'editor-' || row_number() OVER (
+                 PARTITION BY name IN ('API', 'CSV_IMPORT', 'REMOVED_FROM_SERVICE') ORDER BY since, name)
+             END
+         FROM editors_since;
+         DROP TABLE editors_since;",
     )
 }
 
