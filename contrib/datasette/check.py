@@ -45,18 +45,26 @@ class Site:
     def __init__(self, command, snapshot, metadata):
         self.base = f"http://127.0.0.1:{free_port()}"
         port = self.base.rsplit(":", 1)[1]
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [command, "-i", snapshot, "--metadata", metadata, "--port", port]
-            + ["--setting", "sql_time_limit_ms", "10000"]
+            + ["--setting", "sql_time_limit_ms", "10000"],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
         )
         end = time.monotonic() + 60
         while True:
             try:
-                return self.get("/-/versions.json") and None
+                self.get("/-/versions.json")
+                return
             except (urllib.error.URLError, ConnectionError):
-                check(self.process.poll() is None, "datasette ended before it answered")
+                check(self.process.poll() is None, f"datasette ended before it answered:\n{self.said()}")
                 check(time.monotonic() < end, "datasette did not start within a minute")
                 time.sleep(0.2)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
 
     def get(self, path):
         with urllib.request.urlopen(self.base + path, timeout=60) as answer:
@@ -160,6 +168,11 @@ def check_pages(site, pages, described):
     pages.wait_for("秋の新メニュー")
     check(any("モンブラン" in cell for cell in pages.cells()), "the search shows where it found the words")
     pages.picture("search.png")
+    pages.open(f"/{DATABASE}/search?{urllib.parse.urlencode({'words': '休業'})}")
+    check(any("休業" in cell for cell in pages.cells()), "two characters are found, too")
+    nobody = urllib.parse.urlencode({"words": 'nobody wrote "this'})
+    pages.open(f"/{DATABASE}/search?{nobody}")
+    check(not pages.cells(), "what nobody wrote is not found")
 
     # …and asks what an article said before it was changed.
     changed = site.rows(f"/{DATABASE}/contents_history", _size=1)

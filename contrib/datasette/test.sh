@@ -24,7 +24,9 @@ python3 -m venv "$work/python" || { echo "python3 cannot make an environment her
 echo "-- a snapshot"
 cat >"$work/config.toml" <<END
 [service]
-id = "demo"
+id = "$(python3 -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT value FROM meta WHERE key = ?", ["service_id"]).fetchone()[0])' \
+    "$demo/backup.sqlite3")"
 [storage]
 database = "$demo/backup.sqlite3"
 mirror = "$demo/mirror"
