@@ -61,7 +61,8 @@ pub(super) fn check_applied(
     Ok(())
 }
 
-/// Applies every migration after `version`, each in a transaction of its own with its number.
+/// Applies every migration after `version`, each in a transaction of its own with its number; those of a
+/// new database in one, so that a kill leaves all of the schema or nothing.
 ///
 /// A database that holds something already (`version` above 0) is copied first, to
 /// `<name>.before-vN.sqlite3` beside it. Where a migration fails, the database is at the one before
@@ -83,9 +84,16 @@ pub(super) fn migrate(
     };
     // The migration that begins the log hashes what is there.
     proof::register(conn).map_err(|e| StoreError::sql("migrate the database", e))?;
-    for migration in migrations.iter().filter(|m| m.version > version) {
-        if let Err(source) = apply(conn, migration, now) {
-            if let Some(copy) = copy.filter(|_| migration.version == version + 1) {
+    let steps = match version {
+        0 => migrations.len().max(1),
+        _ => 1,
+    };
+    for step in migrations.chunks(steps) {
+        let Some(first) = step.iter().find(|m| m.version > version) else {
+            continue;
+        };
+        if let Err(source) = apply(conn, step, now) {
+            if let Some(copy) = copy.filter(|_| first.version == version + 1) {
                 // A copy that cannot be removed is in nobody's way; the failure is what counts.
                 drop(fs::remove_file(copy));
             }
@@ -95,25 +103,25 @@ pub(super) fn migrate(
     Ok(())
 }
 
-fn apply(conn: &mut Connection, migration: &Migration, now: Timestamp) -> rusqlite::Result<()> {
+/// Applies what is not applied yet of some migrations that follow each other: all of them, or none.
+fn apply(conn: &mut Connection, step: &[Migration], now: Timestamp) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been here between the look and the lock.
     let version: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version >= migration.version {
-        return Ok(());
+    for migration in step.iter().filter(|m| m.version > version) {
+        tx.execute_batch(migration.sql)?;
+        tx.execute(
+            "INSERT INTO migrations (version, name, sha256, applied_at)
+             VALUES (:version, :name, :sha256, :now)",
+            named_params! {
+                ":version": migration.version, ":name": migration.name,
+                ":sha256": migration.sha256(), ":now": now,
+            },
+        )?;
+        // The two numbers stand in the file's header and are part of the transaction.
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", migration.version)?;
     }
-    tx.execute_batch(migration.sql)?;
-    tx.execute(
-        "INSERT INTO migrations (version, name, sha256, applied_at)
-         VALUES (:version, :name, :sha256, :now)",
-        named_params! {
-            ":version": migration.version, ":name": migration.name,
-            ":sha256": migration.sha256(), ":now": now,
-        },
-    )?;
-    // The two numbers stand in the file's header and are part of the transaction.
-    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.pragma_update(None, "user_version", migration.version)?;
     tx.commit()
 }
 
