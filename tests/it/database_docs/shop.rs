@@ -4,6 +4,7 @@ use crate::support::{Sandbox, Setup};
 use microcms_backup::model::Timestamp;
 use microcms_sim::{Edit, Sim, Status};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The site, and its backup of five days.
 #[derive(Debug)]
@@ -193,6 +194,13 @@ impl Shop {
             ..Setup::default()
         };
         self.home.sync_with(&self.sim, setup).await;
+    }
+
+    /// Titles that were never published.
+    pub(crate) fn words_of_drafts() -> BTreeSet<String> {
+        ["スタッフ募集", "夏の営業時間", "秋の物産展"]
+            .map(Into::into)
+            .into()
     }
 
     /// The query as of the examples' today, 12 May.
