@@ -203,9 +203,10 @@ impl Shop {
             .into()
     }
 
-    /// The query as of the examples' today, 12 May.
+    /// The query as of the examples' today, 12 May. `now` is UTC without a `Z`; behind one, older SQLite
+    /// skips the modifier `utc`.
     pub(crate) fn at_that_time(sql: &str) -> String {
-        sql.replace("'now'", "'2026-05-12T03:00:00Z'")
+        sql.replace("'now'", "'2026-05-12 03:00:00'")
     }
 
     /// Puts the service's hosts in place of the simulator's.
