@@ -23,6 +23,8 @@ mod daemon;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod database_docs;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod doctor;
