@@ -319,7 +319,9 @@ fn write(change: &Change, is_brief: bool, style: &Style, paper: &mut Paper) {
     let word = format!("{sign} {:<8}", change.word());
     let word = style.ink(ink(change.difference.became), &word);
     let line = format!("{word}  {}  {}", name(change, style), aside(change, style));
-    if !is_brief {
+    // What has lines of its own stands apart; what has none would only take room.
+    let has_lines = !change.difference.parts.is_empty() || !change.difference.missing.is_empty();
+    if !is_brief && has_lines {
         paper.line("");
     }
     paper.line(line.trim_end());
