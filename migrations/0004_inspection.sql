@@ -182,7 +182,9 @@ FROM prunes WHERE superseded_before IS NOT NULL OR deleted_before IS NOT NULL;
 -- Each version that began, with what it replaced: what `changes` and `changed_fields` are made of. Only
 -- a change that a run saw is here: what was edited twice between two runs is one change. The first version
 -- of a file is left out: its medium says it. Each part begins at the new version and looks up the one
--- before it, so that the changes of a span of time, or of one thing, read nothing else.
+-- before it, so that the changes of a span of time, of one thing, or the newest ones read nothing else. The
+-- casts are for the planner: it orders and limits the parts one by one only where their columns have the same
+-- types.
 CREATE VIEW version_pairs AS
 SELECT v.valid_from AS at, 'content' AS kind, v.endpoint AS endpoint, v.id AS id,
        CASE WHEN v.deleted_at IS NOT NULL THEN NULL   -- who deleted is told by nobody
@@ -204,43 +206,49 @@ FROM contents_history AS v LEFT JOIN contents_history AS p ON p.rowid = (
     SELECT q.rowid FROM contents_history AS q WHERE q.endpoint = v.endpoint AND q.id = v.id
         AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'medium', NULL, v.id, NULL, p.deleted_at, v.deleted_at, p.metadata, v.metadata, NULL, NULL, NULL, NULL
-FROM media AS v LEFT JOIN media_history AS p ON p.rowid = (
-    SELECT q.rowid FROM media_history AS q WHERE q.id = v.id
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
+SELECT m.valid_from, 'medium', CAST(NULL AS TEXT), m.id, NULL, p.deleted_at, m.deleted_at, p.metadata, m.metadata,
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM media AS m LEFT JOIN media_history AS p ON p.rowid = (
+    SELECT q.rowid FROM media_history AS q WHERE q.id = m.id
+        AND q.valid_from < m.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'medium', NULL, v.id, NULL, p.deleted_at, v.deleted_at, p.metadata, v.metadata, NULL, NULL, NULL, NULL
-FROM media_history AS v LEFT JOIN media_history AS p ON p.rowid = (
-    SELECT q.rowid FROM media_history AS q WHERE q.id = v.id
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
+SELECT m.valid_from, 'medium', CAST(NULL AS TEXT), m.id, NULL, p.deleted_at, m.deleted_at, p.metadata, m.metadata,
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM media_history AS m LEFT JOIN media_history AS p ON p.rowid = (
+    SELECT q.rowid FROM media_history AS q WHERE q.id = m.id
+        AND q.valid_from < m.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'file', NULL, v.media_id, NULL, NULL, NULL,
-       json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256),
-       json_object('url', v.url, 'bytes', v.bytes, 'sha256', v.sha256), NULL, NULL, NULL, NULL
-FROM assets AS v CROSS JOIN assets_history AS p ON p.rowid = (
-    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = v.media_id
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
+SELECT f.valid_from, 'file', CAST(NULL AS TEXT), f.media_id, NULL, CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256) AS TEXT),
+       CAST(json_object('url', f.url, 'bytes', f.bytes, 'sha256', f.sha256) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM assets AS f CROSS JOIN assets_history AS p ON p.rowid = (
+    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = f.media_id
+        AND q.valid_from < f.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'file', NULL, v.media_id, NULL, NULL, NULL,
-       json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256),
-       json_object('url', v.url, 'bytes', v.bytes, 'sha256', v.sha256), NULL, NULL, NULL, NULL
-FROM assets_history AS v CROSS JOIN assets_history AS p ON p.rowid = (
-    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = v.media_id
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
+SELECT f.valid_from, 'file', CAST(NULL AS TEXT), f.media_id, NULL, CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256) AS TEXT),
+       CAST(json_object('url', f.url, 'bytes', f.bytes, 'sha256', f.sha256) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM assets_history AS f CROSS JOIN assets_history AS p ON p.rowid = (
+    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = f.media_id
+        AND q.valid_from < f.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'api', v.endpoint, v.endpoint, NULL, p.deleted_at, v.deleted_at,
-       iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))),
-       json_object('name', v.name, 'kind', v.kind, 'schema', json(v.schema)), NULL, NULL, NULL, NULL
-FROM endpoints AS v LEFT JOIN endpoints_history AS p ON p.rowid = (
-    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = v.endpoint
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
+SELECT e.valid_from, 'api', e.endpoint, e.endpoint, NULL, p.deleted_at, e.deleted_at,
+       CAST(iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))) AS TEXT),
+       CAST(json_object('name', e.name, 'kind', e.kind, 'schema', json(e.schema)) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM endpoints AS e LEFT JOIN endpoints_history AS p ON p.rowid = (
+    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = e.endpoint
+        AND q.valid_from < e.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT v.valid_from, 'api', v.endpoint, v.endpoint, NULL, p.deleted_at, v.deleted_at,
-       iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))),
-       json_object('name', v.name, 'kind', v.kind, 'schema', json(v.schema)), NULL, NULL, NULL, NULL
-FROM endpoints_history AS v LEFT JOIN endpoints_history AS p ON p.rowid = (
-    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = v.endpoint
-        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1);
+SELECT e.valid_from, 'api', e.endpoint, e.endpoint, NULL, p.deleted_at, e.deleted_at,
+       CAST(iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))) AS TEXT),
+       CAST(json_object('name', e.name, 'kind', e.kind, 'schema', json(e.schema)) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM endpoints_history AS e LEFT JOIN endpoints_history AS p ON p.rowid = (
+    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = e.endpoint
+        AND q.valid_from < e.valid_from ORDER BY q.valid_from DESC LIMIT 1);
 
 -- One row per changed key of a change, with its value before and after (JSON text for what is no text or
 -- number; NULL: it was not there). A draft key is a secret: that it changed is told, not what it is.
@@ -331,13 +339,23 @@ WHERE NOT EXISTS (SELECT 1 FROM media_paths AS p JOIN media AS m ON m.id = p.med
   AND (r.path GLOB '/assets/?*/?*/?*' OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.path = r.path)
        OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.host = r.host));
 
--- Who changed how much in which month, as far as runs saw it: a version for each content and run.
+-- Who changed how much in which month, as far as runs saw it: a version for each content and run. It reads the
+-- history of all contents once. Which versions are the first ones is read from the index before that.
 CREATE VIEW editors_activity AS
-SELECT editor, month, sum(is_new) AS created, sum(1 - is_new) AS changed, count(DISTINCT endpoint || '/' || id) AS contents,
-       max(at) AS last_seen
-FROM (SELECT by AS editor, substr(at, 1, 7) AS month, old_metadata IS NULL AS is_new, endpoint, id, at
-      FROM version_pairs WHERE kind = 'content' AND is_deleted IS NULL)
-GROUP BY editor, month;
+SELECT iif(is_new, created_by, updated_by) AS editor, substr(at, 1, 7) AS month, sum(is_new) AS created,
+       sum(1 - is_new) AS changed, count(DISTINCT endpoint || '/' || id) AS contents, max(at) AS last_seen
+FROM (SELECT endpoint, id, valid_from AS at, created_by, updated_by,
+             valid_from >= ifnull((SELECT at FROM pruned_before), '') AND NOT EXISTS (
+                 SELECT 1 FROM contents_history AS old
+                 WHERE old.endpoint = v.endpoint AND old.id = v.id AND old.valid_from < v.valid_from) AS is_new
+      FROM contents AS v WHERE deleted_at IS NULL
+      UNION ALL
+      SELECT endpoint, id, valid_from, created_by, updated_by,
+             valid_from >= ifnull((SELECT at FROM pruned_before), '') AND rowid IN (
+                 SELECT first FROM (SELECT rowid AS first, min(valid_from) FROM contents_history
+                                    GROUP BY endpoint, id))
+      FROM contents_history WHERE deleted_at IS NULL)
+GROUP BY 1, 2;
 
 -- How the service grew: what was made in each month and is still there, and the sums until then.
 CREATE VIEW growth_by_month AS

@@ -235,6 +235,25 @@ fn what_others_changed_or_a_crash_left_is_looked_through_at_the_next_opening() {
 }
 
 #[test]
+fn a_page_of_media_does_not_wait_for_bodies() {
+    let mut home = Sandbox::new();
+    let path = home._folder.path().join("backup.sqlite3");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            r#"INSERT INTO contents (endpoint, id, valid_from, metadata, published_body)
+               VALUES ('blog', 'left', '2026-01-01T00:00:00.000Z', '{}', '{"t":"words"}')"#,
+        )
+        .unwrap();
+    list_media(&mut home, &[("m", &url("one.png"))], 1);
+    assert_eq!(home.ask("SELECT count(*) FROM media_paths"), "1");
+    assert_eq!(column(&home, "SELECT id FROM unread"), ["left"]);
+    home.store.read_unread().unwrap();
+    assert_eq!(column(&home, "SELECT id FROM content_texts"), ["left"]);
+    is_looked_through(&home);
+}
+
+#[test]
 fn what_others_clear_or_delete_is_not_found_any_more() {
     let mut home = Sandbox::new();
     let body = format!(r#"{{"t":"words","image":"{}"}}"#, url("one.png"));
