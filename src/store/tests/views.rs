@@ -24,7 +24,7 @@ const LAST_DAY: &str =
 const QUESTIONS: [(&str, &str); 15] = [
     (
         "one content as of a time",
-        "SELECT * FROM contents_timeline WHERE endpoint = 'api3' AND id = '9e3779b100003'
+        "SELECT * FROM contents_timeline WHERE endpoint = 'api3' AND id = 'daa66d1300003'
          AND valid_from <= :t AND (valid_to IS NULL OR :t < valid_to)",
     ),
     (
@@ -38,11 +38,11 @@ const QUESTIONS: [(&str, &str); 15] = [
     ),
     (
         "changes of one content",
-        "SELECT * FROM changes WHERE endpoint = 'api3' AND id = '9e3779b100003'",
+        "SELECT * FROM changes WHERE endpoint = 'api3' AND id = 'daa66d1300003'",
     ),
     (
         "changed fields of one content",
-        "SELECT * FROM changed_fields WHERE endpoint = 'api3' AND id = '9e3779b100003'",
+        "SELECT * FROM changed_fields WHERE endpoint = 'api3' AND id = 'daa66d1300003'",
     ),
     (
         "changes of the last day",
@@ -159,6 +159,7 @@ fn what_the_questions_cost_at_a_hundred_thousand_contents() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{name}");
+        assert!(!output.stdout.is_empty(), "{name}");
         println!(
             "{name}: {:?}, {} bytes",
             begin.elapsed(),
