@@ -80,6 +80,28 @@ BEGIN
     INSERT INTO unread (kind, scope, id)
     VALUES ('content', OLD.endpoint, OLD.id), ('content', NEW.endpoint, NEW.id) ON CONFLICT DO NOTHING;
 END;
+-- What is cleared, deleted or renamed is not found any more from then on, whoever did it: only the new
+-- state has to wait for the program.
+CREATE TRIGGER contents_forgotten_on_update AFTER UPDATE ON contents
+WHEN (OLD.published_body IS NOT NULL AND NEW.published_body IS NULL)
+     OR (OLD.draft_body IS NOT NULL AND NEW.draft_body IS NULL)
+     OR (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
+     OR OLD.endpoint IS NOT NEW.endpoint OR OLD.id IS NOT NEW.id
+BEGIN
+    DELETE FROM content_texts
+    WHERE endpoint = OLD.endpoint AND id = OLD.id
+      AND (OLD.endpoint IS NOT NEW.endpoint OR OLD.id IS NOT NEW.id OR NEW.deleted_at IS NOT NULL
+           OR iif(side = 'published', NEW.published_body, NEW.draft_body) IS NULL);
+    DELETE FROM media_references
+    WHERE endpoint = OLD.endpoint AND id = OLD.id
+      AND (OLD.endpoint IS NOT NEW.endpoint OR OLD.id IS NOT NEW.id OR NEW.deleted_at IS NOT NULL
+           OR iif(side = 'published', NEW.published_body, NEW.draft_body) IS NULL);
+END;
+CREATE TRIGGER contents_forgotten_on_delete AFTER DELETE ON contents
+BEGIN
+    DELETE FROM content_texts WHERE endpoint = OLD.endpoint AND id = OLD.id;
+    DELETE FROM media_references WHERE endpoint = OLD.endpoint AND id = OLD.id;
+END;
 CREATE TRIGGER contents_unread_on_delete AFTER DELETE ON contents
 BEGIN
     INSERT INTO unread (kind, scope, id) VALUES ('content', OLD.endpoint, OLD.id) ON CONFLICT DO NOTHING;
@@ -105,13 +127,17 @@ INSERT INTO unread (kind, scope, id) SELECT 'medium', '', id FROM media;
 
 ------------------------------------------------------------------------ times
 
--- What began or ended in a span of time, without reading the history of everything.
+-- Which versions held at a time, and which began in a span of time: decided in the index, so that only
+-- the rows of the answer are read. The bodies make the rows long.
 CREATE INDEX contents_by_start ON contents (valid_from);
-CREATE INDEX contents_history_by_end ON contents_history (valid_to, valid_from);
+CREATE INDEX contents_history_by_start ON contents_history (valid_from, valid_to);
 CREATE INDEX media_by_start ON media (valid_from);
-CREATE INDEX media_history_by_end ON media_history (valid_to, valid_from);
+CREATE INDEX media_history_by_start ON media_history (valid_from, valid_to);
 CREATE INDEX assets_by_start ON assets (valid_from);
-CREATE INDEX assets_history_by_end ON assets_history (valid_to, valid_from);
+CREATE INDEX assets_history_by_start ON assets_history (valid_from, valid_to);
+-- The same for one API: with the end, a version that did not hold is left out without a look at its row.
+DROP INDEX contents_history_by_id;
+CREATE INDEX contents_history_by_id ON contents_history (endpoint, id, valid_from, valid_to);
 
 ------------------------------------------------------------------------ views
 
@@ -147,72 +173,82 @@ SELECT at, action, endpoint, id, title, status FROM (
 WHERE julianday(at) >= julianday('now')
 ORDER BY julianday(at);
 
+-- Before this time `prune` has removed parts of the history (NULL: none): the first version that is kept of
+-- something need not be the first that there was.
+CREATE VIEW pruned_before AS
+SELECT max(max(ifnull(superseded_before, ''), ifnull(deleted_before, ''))) AS at
+FROM prunes WHERE superseded_before IS NOT NULL OR deleted_before IS NOT NULL;
+
 -- Each version that began, with what it replaced: what `changes` and `changed_fields` are made of. Only
--- a change that a run saw is here: what was edited twice between two runs is one change.
+-- a change that a run saw is here: what was edited twice between two runs is one change. The first version
+-- of a file is left out: its medium says it. Each part begins at the new version and looks up the one
+-- before it, so that the changes of a span of time, of one thing, or the newest ones read nothing else. The
+-- casts are for the planner: it orders and limits the parts one by one only where their columns have the same
+-- types.
 CREATE VIEW version_pairs AS
--- what a version replaced
-SELECT old.valid_to AS at, 'content' AS kind, old.endpoint AS endpoint, old.id AS id,
-       iif(new.deleted_at IS NULL, new.updated_by, NULL) AS by,   -- who deleted is told by nobody
-       old.deleted_at AS was_deleted, new.deleted_at AS is_deleted, old.metadata AS old_metadata,
-       new.metadata AS new_metadata, old.published_body AS old_published, new.published_body AS new_published,
-       old.draft_body AS old_draft, new.draft_body AS new_draft
-FROM contents_history AS old
-JOIN (SELECT endpoint, id, valid_from, updated_by, deleted_at, metadata, published_body, draft_body FROM contents
-      UNION ALL
-      SELECT endpoint, id, valid_from, updated_by, deleted_at, metadata, published_body, draft_body
-      FROM contents_history) AS new
-    ON new.endpoint = old.endpoint AND new.id = old.id AND new.valid_from = old.valid_to
+SELECT v.valid_from AS at, 'content' AS kind, v.endpoint AS endpoint, v.id AS id,
+       CASE WHEN v.deleted_at IS NOT NULL THEN NULL   -- who deleted is told by nobody
+            WHEN p.rowid IS NULL AND v.valid_from >= ifnull((SELECT at FROM pruned_before), '') THEN v.created_by
+            ELSE v.updated_by END AS by,
+       p.deleted_at AS was_deleted, v.deleted_at AS is_deleted, p.metadata AS old_metadata, v.metadata AS new_metadata,
+       p.published_body AS old_published, v.published_body AS new_published, p.draft_body AS old_draft, v.draft_body AS new_draft
+FROM contents AS v LEFT JOIN contents_history AS p ON p.rowid = (
+    SELECT q.rowid FROM contents_history AS q WHERE q.endpoint = v.endpoint AND q.id = v.id
+        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT old.valid_to, 'medium', NULL, old.id, NULL, old.deleted_at, new.deleted_at, old.metadata, new.metadata,
-       NULL, NULL, NULL, NULL
-FROM media_history AS old
-JOIN (SELECT id, valid_from, deleted_at, metadata FROM media
-      UNION ALL SELECT id, valid_from, deleted_at, metadata FROM media_history) AS new
-    ON new.id = old.id AND new.valid_from = old.valid_to
+SELECT v.valid_from, 'content', v.endpoint, v.id,
+       CASE WHEN v.deleted_at IS NOT NULL THEN NULL   -- who deleted is told by nobody
+            WHEN p.rowid IS NULL AND v.valid_from >= ifnull((SELECT at FROM pruned_before), '') THEN v.created_by
+            ELSE v.updated_by END,
+       p.deleted_at, v.deleted_at, p.metadata, v.metadata,
+       p.published_body, v.published_body, p.draft_body, v.draft_body
+FROM contents_history AS v LEFT JOIN contents_history AS p ON p.rowid = (
+    SELECT q.rowid FROM contents_history AS q WHERE q.endpoint = v.endpoint AND q.id = v.id
+        AND q.valid_from < v.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT old.valid_to, 'file', NULL, old.media_id, NULL, NULL, NULL,
-       json_object('url', old.url, 'bytes', old.bytes, 'sha256', old.sha256),
-       json_object('url', new.url, 'bytes', new.bytes, 'sha256', new.sha256), NULL, NULL, NULL, NULL
-FROM assets_history AS old
-JOIN (SELECT media_id, valid_from, url, bytes, sha256 FROM assets
-      UNION ALL SELECT media_id, valid_from, url, bytes, sha256 FROM assets_history) AS new
-    ON new.media_id = old.media_id AND new.valid_from = old.valid_to
+SELECT m.valid_from, 'medium', CAST(NULL AS TEXT), m.id, NULL, p.deleted_at, m.deleted_at, p.metadata, m.metadata,
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM media AS m LEFT JOIN media_history AS p ON p.rowid = (
+    SELECT q.rowid FROM media_history AS q WHERE q.id = m.id
+        AND q.valid_from < m.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT old.valid_to, 'api', old.endpoint, old.endpoint, NULL, old.deleted_at, new.deleted_at,
-       json_object('name', old.name, 'kind', old.kind, 'schema', json(old.schema)),
-       json_object('name', new.name, 'kind', new.kind, 'schema', json(new.schema)), NULL, NULL, NULL, NULL
-FROM endpoints_history AS old
-JOIN (SELECT endpoint, valid_from, name, kind, deleted_at, schema FROM endpoints
-      UNION ALL SELECT endpoint, valid_from, name, kind, deleted_at, schema FROM endpoints_history) AS new
-    ON new.endpoint = old.endpoint AND new.valid_from = old.valid_to
+SELECT m.valid_from, 'medium', CAST(NULL AS TEXT), m.id, NULL, p.deleted_at, m.deleted_at, p.metadata, m.metadata,
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM media_history AS m LEFT JOIN media_history AS p ON p.rowid = (
+    SELECT q.rowid FROM media_history AS q WHERE q.id = m.id
+        AND q.valid_from < m.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
--- what is new
-SELECT valid_from, 'content', endpoint, id, created_by, NULL, NULL, NULL, metadata, NULL, published_body, NULL, draft_body
-FROM contents AS v
-WHERE NOT EXISTS (SELECT 1 FROM contents_history AS h
-                  WHERE h.endpoint = v.endpoint AND h.id = v.id AND h.valid_to = v.valid_from)
+SELECT f.valid_from, 'file', CAST(NULL AS TEXT), f.media_id, NULL, CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256) AS TEXT),
+       CAST(json_object('url', f.url, 'bytes', f.bytes, 'sha256', f.sha256) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM assets AS f CROSS JOIN assets_history AS p ON p.rowid = (
+    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = f.media_id
+        AND q.valid_from < f.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT valid_from, 'content', endpoint, id, created_by, NULL, NULL, NULL, metadata, NULL, published_body, NULL, draft_body
-FROM contents_history AS v
-WHERE NOT EXISTS (SELECT 1 FROM contents_history AS h
-                  WHERE h.endpoint = v.endpoint AND h.id = v.id AND h.valid_to = v.valid_from)
+SELECT f.valid_from, 'file', CAST(NULL AS TEXT), f.media_id, NULL, CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+       CAST(json_object('url', p.url, 'bytes', p.bytes, 'sha256', p.sha256) AS TEXT),
+       CAST(json_object('url', f.url, 'bytes', f.bytes, 'sha256', f.sha256) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM assets_history AS f CROSS JOIN assets_history AS p ON p.rowid = (
+    SELECT q.rowid FROM assets_history AS q WHERE q.media_id = f.media_id
+        AND q.valid_from < f.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT valid_from, 'medium', NULL, id, NULL, NULL, NULL, NULL, metadata, NULL, NULL, NULL, NULL
-FROM media AS v WHERE NOT EXISTS (SELECT 1 FROM media_history AS h WHERE h.id = v.id AND h.valid_to = v.valid_from)
+SELECT e.valid_from, 'api', e.endpoint, e.endpoint, NULL, p.deleted_at, e.deleted_at,
+       CAST(iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))) AS TEXT),
+       CAST(json_object('name', e.name, 'kind', e.kind, 'schema', json(e.schema)) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM endpoints AS e LEFT JOIN endpoints_history AS p ON p.rowid = (
+    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = e.endpoint
+        AND q.valid_from < e.valid_from ORDER BY q.valid_from DESC LIMIT 1)
 UNION ALL
-SELECT valid_from, 'medium', NULL, id, NULL, NULL, NULL, NULL, metadata, NULL, NULL, NULL, NULL
-FROM media_history AS v
-WHERE NOT EXISTS (SELECT 1 FROM media_history AS h WHERE h.id = v.id AND h.valid_to = v.valid_from)
-UNION ALL
-SELECT valid_from, 'api', endpoint, endpoint, NULL, NULL, NULL, NULL,
-       json_object('name', name, 'kind', kind, 'schema', json(schema)), NULL, NULL, NULL, NULL
-FROM endpoints AS v
-WHERE NOT EXISTS (SELECT 1 FROM endpoints_history AS h WHERE h.endpoint = v.endpoint AND h.valid_to = v.valid_from)
-UNION ALL
-SELECT valid_from, 'api', endpoint, endpoint, NULL, NULL, NULL, NULL,
-       json_object('name', name, 'kind', kind, 'schema', json(schema)), NULL, NULL, NULL, NULL
-FROM endpoints_history AS v
-WHERE NOT EXISTS (SELECT 1 FROM endpoints_history AS h WHERE h.endpoint = v.endpoint AND h.valid_to = v.valid_from);
+SELECT e.valid_from, 'api', e.endpoint, e.endpoint, NULL, p.deleted_at, e.deleted_at,
+       CAST(iif(p.rowid IS NULL, NULL, json_object('name', p.name, 'kind', p.kind, 'schema', json(p.schema))) AS TEXT),
+       CAST(json_object('name', e.name, 'kind', e.kind, 'schema', json(e.schema)) AS TEXT),
+       CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+FROM endpoints_history AS e LEFT JOIN endpoints_history AS p ON p.rowid = (
+    SELECT q.rowid FROM endpoints_history AS q WHERE q.endpoint = e.endpoint
+        AND q.valid_from < e.valid_from ORDER BY q.valid_from DESC LIMIT 1);
 
 -- One row per changed key of a change, with its value before and after (JSON text for what is no text or
 -- number; NULL: it was not there). A draft key is a secret: that it changed is told, not what it is.
@@ -238,9 +274,10 @@ WHERE p.old_metadata IS NOT NULL AND NOT EXISTS (
 
 -- One row per change: when a run saw it, of what, by whom, and which keys of the metadata and of the bodies
 -- are other ones (a JSON list; the metadata's as they are, the bodies' behind `published.` and `draft.`).
+-- `created` is what was seen for the first time; `known`, the first version that `prune` has left.
 CREATE VIEW changes AS
 SELECT at, kind, endpoint, id,
-       CASE WHEN old_metadata IS NULL THEN 'created'
+       CASE WHEN old_metadata IS NULL THEN iif(at < (SELECT at FROM pruned_before), 'known', 'created')
             WHEN was_deleted IS NULL AND is_deleted IS NOT NULL THEN 'deleted'
             WHEN was_deleted IS NOT NULL AND is_deleted IS NULL THEN 'returned'
             ELSE 'changed' END AS change,
@@ -302,13 +339,23 @@ WHERE NOT EXISTS (SELECT 1 FROM media_paths AS p JOIN media AS m ON m.id = p.med
   AND (r.path GLOB '/assets/?*/?*/?*' OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.path = r.path)
        OR EXISTS (SELECT 1 FROM media_paths AS p WHERE p.host = r.host));
 
--- Who changed how much in which month, as far as runs saw it: a version for each content and run.
+-- Who changed how much in which month, as far as runs saw it: a version for each content and run. It reads the
+-- history of all contents once. Which versions are the first ones is read from the index before that.
 CREATE VIEW editors_activity AS
-SELECT editor, month, sum(is_new) AS created, sum(1 - is_new) AS changed, count(DISTINCT endpoint || '/' || id) AS contents,
-       max(at) AS last_seen
-FROM (SELECT by AS editor, substr(at, 1, 7) AS month, old_metadata IS NULL AS is_new, endpoint, id, at
-      FROM version_pairs WHERE kind = 'content' AND is_deleted IS NULL)
-GROUP BY editor, month;
+SELECT iif(is_new, created_by, updated_by) AS editor, substr(at, 1, 7) AS month, sum(is_new) AS created,
+       sum(1 - is_new) AS changed, count(DISTINCT endpoint || '/' || id) AS contents, max(at) AS last_seen
+FROM (SELECT endpoint, id, valid_from AS at, created_by, updated_by,
+             valid_from >= ifnull((SELECT at FROM pruned_before), '') AND NOT EXISTS (
+                 SELECT 1 FROM contents_history AS old
+                 WHERE old.endpoint = v.endpoint AND old.id = v.id AND old.valid_from < v.valid_from) AS is_new
+      FROM contents AS v WHERE deleted_at IS NULL
+      UNION ALL
+      SELECT endpoint, id, valid_from, created_by, updated_by,
+             valid_from >= ifnull((SELECT at FROM pruned_before), '') AND rowid IN (
+                 SELECT first FROM (SELECT rowid AS first, min(valid_from) FROM contents_history
+                                    GROUP BY endpoint, id))
+      FROM contents_history WHERE deleted_at IS NULL)
+GROUP BY 1, 2;
 
 -- How the service grew: what was made in each month and is still there, and the sums until then.
 CREATE VIEW growth_by_month AS

@@ -32,13 +32,18 @@ fn is_nothing_unread(conn: &Connection) -> rusqlite::Result<bool> {
         .query_row([], |row| row.get(0))
 }
 
-/// Looks through up to [`BATCH`] of what is noted.
+/// Looks through up to [`BATCH`] of what is noted: media as long as there are any, and contents in a
+/// transaction that changed no medium. Bodies take longer, and the pages of the media listing hang on each
+/// other by tokens that do not live long.
 pub(super) fn read_some(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     if is_nothing_unread(tx)? {
         return Ok(());
     }
     let noted: Vec<(String, String, String)> = tx
-        .prepare_cached("SELECT kind, scope, id FROM unread LIMIT :batch")?
+        .prepare_cached(
+            "SELECT kind, scope, id FROM unread WHERE kind = (SELECT max(kind) FROM unread)
+             ORDER BY kind, scope, id LIMIT :batch",
+        )?
         .query_map(named_params! { ":batch": BATCH }, |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?

@@ -1,7 +1,10 @@
 //! What follows from bodies and URLs, and the views made of it.
 
 use super::*;
-use crate::model::{AssetStep, BodyOutcome, BodySide, BodyStep, ContentStep, MediumStep, Why};
+use crate::model::{
+    AssetStep, BodyOutcome, BodySide, BodyStep, ContentStep, Cutoffs, MediumStep, Why,
+};
+use crate::store::PruneStep;
 use std::process::{Command, Stdio};
 
 fn url(name: &str) -> String {
@@ -229,6 +232,116 @@ fn what_others_changed_or_a_crash_left_is_looked_through_at_the_next_opening() {
     );
     assert_eq!(home.ask("SELECT count(*) FROM content_texts"), "1201");
     is_looked_through(&home);
+}
+
+#[test]
+fn a_page_of_media_does_not_wait_for_bodies() {
+    let mut home = Sandbox::new();
+    let path = home._folder.path().join("backup.sqlite3");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            r#"INSERT INTO contents (endpoint, id, valid_from, metadata, published_body)
+               VALUES ('blog', 'left', '2026-01-01T00:00:00.000Z', '{}', '{"t":"words"}')"#,
+        )
+        .unwrap();
+    list_media(&mut home, &[("m", &url("one.png"))], 1);
+    assert_eq!(home.ask("SELECT count(*) FROM media_paths"), "1");
+    assert_eq!(column(&home, "SELECT id FROM unread"), ["left"]);
+    home.store.read_unread().unwrap();
+    assert_eq!(column(&home, "SELECT id FROM content_texts"), ["left"]);
+    is_looked_through(&home);
+}
+
+#[test]
+fn what_others_clear_or_delete_is_not_found_any_more() {
+    let mut home = Sandbox::new();
+    let body = format!(r#"{{"t":"words","image":"{}"}}"#, url("one.png"));
+    let sides = [(BodySide::Published, &*body), (BodySide::Draft, &*body)];
+    for (id, seconds) in [
+        ("kept", 1),
+        ("cleared", 2),
+        ("gone", 3),
+        ("erased", 4),
+        ("renamed", 5),
+    ] {
+        write(&mut home, id, &sides, seconds);
+    }
+    let path = home._folder.path().join("backup.sqlite3");
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    // Another program sees to the version, and to nothing else.
+    conn.execute_batch(
+        "UPDATE contents SET draft_body = NULL, valid_from = '2030-01-01T00:00:00.000Z' WHERE id = 'cleared';
+         UPDATE contents SET deleted_at = '2030-01-01T00:00:00.000Z', valid_from = '2030-01-01T00:00:00.000Z'
+         WHERE id = 'gone';
+         DELETE FROM contents WHERE id = 'erased';
+         UPDATE contents SET id = 'other', valid_from = '2030-01-01T00:00:00.000Z' WHERE id = 'renamed';",
+    )
+    .unwrap();
+    let left = ["cleared published", "kept draft", "kept published"];
+    for told in [
+        "SELECT id || ' ' || side FROM contents_search WHERE contents_search MATCH 'words' ORDER BY 1",
+        "SELECT id || ' ' || side FROM content_texts ORDER BY 1",
+        "SELECT id || ' ' || side FROM media_references ORDER BY 1",
+    ] {
+        assert_eq!(column(&home, told), left, "{told}");
+    }
+    assert_eq!(
+        column(&home, "SELECT id FROM unread ORDER BY id"),
+        ["cleared", "erased", "gone", "other", "renamed"]
+    );
+    drop(conn);
+    home.store.read_unread().unwrap();
+    assert_eq!(
+        column(
+            &home,
+            "SELECT id || ' ' || side FROM content_texts ORDER BY 1"
+        ),
+        [
+            "cleared published",
+            "kept draft",
+            "kept published",
+            "other draft",
+            "other published"
+        ]
+    );
+    is_looked_through(&home);
+}
+
+#[test]
+fn what_prune_left_first_is_known_and_not_created() {
+    let mut home = Sandbox::new();
+    for seconds in [10, 20, 30] {
+        write(&mut home, "a", &[], seconds);
+        list_media(
+            &mut home,
+            &[("m", &url(&format!("{seconds}.png")))],
+            seconds,
+        );
+    }
+    let told = "SELECT kind || ' ' || id || ' ' || change || ' ' || substr(at, 18, 2) FROM changes ORDER BY at, kind";
+    let cutoffs = Cutoffs {
+        superseded_before: Some(at(25)),
+        deleted_before: None,
+    };
+    let prune = home.store.begin_prune("test", cutoffs, at(40)).unwrap();
+    for step in [PruneStep::ContentVersions, PruneStep::MediumVersions] {
+        let batch = home
+            .store
+            .prune_rows(prune, step, 0, cutoffs, at(40))
+            .unwrap();
+        assert_eq!(batch.rows.versions(), 1);
+    }
+    write(&mut home, "b", &[], 50);
+    let second = |n| at(n).to_string().get(17..19).unwrap().to_owned();
+    let expected = [
+        format!("content a known {}", second(20)),
+        format!("medium m known {}", second(20)),
+        format!("content a changed {}", second(30)),
+        format!("medium m changed {}", second(30)),
+        format!("content b created {}", second(50)),
+    ];
+    assert_eq!(column(&home, told), expected);
 }
 
 #[test]

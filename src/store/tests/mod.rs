@@ -20,6 +20,7 @@ mod thread;
 mod timeline;
 mod transfer;
 mod verifications;
+mod views;
 
 use super::{Mode, Options, Store};
 use crate::model::{ContentId, Endpoint, ListedContent, ListedMedium, MediaId, Status, Timestamp};
