@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::ops::Deref;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,6 +113,22 @@ pub(super) fn existing_folder(path: &Path) -> io::Result<Dir> {
         return Err(Errno::NOTDIR.into());
     }
     Ok(Dir::from_std_file(file))
+}
+
+/// Opens a folder that is ours: not through a link, and none that others can write into, who could then
+/// lead elsewhere what is written there, or what is cleared away.
+pub(super) fn own_folder(path: &Path) -> io::Result<fs::File> {
+    let seen = fs::symlink_metadata(path)?;
+    if seen.is_dir() {
+        let folder = fs::File::open(path)?;
+        let opened = folder.metadata()?;
+        let is_itself = (seen.dev(), seen.ino()) == (opened.dev(), opened.ino());
+        if is_itself && opened.mode() & 0o022 == 0 {
+            return Ok(folder);
+        }
+    }
+    let text = "it is a link, or others can write into it: remove it";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 fn writable_folder(path: &Path, mode: Option<u32>) -> io::Result<Dir> {

@@ -15,7 +15,7 @@ use rustix::fs::Mode;
 use super::digest::Digest;
 use super::error::MirrorError;
 use super::folders::{cannot_link, open_file, open_folder, sync_folder};
-use super::open::{Options, existing_folder};
+use super::open::{Options, existing_folder, own_folder};
 use super::read::{Reader, archived_path, hash_file, is_missing, regular_at};
 use crate::model::RelPath;
 
@@ -81,7 +81,7 @@ impl TreeCopy {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other.map_err(failed("create folder"))?,
         }
-        let lock = fs::File::open(&hidden).map_err(failed("open folder"))?;
+        let lock = own_folder(&hidden).map_err(failed("open folder"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -89,7 +89,11 @@ impl TreeCopy {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
         }
-        let root = existing_folder(&hidden).map_err(failed("open folder"))?;
+        // The very folder that was looked at, whatever its name leads to by now.
+        let root = lock
+            .try_clone()
+            .map(Dir::from_std_file)
+            .map_err(failed("open folder"))?;
         clear(&root).map_err(failed("clear"))?;
         let manifest = create(&root, MANIFEST, options.file_mode).map_err(failed("write into"))?;
         Ok(Self {

@@ -1,9 +1,9 @@
 //! Private files and folders beside the database.
 
 use super::StoreError;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Creates the folders above `path` for their owner alone (less what the umask takes). Folders that
@@ -40,6 +40,22 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
             source,
         }),
     }
+}
+
+/// Opens a folder that is ours: not through a link, and none that others can write into, who could then
+/// lead elsewhere what is written there, or what is cleared away.
+pub(super) fn own_folder(path: &Path) -> io::Result<File> {
+    let seen = fs::symlink_metadata(path)?;
+    if seen.is_dir() {
+        let folder = File::open(path)?;
+        let opened = folder.metadata()?;
+        let is_itself = (seen.dev(), seen.ino()) == (opened.dev(), opened.ino());
+        if is_itself && opened.mode() & 0o022 == 0 {
+            return Ok(folder);
+        }
+    }
+    let text = "it is a link, or others can write into it: remove it";
+    Err(io::Error::new(ErrorKind::PermissionDenied, text))
 }
 
 /// Flushes a file or a folder to disk.

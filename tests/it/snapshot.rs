@@ -800,3 +800,34 @@ async fn what_somebody_added_to_the_database_is_not_handed_on_by_accident() {
     assert!(!home.path("s.sqlite3").exists());
     said(&program(&home, &sim, &["s.sqlite3"]).run(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_in_the_place_of_the_working_folder_leads_nobody_elsewhere() {
+    let (home, sim) = backup().await;
+    let elsewhere = home.path("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    fs::write(elsewhere.join("copy.sqlite3"), "somebody's").expect("a file");
+    for (link, words) in [
+        (".s.sqlite3.partial", &["s.sqlite3"][..]),
+        (".tree.partial", &["s.sqlite3", "--with-mirror", "tree"]),
+    ] {
+        std::os::unix::fs::symlink(&elsewhere, home.path(link)).expect("a link");
+        let text = said(&program(&home, &sim, words).run(), 1);
+        assert!(text.contains(link), "{text}");
+        assert!(!home.path("tree").exists());
+        let left = fs::read_dir(&elsewhere).expect("it").count();
+        assert_eq!(left, 1, "nothing was added or removed there");
+        let kept = fs::read_to_string(elsewhere.join("copy.sqlite3")).expect("it");
+        assert_eq!(kept, "somebody's");
+        fs::remove_file(home.path(link)).expect("removed");
+        assert!(!home.path("s.sqlite3").exists());
+
+        // Or a folder that others can look and write into.
+        fs::create_dir(home.path(link)).expect("a folder");
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(home.path(link), open).expect("open to all");
+        let text = said(&program(&home, &sim, words).run(), 1);
+        assert!(text.contains("others can write into it"), "{text}");
+        fs::remove_dir(home.path(link)).expect("removed");
+    }
+}

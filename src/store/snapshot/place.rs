@@ -1,7 +1,7 @@
 //! Where a snapshot is made, and how it gets its name.
 
 use crate::store::error::{StoreError, Taken};
-use crate::store::files::{beside, flush};
+use crate::store::files::{beside, flush, own_folder};
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -34,7 +34,7 @@ impl Place {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             other => other.map_err(failed("create the folder", &folder))?,
         }
-        let lock = File::open(&folder).map_err(failed("open the folder", &folder))?;
+        let lock = own_folder(&folder).map_err(failed("open the folder", &folder))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(taken(target, Taken::Snapshot)),
