@@ -3,6 +3,7 @@
 //! Everything is read leniently and only read. What a check finds is a list, for a check may be done
 //! again where a run began or ended meanwhile; very long ones are cut and say so.
 
+mod derived;
 mod rows;
 mod timelines;
 
@@ -31,6 +32,8 @@ pub enum DatabaseCheck {
     Texts,
     /// Rows that need each other.
     Rows,
+    /// Texts, references and paths that follow from bodies and URLs.
+    Derived,
     /// Versions without gaps, overlaps and impossible times.
     Timelines,
     /// Runs and walks that agree with each other.
@@ -39,12 +42,13 @@ pub enum DatabaseCheck {
 
 impl DatabaseCheck {
     /// All of them, in an order in which the first ones explain the later ones.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Structure,
         Self::References,
         Self::Schema,
         Self::Texts,
         Self::Rows,
+        Self::Derived,
         Self::Timelines,
         Self::Runs,
     ];
@@ -57,6 +61,7 @@ impl DatabaseCheck {
             Self::Schema => "the schema",
             Self::Texts => "the recorded JSON",
             Self::Rows => "rows that need each other",
+            Self::Derived => "what follows from bodies and URLs",
             Self::Timelines => "the timelines",
             Self::Runs => "runs and walks",
         }
@@ -140,6 +145,7 @@ impl Store {
                 DatabaseCheck::Schema => return schema(conn, now, &mut flaws),
                 DatabaseCheck::Texts => texts(conn, &mut flaws),
                 DatabaseCheck::Rows => rows::rows(conn, &mut flaws),
+                DatabaseCheck::Derived => derived::derived(conn, &mut flaws),
                 DatabaseCheck::Timelines => timelines::timelines(conn, now, &mut flaws),
                 DatabaseCheck::Runs => rows::runs(conn, &mut flaws),
             }

@@ -475,3 +475,55 @@ fn every_view_answers_in_the_plain_shell_while_the_program_has_the_database_open
     assert_eq!(text.lines().count(), views.len() + 1);
     assert!(text.ends_with("a\n"), "{text}");
 }
+
+#[test]
+fn what_does_not_follow_from_bodies_and_urls_is_named() {
+    use crate::store::DatabaseCheck;
+    let mut home = Sandbox::new();
+    list_media(&mut home, &[("m1", &url("one.png"))], 0);
+    let body = format!(
+        r#"{{"id":"a","title":"words","image":{{"url":"{}"}}}}"#,
+        url("one.png")
+    );
+    write(&mut home, "a", &[(BodySide::Published, &body)], 1);
+    let named = |home: &Sandbox| {
+        let flaws = home.store.check_soundness(DatabaseCheck::Derived, at(2));
+        let flaws = flaws.unwrap();
+        flaws
+            .into_iter()
+            .map(|flaw| format!("{} {}", flaw.place, flaw.thing))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(named(&home), [""; 0]);
+    for (edit, back, expected) in [
+        (
+            "UPDATE content_texts SET text = 'wordz'",
+            "UPDATE content_texts SET text = 'words'",
+            "content_texts blog/a, published",
+        ),
+        (
+            "UPDATE media_references SET path = path || 'x'",
+            "UPDATE media_references SET path = rtrim(path, 'x')",
+            "media_references blog/a, published",
+        ),
+        (
+            "UPDATE media_paths SET path = path || 'x'",
+            "UPDATE media_paths SET path = rtrim(path, 'x')",
+            "media_paths m1",
+        ),
+        (
+            "INSERT INTO content_texts (endpoint, id, side, text) VALUES ('blog', 'b', 'draft', 'x')",
+            "DELETE FROM content_texts WHERE id = 'b'",
+            "content_texts blog/b, draft",
+        ),
+    ] {
+        home.store
+            .write("test", |tx| tx.execute_batch(edit))
+            .unwrap();
+        assert_eq!(named(&home), [expected], "{edit}");
+        home.store
+            .write("test", |tx| tx.execute_batch(back))
+            .unwrap();
+        assert_eq!(named(&home), [""; 0], "{back}");
+    }
+}
