@@ -189,28 +189,20 @@ fn before(began: Timestamp) -> Timestamp {
 }
 
 fn wanted(store: &Store, args: &Args, span: &Span) -> Result<Result<Wanted, Failure>, StoreError> {
-    let mut wanted = Wanted {
+    let wanted = Wanted {
         kinds: Only::kinds(&args.only),
         endpoint: None,
         things: None,
         since: span.from.plus(Duration::from_millis(1)),
         until: span.end(),
     };
-    if let Some(name) = &args.endpoint {
-        match named::endpoint(store, name)? {
-            Ok(endpoint) => wanted.endpoint = Some(endpoint),
-            Err(failure) => return Ok(Err(failure)),
-        }
-    }
-    if args.ids.is_empty() {
-        return Ok(Ok(wanted));
-    }
-    let things = named::things(store, &args.ids, &args.only)?;
-    Ok(things.map(|things| {
-        let files = things.iter().filter_map(file_of).collect::<Vec<_>>();
-        wanted.things = Some(things.into_iter().chain(files).collect());
-        wanted
-    }))
+    named::narrow(
+        store,
+        wanted,
+        args.endpoint.as_deref(),
+        &args.ids,
+        &args.only,
+    )
 }
 
 fn file_of(thing: &Thing) -> Option<Thing> {

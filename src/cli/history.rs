@@ -126,28 +126,13 @@ fn wanted(
         );
         return Ok(Err(Failure::new(ExitCode::Usage, text)));
     }
-    if let Some(name) = &args.endpoint {
-        match named::endpoint(store, name)? {
-            Ok(endpoint) => wanted.endpoint = Some(endpoint),
-            Err(failure) => return Ok(Err(failure)),
-        }
-    }
-    if args.ids.is_empty() {
-        return Ok(Ok(wanted));
-    }
-    let things = named::things(store, &args.ids, &args.only)?;
-    Ok(things.map(|things| {
-        wanted.things = Some(things.into_iter().flat_map(with_file).collect());
-        wanted
-    }))
-}
-
-/// The history of a medium is that of its file, too.
-fn with_file(thing: Thing) -> Vec<Thing> {
-    match thing {
-        Thing::Medium(id) => vec![Thing::Medium(id.clone()), Thing::File(id)],
-        other @ (Thing::Api(_) | Thing::Content(..) | Thing::File(_)) => vec![other],
-    }
+    named::narrow(
+        store,
+        wanted,
+        args.endpoint.as_deref(),
+        &args.ids,
+        &args.only,
+    )
 }
 
 fn tell(

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::paper::visible;
 use crate::model::{Endpoint, ExitCode, Thing, ThingKind};
 use crate::plan::Nearest;
-use crate::store::{Name, Store, StoreError};
+use crate::store::{Name, Store, StoreError, Wanted};
 
 /// `--only`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +44,7 @@ const SUGGESTIONS: usize = 3;
 /// # Errors
 /// As wrong usage: a name that nothing has, with the nearest ones; one that several things have, with what
 /// tells them apart.
-pub(super) fn things(
+fn things(
     store: &Store,
     names: &[String],
     only: &[Only],
@@ -87,7 +87,7 @@ pub(super) fn thing(
 ///
 /// # Errors
 /// As wrong usage: there never was such an API.
-pub(super) fn endpoint(store: &Store, name: &str) -> Result<Result<Endpoint, Failure>, StoreError> {
+fn endpoint(store: &Store, name: &str) -> Result<Result<Endpoint, Failure>, StoreError> {
     let found = store.find(name)?.into_iter().find_map(|thing| match thing {
         Thing::Api(endpoint) => Some(endpoint),
         Thing::Content(..) | Thing::Medium(_) | Thing::File(_) => None,
@@ -95,6 +95,41 @@ pub(super) fn endpoint(store: &Store, name: &str) -> Result<Result<Endpoint, Fai
     match found {
         Some(endpoint) => Ok(Ok(endpoint)),
         None => unknown(store, name).map(Err),
+    }
+}
+
+/// Asks for the versions of one API and its contents alone, or of the named things; a medium's file goes with it.
+///
+/// # Errors
+/// As wrong usage, a name that nothing has or several things have.
+pub(super) fn narrow(
+    store: &Store,
+    mut wanted: Wanted,
+    api: Option<&str>,
+    names: &[String],
+    only: &[Only],
+) -> Result<Result<Wanted, Failure>, StoreError> {
+    if let Some(name) = api {
+        match endpoint(store, name)? {
+            Ok(endpoint) => wanted.endpoint = Some(endpoint),
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
+    if names.is_empty() {
+        return Ok(Ok(wanted));
+    }
+    let things = things(store, names, only)?;
+    Ok(things.map(|things| {
+        wanted.things = Some(things.into_iter().flat_map(with_file).collect());
+        wanted
+    }))
+}
+
+/// What happened to a medium happened to its file, too.
+fn with_file(thing: Thing) -> Vec<Thing> {
+    match thing {
+        Thing::Medium(id) => vec![Thing::Medium(id.clone()), Thing::File(id)],
+        other @ (Thing::Api(_) | Thing::Content(..) | Thing::File(_)) => vec![other],
     }
 }
 
