@@ -5,9 +5,13 @@
 //! ```
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use microcms_backup::model::{AssetUrl, KnownMedium, ListedMedium, RelPath};
+use microcms_backup::model::{
+    AssetUrl, BodyDigest, Hash, KnownMedium, ListedMedium, RelPath, Tree,
+};
+use microcms_backup::plan::difference::{fields, lines};
 use microcms_backup::plan::medium_step;
 use microcms_backup::remote::{read_content, read_medium};
+use serde_json::Value;
 
 /// On a page, as the service has it.
 const PAGE: usize = 100;
@@ -135,5 +139,63 @@ fn check_a_url(bencher: Bencher<'_, '_>) {
             .map(|url| AssetUrl::parse(black_box(url)))
             .filter(Result::is_ok)
             .count()
+    });
+}
+
+/// A body of `paragraphs` of rich text, as an editor leaves it; `edited` is the paragraph that is another.
+fn body_text(paragraphs: usize, edited: Option<usize>) -> String {
+    let rich: String = (0..paragraphs)
+        .map(|number| {
+            let price = if edited == Some(number) { 480 } else { 460 };
+            format!(
+                r#"<p id=\"h{number}\">{number} 番目の段落です。秋の新メニューは <strong>モンブラン</strong> {price} 円。<img src=\"{}\" alt=\"\"></p>"#,
+                url(number)
+            )
+        })
+        .collect();
+    format!(
+        r#"{{"id":"news-1","title":"秋の新メニュー","content":"{rich}","related":[{{"fieldId":"link","url":"{}","label":"地図"}}],"price":460}}"#,
+        url(1)
+    )
+}
+
+/// A body read through: its readable text, and the files that it names.
+#[divan::bench(args = [8, 64])]
+fn read_a_body_through(bencher: Bencher<'_, '_>, paragraphs: usize) {
+    let body = body_text(paragraphs, None);
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| BodyDigest::of(black_box(&body)));
+}
+
+/// Two versions of a body compared by field.
+#[divan::bench(args = [8, 64])]
+fn compare_bodies_by_field(bencher: Bencher<'_, '_>, paragraphs: usize) {
+    let read = |edited| serde_json::from_str::<Value>(&body_text(paragraphs, edited)).ok();
+    let (before, after) = (read(None), read(Some(paragraphs / 2)));
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| fields(black_box(before.as_ref()), black_box(after.as_ref())));
+}
+
+/// Two versions of a rich text compared by line.
+#[divan::bench(args = [8, 64])]
+fn compare_rich_texts_by_line(bencher: Bencher<'_, '_>, paragraphs: usize) {
+    let (before, after) = (body_text(paragraphs, None), body_text(paragraphs, Some(1)));
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| lines(black_box(&before), black_box(&after)).len());
+}
+
+/// A page's versions added to the tree that a run commits to.
+#[divan::bench]
+fn log_a_page_of_versions(bencher: Bencher<'_, '_>) {
+    let texts: Vec<String> = (0..PAGE).map(medium_text).collect();
+    bencher.counter(ItemsCount::new(PAGE)).bench(|| {
+        let mut tree = Tree::default();
+        for text in &texts {
+            tree.push(Hash::leaf(black_box(text).as_bytes()));
+        }
+        tree.head()
     });
 }
