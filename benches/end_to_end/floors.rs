@@ -41,6 +41,8 @@ fn tell(begun: Instant) {
 }
 
 fn block_on(work: impl Future<Output = Fallible<()>>) -> Fallible<()> {
+    // reqwest asks for one, also where nothing is encrypted.
+    drop(rustls::crypto::ring::default_provider().install_default());
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

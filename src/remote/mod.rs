@@ -13,6 +13,7 @@ mod asset_body;
 mod assets;
 mod bodies;
 mod budget;
+mod client;
 mod contents;
 mod error;
 mod gate;

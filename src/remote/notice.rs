@@ -1,5 +1,6 @@
 //! Telling somebody else: one prepared text to one URL.
 
+use super::client;
 use super::error::RemoteError;
 use reqwest::header::CONTENT_TYPE;
 use std::time::Duration;
@@ -45,10 +46,7 @@ impl Notices {
     /// # Errors
     /// [`RemoteError::Setup`] when there is no certificate store to trust.
     pub fn new(timeout: Duration) -> Result<Self, RemoteError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("microcms-backup/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
+        let client = client::builder()
             .retry(reqwest::retry::never())
             .timeout(timeout)
             // Two notices of a run are minutes or hours apart.

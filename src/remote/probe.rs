@@ -3,6 +3,7 @@
 //! Each is the cheapest request that needs the right in question, asked for at most twice.
 
 use super::api::Ask;
+use super::client;
 use super::error::{Refusal, RemoteError};
 use super::service::Remote;
 use super::wire::{self, ContentsAnswer};
@@ -130,10 +131,7 @@ pub async fn reach(
     is_plain: bool,
     connect_timeout: Duration,
 ) -> Result<u16, RemoteError> {
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("microcms-backup/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
+    let client = client::builder()
         .connect_timeout(connect_timeout)
         .timeout(TIMEOUT)
         .build()

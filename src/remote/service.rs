@@ -5,6 +5,7 @@ use super::apis::{self, ApiInfo, Schema};
 use super::assets::AssetClient;
 use super::bodies::{self, Batch, BatchAnswer, FoundBody};
 use super::budget::Budget;
+use super::client;
 use super::contents::{self, ContentsPage, ContentsWalkEnd, Lookup};
 use super::error::RemoteError;
 use super::gate::LineGate;
@@ -63,19 +64,16 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Setup`] when there is no certificate store to trust.
     pub fn new(options: &Options) -> Result<Self, RemoteError> {
-        let client = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("microcms-backup/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
+        let begin = || {
+            client::builder()
                 .retry(reqwest::retry::never())
                 .connect_timeout(options.connect_timeout)
                 .pool_idle_timeout(POOL_IDLE)
                 .tcp_nodelay(true)
         };
-        let api_client = client().build().map_err(RemoteError::Setup)?;
+        let api_client = begin().build().map_err(RemoteError::Setup)?;
         // HTTP/1.1 for bytes: one broken connection then costs one download, not all of them.
-        let asset_client = client().http1_only().build().map_err(RemoteError::Setup)?;
+        let asset_client = begin().http1_only().build().map_err(RemoteError::Setup)?;
         let (meter, gate) = (
             Meter::new(Arc::clone(&options.traffic)),
             LineGate::default(),

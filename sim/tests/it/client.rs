@@ -41,12 +41,18 @@ impl Got {
     }
 }
 
+/// Begins a client. The cryptography under TLS is set once for a process.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+}
+
 /// One client for all tests: reading the system's certificates takes longer than
 /// most tests. It keeps no connections, for each test has a runtime of its own.
 pub(crate) fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        let builder = reqwest::Client::builder()
+        let builder = builder()
             .redirect(Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0);

@@ -59,7 +59,7 @@ async fn tls_is_spoken_for_all_names() {
         .host_mode(ANY.parse().unwrap());
     let sim = builder.tls(folder.path()).start().await;
     let authority = std::fs::read(folder.path().join("ca.pem")).unwrap();
-    let mut client = reqwest::Client::builder()
+    let mut client = crate::client::builder()
         .no_proxy()
         .tls_certs_only([reqwest::Certificate::from_pem(&authority).unwrap()]);
     for name in [
