@@ -94,6 +94,17 @@ pub struct ListedContent {
     pub metadata: String,
 }
 
+/// One content of a listing, of which only what tells whether anything is to be done has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedContent {
+    /// Its id; for an object-type API without one, the endpoint's name.
+    pub id: ContentId,
+    /// The first status.
+    pub status: Status,
+    /// The item's JSON text, verbatim.
+    pub metadata: String,
+}
+
 /// One of the two bodies of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BodySide {

@@ -26,6 +26,16 @@ pub struct ListedMedium {
     pub metadata: String,
 }
 
+/// One medium of the media listing, of which only the id has been read: enough where the database holds
+/// the same text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedMedium {
+    /// Identity of the medium.
+    pub id: MediaId,
+    /// The item's JSON text, verbatim.
+    pub metadata: String,
+}
+
 /// What the database knows of one medium.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownMedium {

@@ -37,11 +37,11 @@ pub use body::{BodyDigest, Mention, Place, UrlPath};
 pub use causes::{causes, chain};
 pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
-    OwedBody, Status,
+    OwedBody, ServedContent, Status,
 };
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
-pub use medium::{KnownMedium, ListedMedium, MediumStep};
+pub use medium::{KnownMedium, ListedMedium, MediumStep, ServedMedium};
 pub use merkle::{Hash, Tree};
 pub use moment::{Moment, NoMoment};
 pub use past::{State, Thing, ThingKind, Version};

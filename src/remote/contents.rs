@@ -13,7 +13,7 @@ use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
 use super::idset::IdSet;
 use super::{retry, wire};
-use crate::model::{ContentId, Endpoint, EndpointKind, ListedContent, Tally, WalkVerdict};
+use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Tally, WalkVerdict};
 use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ const RESTARTS: u64 = 5;
 #[derive(Debug)]
 pub struct ContentsPage {
     /// The contents on it.
-    pub contents: Vec<ListedContent>,
+    pub contents: Vec<ServedContent>,
 }
 
 /// What a contents walk found out.
@@ -60,7 +60,7 @@ pub struct ContentsWalkEnd {
 #[derive(Debug)]
 pub enum Lookup {
     /// It exists.
-    Found(Box<ListedContent>),
+    Found(Box<ServedContent>),
     /// The service has no such content: the only evidence that makes a tombstone.
     Absent,
 }
@@ -249,7 +249,7 @@ impl<'a> Walk<'a> {
         self.tally.pages_expected.add(pages.saturating_sub(counted));
     }
 
-    async fn object(&mut self, object: ListedContent) -> Result<(), Broken> {
+    async fn object(&mut self, object: ServedContent) -> Result<(), Broken> {
         self.end.kind = Some(EndpointKind::Object);
         self.end.total_count = Some(1);
         self.expect(1);
@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
     /// Counts a page in and hands it over; returns its last id.
     async fn take(
         &mut self,
-        contents: Vec<ListedContent>,
+        contents: Vec<ServedContent>,
         seam: Option<&ContentId>,
     ) -> Result<Option<ContentId>, Broken> {
         for content in contents.iter().skip(usize::from(seam.is_some())) {
@@ -272,7 +272,7 @@ impl<'a> Walk<'a> {
         Ok(last)
     }
 
-    async fn hand_over(&mut self, contents: Vec<ListedContent>) -> Result<(), Broken> {
+    async fn hand_over(&mut self, contents: Vec<ServedContent>) -> Result<(), Broken> {
         if contents.is_empty() {
             return Ok(());
         }
@@ -283,7 +283,7 @@ impl<'a> Walk<'a> {
             .map_err(|_gone| again("the run ended".to_owned()))
     }
 
-    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ListedContent>, u64), Broken> {
+    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ServedContent>, u64), Broken> {
         match self.page(offset).await? {
             wire::ContentsAnswer::Page {
                 contents,
@@ -338,7 +338,7 @@ fn pages_of(total: u64) -> u64 {
     }
 }
 
-fn ids_of(contents: &[ListedContent]) -> Vec<ContentId> {
+fn ids_of(contents: &[ServedContent]) -> Vec<ContentId> {
     contents.iter().map(|content| content.id.clone()).collect()
 }
 

@@ -9,14 +9,14 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 /// Two ids with one hash (about 3 in 100 million for a million ids) make the set one too small: a
 /// walk then falls short of its count and is not proven. When asked about an absence it may answer
 /// "seen" for one that was not: nothing is marked. Both errors are on the safe side.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct IdSet {
     key: RandomState,
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
 }
 
 /// Passes a number that already is a hash through.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ready(u64);
 
 impl Hasher for Ready {

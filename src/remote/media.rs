@@ -17,7 +17,7 @@ use super::error::{Remedy, RemoteError};
 use super::gate::LineGate;
 use super::idset::IdSet;
 use super::{retry, wire};
-use crate::model::{ListedMedium, Tally, WalkVerdict};
+use crate::model::{ServedMedium, Tally, WalkVerdict};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ const PAGE_SIZE: u64 = 100;
 #[derive(Debug)]
 pub struct MediaPage {
     /// The media on it.
-    pub media: Vec<ListedMedium>,
+    pub media: Vec<ServedMedium>,
     /// How many media the service announced.
     pub total_count: u64,
 }

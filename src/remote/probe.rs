@@ -7,7 +7,7 @@ use super::client;
 use super::error::{Refusal, RemoteError};
 use super::service::Remote;
 use super::wire::{self, ContentsAnswer};
-use crate::model::{ContentId, Endpoint, EndpointKind, ListedContent, Timestamp};
+use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Timestamp};
 use std::time::Duration;
 
 const TRIES: u32 = 2;
@@ -50,7 +50,7 @@ impl Remote {
     pub async fn first_contents(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<Vec<ListedContent>, RemoteError> {
+    ) -> Result<Vec<ServedContent>, RemoteError> {
         let ask = ask(
             &format!("api/v1/contents/{endpoint}?limit=100"),
             &format!("the first contents of `{endpoint}`"),

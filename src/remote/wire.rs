@@ -4,11 +4,15 @@
 //! are left alone; missing and null ones are normal (microcms-facts 8.18, 8.24).
 
 use crate::model::path::file_name;
-use crate::model::{ContentId, EndpointKind, ListedContent, ListedMedium, MediaId, Status};
+use crate::model::{
+    ContentId, EndpointKind, ListedContent, ListedMedium, MediaId, ServedContent, ServedMedium,
+    Status,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// What is encoded in a segment of a path: all but the characters that stand for themselves there, so
 /// that an address is spelled as the service and its CDN spell it.
@@ -27,18 +31,10 @@ const MAX_DEPTH: usize = 128;
 fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de>,
+    T: DeserializeOwned,
 {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either<T> {
-        Expected(T),
-        Other(IgnoredAny),
-    }
-    Ok(match Option::<Either<T>>::deserialize(deserializer)? {
-        Some(Either::Expected(value)) => Some(value),
-        Some(Either::Other(IgnoredAny)) | None => None,
-    })
+    let raw = Option::<&RawValue>::deserialize(deserializer)?;
+    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()))
 }
 
 #[derive(Deserialize)]
@@ -49,6 +45,12 @@ struct MediaList<'a> {
     total_count: u64,
     #[serde(default, deserialize_with = "lenient")]
     token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MediumHead<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ struct MediumItem<'a> {
 /// One answer of the media listing.
 #[derive(Debug)]
 pub(crate) struct MediaAnswer {
-    pub(crate) media: Vec<ListedMedium>,
+    pub(crate) media: Vec<ServedMedium>,
     pub(crate) total_count: u64,
     pub(crate) token: Option<String>,
 }
@@ -83,7 +85,7 @@ pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
     let media = list
         .media
         .iter()
-        .map(|raw| read_medium(raw.get()))
+        .map(|raw| serve_medium(raw.get()))
         .collect::<Result<_, _>>()?;
     Ok(MediaAnswer {
         media,
@@ -92,10 +94,19 @@ pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
     })
 }
 
+fn serve_medium(text: &str) -> Result<ServedMedium, String> {
+    let head: MediumHead<'_> =
+        serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
+    Ok(ServedMedium {
+        id: MediaId::parse(&head.id).map_err(|err| err.to_string())?,
+        metadata: text.to_owned(),
+    })
+}
+
 /// Reads one medium from its JSON text, as listed or as recorded.
 pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
     let item: MediumItem<'_> =
-        serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
+        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
     // Without a URL the row is still worth keeping; its file then fails by name.
     let url = item.url.unwrap_or_default();
     Ok(ListedMedium {
@@ -136,32 +147,55 @@ struct ContentItem {
 }
 
 #[derive(Deserialize)]
+struct ContentHead {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<OneOrMany>,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
+impl OneOrMany {
+    fn first(&self) -> &str {
+        match self {
+            Self::One(text) => text,
+            Self::Many(texts) => texts.first().map_or("", String::as_str),
+        }
+    }
+}
+
+fn status_of(served: Option<&OneOrMany>) -> Status {
+    Status::parse(served.map_or("", OneOrMany::first))
+}
+
+/// `name` stands in for the id of a content that has none.
+fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String> {
+    let head: ContentHead =
+        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    let id = head.id.as_deref().or(name);
+    let id = id.ok_or("a content in it has no `id`")?;
+    Ok(ServedContent {
+        id: ContentId::parse(id).map_err(|err| err.to_string())?,
+        status: status_of(head.status.as_ref()),
+        metadata: text.to_owned(),
+    })
+}
+
 /// Reads one content's metadata from its JSON text, as listed or as recorded. `name` stands in for
 /// the id of an object-type content that has none.
 pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, String> {
     let item: ContentItem =
-        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
-    let id = item
-        .id
-        .as_deref()
-        .or(name)
-        .ok_or("a content in it has no `id`")?;
-    let status = match &item.status {
-        Some(OneOrMany::One(status)) => Status::parse(status),
-        Some(OneOrMany::Many(statuses)) => {
-            Status::parse(statuses.first().map_or("", String::as_str))
-        }
-        None => Status::Other(String::new()),
-    };
+        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let id = item.id.as_deref().or(name).ok_or("it has no `id`")?;
     Ok(ListedContent {
         id: ContentId::parse(id).map_err(|err| err.to_string())?,
-        status,
+        status: status_of(item.status.as_ref()),
         updated_at: item.updated_at,
         published_at: item.published_at,
         revised_at: item.revised_at,
@@ -175,11 +209,11 @@ pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, Str
 pub(crate) enum ContentsAnswer {
     /// A page of a list.
     Page {
-        contents: Vec<ListedContent>,
+        contents: Vec<ServedContent>,
         total_count: u64,
     },
     /// The single content of an object-type API: no `contents` array (microcms-facts 1.5).
-    Object(ListedContent),
+    Object(ServedContent),
 }
 
 #[derive(Deserialize)]
@@ -198,7 +232,7 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
         (Some(items), Some(total_count)) => {
             let contents = items
                 .iter()
-                .map(|raw| read_content(raw.get(), None))
+                .map(|raw| serve_content(raw.get(), None))
                 .collect::<Result<_, _>>()?;
             Ok(ContentsAnswer::Page {
                 contents,
@@ -211,15 +245,19 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
             if object.updated_at.is_none() && matches!(object.status, Status::Other(_)) {
                 return Err("it has neither `contents` nor the fields of a content".to_owned());
             }
-            Ok(ContentsAnswer::Object(object))
+            Ok(ContentsAnswer::Object(ServedContent {
+                id: object.id,
+                status: object.status,
+                metadata: object.metadata,
+            }))
         }
     }
 }
 
 /// Reads the detail of one content in the Management API.
-pub(crate) fn content_detail(body: &[u8], name: &str) -> Result<ListedContent, String> {
+pub(crate) fn content_detail(body: &[u8], name: &str) -> Result<ServedContent, String> {
     parse::<IgnoredAny>(body)?;
-    read_content(text(body)?, Some(name))
+    serve_content(text(body)?, Some(name))
 }
 
 #[derive(Deserialize)]
@@ -254,10 +292,7 @@ pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, S
     list.apis
         .into_iter()
         .map(|item| {
-            let kind = match &item.kind {
-                OneOrMany::One(kind) => kind.as_str(),
-                OneOrMany::Many(kinds) => kinds.first().map_or("", String::as_str),
-            };
+            let kind = item.kind.first();
             let kind = EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| {
                 format!(
                     "API `{}` is of an unknown type `{}`",
@@ -391,23 +426,37 @@ fn describe(body: &[u8], err: &serde_json::Error) -> String {
 }
 
 fn nests_reasonably(body: &[u8]) -> bool {
-    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    for byte in body {
-        match (is_text, byte) {
-            (true, _) if is_escaped => is_escaped = false,
-            (true, b'\\') => is_escaped = true,
-            (_, b'"') => is_text = !is_text,
-            (false, b'{' | b'[') => {
+    let (mut depth, mut rest) = (0_usize, body);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => rest = after_text(after),
+            b'{' | b'[' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
                     return false;
                 }
             }
-            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
     true
+}
+
+/// Returns what follows a text's closing quote: nothing where it has none.
+fn after_text(mut text: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', text) {
+        let is_end = text.get(at) == Some(&b'"');
+        // What is escaped is passed over with its backslash.
+        text = text
+            .get(at + if is_end { 1 } else { 2 }..)
+            .unwrap_or_default();
+        if is_end {
+            return text;
+        }
+    }
+    &[]
 }
 
 #[cfg(test)]
@@ -420,7 +469,9 @@ mod tests {
         let body = format!(r#"{{"media":[ {item} ],"totalCount":1,"token":""}}"#);
         let answer = media_list(body.as_bytes()).unwrap();
         assert_eq!((answer.total_count, answer.token), (1, None));
-        let medium = &answer.media[0];
+        let served = &answer.media[0];
+        assert_eq!((served.id.as_str(), served.metadata.as_str()), ("m1", item));
+        let medium = read_medium(&served.metadata).unwrap();
         assert_eq!(
             (medium.width, medium.height, &medium.updated_at),
             (None, None, &None)
@@ -510,8 +561,42 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_another_type_or_that_is_no_text_is_as_good_as_none() {
+        let odd = r#"{"id":"m1","url":"\ud800","width":[1,{"a":2}],"updatedAt":7,"alt":"\udfff"}"#;
+        let medium = read_medium(odd).unwrap();
+        assert_eq!(
+            (medium.url.as_str(), medium.width, medium.updated_at),
+            ("", None, None)
+        );
+        let content = read_content(r#"{"id":"a","status":{"x":1},"draftKey":""}"#, None).unwrap();
+        assert_eq!(
+            (content.status, content.draft_key),
+            (Status::Other(String::new()), None)
+        );
+    }
+
+    #[test]
+    fn only_the_id_and_the_status_of_what_is_listed_are_read_at_once() {
+        let item = r#"{"id":"a","status":["DRAFT"],"updatedAt":1,"updatedAt":2}"#;
+        let body = format!(r#"{{"contents":[{item}],"totalCount":1}}"#);
+        let ContentsAnswer::Page { contents, .. } = contents_list(body.as_bytes(), "x").unwrap()
+        else {
+            panic!("an object")
+        };
+        assert_eq!(contents[0].status, Status::Draft);
+        let why = read_content(&contents[0].metadata, None).unwrap_err();
+        assert!(why.contains("duplicate field"), "{why}");
+        let nameless = r#"{"contents":[{"status":["DRAFT"]}],"totalCount":1}"#;
+        assert!(contents_list(nameless.as_bytes(), "x").is_err());
+    }
+
+    #[test]
     fn brackets_in_texts_do_not_count_as_depth() {
-        let body = format!(r#"{{"a":"{}\""}}"#, "[".repeat(500));
-        assert!(nests_reasonably(body.as_bytes()));
+        let fits = |body: &str| nests_reasonably(body.as_bytes());
+        assert!(fits(&format!(r#"{{"a":"{}\""}}"#, "[".repeat(500))));
+        assert!(fits(&format!(r#"["\\","{}"]"#, "[".repeat(500))));
+        assert!(!fits(&format!(r#"["\"",{}"#, "[".repeat(500))));
+        assert!(fits(&format!(r#"["never closed {}"#, "[".repeat(500))));
+        assert!(fits("\"\\") && fits(""));
     }
 }

@@ -5,16 +5,18 @@ mod apis;
 
 use super::RunError;
 use super::run::Run;
+use super::unreadable;
 use crate::model::content::BodyStep;
 use crate::model::{
-    ContentId, ContentStep, Endpoint, ListedContent, ProblemKind, Scope, Timestamp, WalkRecord,
-    WalkVerdict,
+    ContentId, ContentStep, Endpoint, KnownContent, ProblemKind, Scope, ServedContent, Timestamp,
+    WalkRecord, WalkVerdict,
 };
 use crate::plan::content_step;
 use crate::remote::{ContentsWalkEnd, Refusal, read_content};
 use crate::store::EndpointFacts;
 use absent::{absences, follow_up_endpoint};
 use apis::{Target, plan, record_endpoints, schema};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -193,29 +195,27 @@ fn record_of(
 async fn record(
     run: &Run,
     endpoint: &Endpoint,
-    contents: Vec<ListedContent>,
+    contents: Vec<ServedContent>,
 ) -> Result<(), RunError> {
-    let ids: Vec<ContentId> = contents.iter().map(|content| content.id.clone()).collect();
     let asked = endpoint.clone();
-    let known = run
-        .store(move |store| store.load_contents(&asked, &ids))
+    let others = run
+        .store(move |store| store.sift_contents(&asked, contents))
         .await?;
-    let steps: Vec<ContentStep> = contents
+    let known: HashSet<ContentId> = others
+        .iter()
+        .filter(|(_, known)| known.is_some())
+        .map(|(served, _)| served.id.clone())
+        .collect();
+    let steps: Vec<ContentStep> = others
         .into_iter()
-        .map(|listed| {
-            let known = known.get(&listed.id);
-            let before = known
-                .filter(|known| known.metadata != listed.metadata)
-                .and_then(|known| read_content(&known.metadata, Some(listed.id.as_str())).ok());
-            content_step(listed, known.map(|known| (known, before.as_ref())))
-        })
+        .filter_map(|(served, known)| step(run, endpoint, &served, known.as_ref()))
         .collect();
     let owed: u64 = steps.iter().map(owes).sum();
     if run.id.is_none() {
         let mut sheet = run.sheet();
         for step in &steps {
             if let ContentStep::Record { content, .. } = step {
-                if known.contains_key(&content.id) {
+                if known.contains(&content.id) {
                     sheet.contents.changed += 1;
                 } else {
                     sheet.contents.new += 1;
@@ -240,6 +240,33 @@ async fn record(
         run.bodies_wake.notify_one();
     }
     Ok(())
+}
+
+/// Decides about one content that is not recorded as it is listed. One that cannot be read is named, and
+/// the others are backed up all the same.
+fn step(
+    run: &Run,
+    endpoint: &Endpoint,
+    served: &ServedContent,
+    known: Option<&KnownContent>,
+) -> Option<ContentStep> {
+    let id = served.id.as_str();
+    match read_content(&served.metadata, Some(id)) {
+        Ok(listed) => {
+            let before = known
+                .filter(|known| known.metadata != listed.metadata)
+                .and_then(|known| read_content(&known.metadata, Some(id)).ok());
+            Some(content_step(
+                listed,
+                known.map(|known| (known, before.as_ref())),
+            ))
+        }
+        Err(why) => {
+            let scope = Scope::Contents(endpoint.clone()).to_string();
+            unreadable::note(run, &scope, id, &why);
+            None
+        }
+    }
 }
 
 fn owes(step: &ContentStep) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::run::{Run, Sheet};
-use super::{forecast, owed};
+use super::{forecast, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
@@ -15,6 +15,7 @@ pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VER
 /// Closes the run and returns its account.
 pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     run.record_transfer().await?;
+    unreadable::account(run);
     let mut failed = Vec::new();
     if run.id.is_none() {
         forecast::of_dry_run(run).await;

@@ -3,13 +3,15 @@
 use super::RunError;
 use super::forecast::SAMPLE;
 use super::run::Run;
+use super::unreadable;
 use crate::model::{
-    AssetStep, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, Timestamp, WalkRecord,
-    WalkVerdict,
+    AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, ServedMedium,
+    Timestamp, WalkRecord, WalkVerdict,
 };
 use crate::plan::{Finding, examine, medium_step};
 use crate::remote::{IdSet, MediaPage, MediaWalkEnd, read_medium};
 use crate::store::Sighting;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -105,24 +107,20 @@ fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) 
 /// Records one page: facts, decision, rows.
 async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
     let total_count = page.total_count;
-    let ids: Vec<MediaId> = page.media.iter().map(|medium| medium.id.clone()).collect();
-    let known = run.store(move |store| store.load_media(&ids)).await?;
-    let steps: Vec<MediumStep> = page
-        .media
+    let others = run.store(move |store| store.sift_media(page.media)).await?;
+    let known: HashSet<MediaId> = others
+        .iter()
+        .filter(|(_, known)| known.is_some())
+        .map(|(served, _)| served.id.clone())
+        .collect();
+    let steps: Vec<MediumStep> = others
         .into_iter()
-        .map(|listed| {
-            let known = known.get(&listed.id);
-            // The recorded text is read again only where it differs from the listed one.
-            let before = known
-                .filter(|known| known.metadata != listed.metadata)
-                .and_then(|known| read_medium(&known.metadata).ok());
-            medium_step(listed, known.map(|known| (known, before.as_ref())))
-        })
+        .filter_map(|(served, known)| step(run, &served, known.as_ref()))
         .collect();
     let owed = steps.iter().filter(|step| owes(step)).count() as u64;
     take_sample(run, &steps, total_count);
     if run.id.is_none() {
-        return count_dry(run, &steps, |listed| known.contains_key(&listed.id));
+        return count_dry(run, &steps, |listed| known.contains(&listed.id));
     }
     let now = run.now();
     let recorded = run
@@ -140,6 +138,27 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         run.assets_wake.notify_one();
     }
     Ok(())
+}
+
+/// Decides about one medium that is not recorded as it is listed. One that cannot be read is named, and
+/// the others are backed up all the same.
+fn step(run: &Run, served: &ServedMedium, known: Option<&KnownMedium>) -> Option<MediumStep> {
+    match read_medium(&served.metadata) {
+        Ok(listed) => {
+            // The recorded text is read again only where it differs from the listed one.
+            let before = known
+                .filter(|known| known.metadata != listed.metadata)
+                .and_then(|known| read_medium(&known.metadata).ok());
+            Some(medium_step(
+                listed,
+                known.map(|known| (known, before.as_ref())),
+            ))
+        }
+        Err(why) => {
+            unreadable::note(run, "media", served.id.as_str(), &why);
+            None
+        }
+    }
 }
 
 /// Remembers some of the files to fetch, for a forecast.

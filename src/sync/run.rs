@@ -1,6 +1,7 @@
 //! What the parts of a run share.
 
 use super::quota::Quota;
+use super::unreadable::Unreadable;
 use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
@@ -79,6 +80,8 @@ pub(super) struct Sheet {
     pub(super) sample: Vec<String>,
     /// How much there is to fetch, where that was asked.
     pub(super) forecast: Option<Forecast>,
+    /// What was listed and could not be read, by listing.
+    pub(super) unreadable: BTreeMap<String, Unreadable>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
     /// APIs where it was tried whether the key sees all drafts, and what that told.

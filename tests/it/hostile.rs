@@ -196,6 +196,49 @@ async fn links_planted_in_the_mirror_lead_nowhere() {
     );
 }
 
+/// A listing in these words.
+fn listing(body: &str) -> Fault {
+    Fault::Status {
+        status: 200,
+        headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
+        body: body.to_owned(),
+        consumed: true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
+    let sim = Sim::builder().start().await;
+    sim.edit(Edit::AddApi {
+        endpoint: "news".to_owned(),
+        kind: microcms_sim::ApiKind::List,
+        contents: 0,
+    })
+    .expect("a new API");
+    let media = r#"{"media":[{"id":"good","url":"https://x.invalid/good.png","width":1},
+        {"id":"twice","width":1,"width":2}],"totalCount":2,"token":null}"#;
+    let contents = r#"{"contents":[{"id":"good","status":["DRAFT"]},
+        {"id":"twice","updatedAt":"a","updatedAt":"b"}],"totalCount":2,"offset":0,"limit":100}"#;
+    sim.fault(Route::Media, Occasion::Every, listing(media));
+    sim.fault(Route::MetadataList, Occasion::Every, listing(contents));
+    let home = Sandbox::new();
+    for _run in 0..2 {
+        let report = home.sync(&sim).await;
+        assert_ne!(report.exit_code, 0, "{report:?}");
+        for scope in ["media", "contents/news"] {
+            let told = report
+                .problems
+                .iter()
+                .find(|problem| problem.scope == scope && problem.message.contains("`twice`"))
+                .unwrap_or_else(|| panic!("{scope}: {:?}", report.problems));
+            assert!(told.message.starts_with("1 of what is listed"), "{told:?}");
+            assert!(told.message.contains("duplicate field"), "{told:?}");
+        }
+        assert_eq!(home.texts("SELECT id FROM media"), ["good"]);
+        assert_eq!(home.texts("SELECT id FROM contents"), ["good"]);
+    }
+}
+
 /// A host that answers every request with the same bytes, whatever they are, and hangs up.
 fn host_that_says(answer: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

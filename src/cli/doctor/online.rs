@@ -13,7 +13,7 @@ use super::checks::{About, Checks};
 use super::local::Known;
 use super::rights::{self, Right};
 use crate::config::{ApiKey, Config};
-use crate::model::{Endpoint, EndpointKind, ListedContent, Status, Timestamp, span};
+use crate::model::{Endpoint, EndpointKind, ServedContent, Status, Timestamp, span};
 use crate::remote::{self, Lookup, Refusal, Remote, RemoteError};
 use crate::store::Sample;
 
@@ -203,10 +203,10 @@ async fn list_some(
     tried
 }
 
-fn sample(endpoint: &Endpoint, contents: &[ListedContent]) -> Sample {
+fn sample(endpoint: &Endpoint, contents: &[ServedContent]) -> Sample {
     let first = |status: Status| {
         let of_status =
-            |content: &&ListedContent| content.status == status && content.id.is_plain();
+            |content: &&ServedContent| content.status == status && content.id.is_plain();
         contents
             .iter()
             .find(of_status)

@@ -15,6 +15,7 @@ mod past;
 mod prune;
 mod runs;
 mod scale;
+mod sift;
 mod status;
 mod thread;
 mod timeline;

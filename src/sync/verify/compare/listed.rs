@@ -2,8 +2,8 @@
 
 use super::{Target, Verify, VerifyError};
 use crate::model::{
-    Compared, ComparedAll, ContentId, DifferenceKind, Endpoint, ExitCode, ListedContent,
-    ListedMedium, MediaId, Tally, WalkVerdict,
+    Compared, ComparedAll, ContentId, DifferenceKind, Endpoint, ExitCode, MediaId, ServedContent,
+    ServedMedium, Tally, WalkVerdict,
 };
 use crate::plan::differing_keys;
 use crate::remote::{IdSet, Lookup, Remote, RemoteError};
@@ -59,11 +59,11 @@ pub(super) async fn media(verify: &Verify, remote: &Arc<Remote>) -> Result<(), V
 
 async fn media_page(
     verify: &Verify,
-    media: Vec<ListedMedium>,
+    media: Vec<ServedMedium>,
     seen: &mut IdSet,
 ) -> Result<(), VerifyError> {
     // A walk that began again lists some once more.
-    let media: Vec<ListedMedium> = media
+    let media: Vec<ServedMedium> = media
         .into_iter()
         .filter(|medium| seen.insert(medium.id.as_str()))
         .collect();
@@ -132,10 +132,10 @@ const NOT_LISTED: &str = "a listing without it, which could not be proven";
 async fn contents_page(
     verify: &Verify,
     endpoint: &Endpoint,
-    contents: Vec<ListedContent>,
+    contents: Vec<ServedContent>,
     seen: &mut IdSet,
 ) -> Result<(), VerifyError> {
-    let contents: Vec<ListedContent> = contents
+    let contents: Vec<ServedContent> = contents
         .into_iter()
         .filter(|content| seen.insert(content.id.as_str()))
         .collect();
