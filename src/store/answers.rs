@@ -47,10 +47,10 @@ pub struct BodyProblem {
 /// Where the files stand, over all media.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AssetTotals {
-    /// Files in the mirror, those of deleted media included.
-    pub saved: u64,
+    /// Files in the mirror, those of deleted media and those whose replacement is owed included.
+    pub held: u64,
     /// Their bytes.
-    pub saved_bytes: u64,
+    pub held_bytes: u64,
     /// Files listed and not saved in their listed form yet; failed ones not included.
     pub owed: u64,
     /// Files whose last attempt failed.
@@ -61,9 +61,11 @@ pub struct AssetTotals {
     pub owed_bytes: u64,
 }
 
-/// A file that the mirror must hold.
+/// A file that the mirror must hold, or that it lost while nobody has it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedAsset {
+    /// The number of its row, which it keeps.
+    pub row: i64,
     /// The medium.
     pub media_id: MediaId,
     /// Relative to the mirror.
@@ -72,4 +74,6 @@ pub struct SavedAsset {
     pub bytes: u64,
     /// Its digest, hex.
     pub sha256: String,
+    /// Whether it is gone.
+    pub is_gone: bool,
 }

@@ -5,11 +5,6 @@ use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
-const SELECT_SAVED: &str = "SELECT media_id, path, bytes, sha256 FROM assets
-     WHERE media_id > :after AND state = 'saved' ORDER BY media_id LIMIT :limit";
-const SELECT_GONE: &str = "SELECT media_id, path, bytes, sha256 FROM assets
-     WHERE media_id > :after AND state = 'gone' AND sha256 IS NOT NULL ORDER BY media_id LIMIT :limit";
-
 impl Store {
     /// Returns up to `limit` files to ask for, in the order of their media's ids, from behind
     /// `after`: those owed, those that failed and whose next attempt is due at `now` (whether due or
@@ -177,16 +172,6 @@ impl Store {
         })
     }
 
-    /// Returns up to `limit` files that were saved and are gone, in the order of their media's ids,
-    /// from behind `after`.
-    pub fn gone_assets(
-        &self,
-        after: Option<&MediaId>,
-        limit: usize,
-    ) -> Result<Vec<SavedAsset>, StoreError> {
-        self.files("read which files are gone", SELECT_GONE, after, limit)
-    }
-
     /// Records that gone files lie in the mirror again, with the recorded digests.
     pub fn record_found(&mut self, found: &[MediaId]) -> Result<(), StoreError> {
         if found.is_empty() {
@@ -204,39 +189,30 @@ impl Store {
         })
     }
 
-    /// Returns up to `limit` files that the mirror must hold, in the order of their media's ids,
-    /// from behind `after`; those of deleted media included.
-    pub fn saved_assets(
-        &self,
-        after: Option<&MediaId>,
-        limit: usize,
-    ) -> Result<Vec<SavedAsset>, StoreError> {
-        self.files("read which files are saved", SELECT_SAVED, after, limit)
-    }
-
-    fn files(
-        &self,
-        doing: &'static str,
-        select: &str,
-        after: Option<&MediaId>,
-        limit: usize,
-    ) -> Result<Vec<SavedAsset>, StoreError> {
-        self.read(doing, |conn| {
-            conn.prepare_cached(select)?
-                .query_map(
-                    named_params! {
-                        ":after": after.map_or("", MediaId::as_str), ":limit": int(limit as u64),
-                    },
-                    |row| {
-                        Ok(SavedAsset {
-                            media_id: row.get(0)?,
-                            path: row.get(1)?,
-                            bytes: count(row, 2)?,
-                            sha256: row.get(3)?,
-                        })
-                    },
-                )?
-                .collect()
+    /// Returns up to `limit` files that the mirror must hold, and those that are gone, in the order of
+    /// their rows' numbers, from behind `after`.
+    pub fn saved_assets(&self, after: i64, limit: usize) -> Result<Vec<SavedAsset>, StoreError> {
+        self.read("read which files are saved", |conn| {
+            // By number: a row's neighbours lie beside it, where those of an id lie anywhere.
+            conn.prepare_cached(
+                "SELECT rowid, media_id, path, bytes, sha256, state = 'gone' FROM assets NOT INDEXED
+                 WHERE rowid > :after AND (state = 'saved' OR state = 'gone' AND sha256 IS NOT NULL)
+                 ORDER BY rowid LIMIT :limit",
+            )?
+            .query_map(
+                named_params! { ":after": after, ":limit": int(limit as u64) },
+                |row| {
+                    Ok(SavedAsset {
+                        row: row.get(0)?,
+                        media_id: row.get(1)?,
+                        path: row.get(2)?,
+                        bytes: count(row, 3)?,
+                        sha256: row.get(4)?,
+                        is_gone: row.get(5)?,
+                    })
+                },
+            )?
+            .collect()
         })
     }
 }

@@ -150,8 +150,11 @@ impl Store {
         is_seen: &dyn Fn(&str) -> bool,
     ) -> Result<Absent<ContentId>, StoreError> {
         self.read("look for contents that were not listed", |conn| {
+            // Ids alone, from their index: no row is read for what was seen.
             let mut select = conn.prepare_cached(
-                "SELECT id FROM contents WHERE endpoint = :endpoint AND deleted_at IS NULL ORDER BY id",
+                "SELECT id FROM contents AS c WHERE endpoint = :endpoint AND NOT EXISTS (
+                     SELECT 1 FROM contents AS d INDEXED BY contents_deleted
+                     WHERE d.endpoint = c.endpoint AND d.id = c.id AND d.deleted_at IS NOT NULL) ORDER BY id",
             )?;
             deny(select.query(named_params! { ":endpoint": endpoint })?, is_seen)
         })

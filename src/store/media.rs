@@ -112,8 +112,11 @@ impl Store {
         is_seen: &dyn Fn(&str) -> bool,
     ) -> Result<Absent<MediaId>, StoreError> {
         self.read("look for media that were not listed", |conn| {
-            let mut select =
-                conn.prepare_cached("SELECT id FROM media WHERE deleted_at IS NULL ORDER BY id")?;
+            // Ids alone, from their index: no row is read for what was seen.
+            let mut select = conn.prepare_cached(
+                "SELECT id FROM media AS m WHERE NOT EXISTS (SELECT 1 FROM media AS d INDEXED BY media_deleted
+                     WHERE d.id = m.id AND d.deleted_at IS NOT NULL) ORDER BY id",
+            )?;
             deny(select.query([])?, is_seen)
         })
     }

@@ -11,8 +11,8 @@ impl Store {
     pub fn asset_counts(&self, now: Timestamp) -> Result<AssetTotals, StoreError> {
         self.read("count the files", |conn| {
             conn.prepare_cached(
-                "SELECT count(*) FILTER (WHERE state = 'saved'),
-                     coalesce(sum(bytes) FILTER (WHERE state = 'saved'), 0),
+                "SELECT count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
+                     coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
                      count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
                      count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
                      coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
@@ -20,8 +20,8 @@ impl Store {
             )?
             .query_row(named_params! { ":now": now }, |row| {
                 Ok(AssetTotals {
-                    saved: count(row, 0)?,
-                    saved_bytes: count(row, 1)?,
+                    held: count(row, 0)?,
+                    held_bytes: count(row, 1)?,
                     owed: count(row, 2)?,
                     failed: count(row, 3)?,
                     waiting: count(row, 4)?,
@@ -33,22 +33,28 @@ impl Store {
 
     /// Returns what the backup holds: what exists upstream as far as is known, and the saved files,
     /// those of deleted media and those whose replacement is owed included.
-    pub fn holdings(&self) -> Result<Holdings, StoreError> {
+    pub fn holdings(&self, now: Timestamp) -> Result<Holdings, StoreError> {
+        self.holdings_beside(&self.asset_counts(now)?)
+    }
+
+    /// As [`Self::holdings`], where the files have been counted.
+    pub fn holdings_beside(&self, files: &AssetTotals) -> Result<Holdings, StoreError> {
         self.read("count what the backup holds", |conn| {
+            // What there is, less the tombstones: both from indexes, and bodies are not paged through.
             conn.prepare_cached(
                 "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM contents WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM media WHERE deleted_at IS NULL),
-                     count(*), coalesce(sum(bytes), 0)
-                 FROM assets WHERE sha256 IS NOT NULL AND state <> 'gone'",
+                     (SELECT count(*) FROM contents)
+                         - (SELECT count(*) FROM contents INDEXED BY contents_deleted WHERE deleted_at IS NOT NULL),
+                     (SELECT count(*) FROM media)
+                         - (SELECT count(*) FROM media INDEXED BY media_deleted WHERE deleted_at IS NOT NULL)",
             )?
             .query_row([], |row| {
                 Ok(Holdings {
                     endpoints: count(row, 0)?,
                     contents: count(row, 1)?,
                     media: count(row, 2)?,
-                    files: count(row, 3)?,
-                    bytes: count(row, 4)?,
+                    files: files.held,
+                    bytes: files.held_bytes,
                 })
             })
         })

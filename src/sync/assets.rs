@@ -30,7 +30,6 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
         && run.id.is_some()
     {
         plan_looks(run).await?;
-        look::welcome_back(run, mirror).await?;
         look::sweep(run, mirror).await?;
         let shared = shared(run, mirror).await?;
         Feed::new(run, shared).fetch_all().await?;

@@ -16,15 +16,18 @@ pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VER
 pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     run.record_transfer().await?;
     unreadable::account(run);
-    let mut failed = Vec::new();
+    let (mut failed, now) = (Vec::new(), run.now());
+    let files = run.store(move |store| store.asset_counts(now)).await?;
     if run.id.is_none() {
         forecast::of_dry_run(run).await;
     }
     if run.id.is_some() {
         super::bodies::account(run).await?;
-        failed = owed::account(run).await?;
+        failed = owed::account(run, &files).await?;
     }
-    let holdings = run.store(|store| store.holdings()).await?;
+    let holdings = run
+        .store(move |store| store.holdings_beside(&files))
+        .await?;
     let mut report = report(run, holdings, failed);
     if let Some(id) = run.id {
         let end = RunEnd {

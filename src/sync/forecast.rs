@@ -24,7 +24,11 @@ fn is_wanted(run: &Run) -> bool {
 /// that. Downloads go on meanwhile.
 pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     let has_files = run.id.is_some() && run.options.only.media && run.options.only.assets;
-    if !has_files || !is_wanted(run) || run.store(|store| store.holdings()).await?.files > 0 {
+    if !has_files || !is_wanted(run) {
+        return Ok(());
+    }
+    let now = run.now();
+    if run.store(move |store| store.asset_counts(now)).await?.held > 0 {
         return Ok(());
     }
     tokio::select! {

@@ -4,21 +4,20 @@ use super::RunError;
 use super::run::Run;
 use crate::model::ProblemKind;
 use crate::model::report::{Budget, FAILED_LISTED, FailedAsset};
+use crate::store::AssetTotals;
 use bytesize::ByteSize;
 
-/// Counts what is owed, says what is in the way, and returns the files whose last attempt failed.
-pub(super) async fn account(run: &Run) -> Result<Vec<FailedAsset>, RunError> {
-    let now = run.now();
-    // Whatever part was asked for: what is owed is owed.
-    let (totals, failed) = run
-        .store(move |store| {
-            Ok((
-                store.asset_counts(now)?,
-                store.failed_assets(FAILED_LISTED)?,
-            ))
-        })
-        .await?;
+/// Says what is in the way of files that are owed, and returns those whose last attempt failed.
+pub(super) async fn account(run: &Run, totals: &AssetTotals) -> Result<Vec<FailedAsset>, RunError> {
+    let failed = match totals.failed {
+        0 => Vec::new(),
+        _ => {
+            run.store(|store| store.failed_assets(FAILED_LISTED))
+                .await?
+        }
+    };
     {
+        // Whatever part was asked for: what is owed is owed.
         let mut sheet = run.sheet();
         sheet.assets.owed = totals.owed + totals.failed;
         sheet.assets.owed_bytes = totals.owed_bytes;

@@ -53,7 +53,7 @@ fn the_archive_holds_each_superseded_digest_once_and_no_present_one() {
     let state = home.store.backup_state(&[], at(0)).unwrap();
     assert_eq!((state.holdings.files, state.holdings.bytes), (2, 50_300));
     assert_eq!(state.mirror_bytes, 50_300);
-    assert_eq!(state.holdings, home.store.holdings().unwrap());
+    assert_eq!(state.holdings, home.store.holdings(at(0)).unwrap());
 }
 
 #[test]
