@@ -339,6 +339,7 @@ impl Api<'_> {
             side: owed.side,
             owed_at: owed.owed_at,
             body,
+            digest: None,
         }
     }
 
