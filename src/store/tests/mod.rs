@@ -18,6 +18,7 @@ mod scale;
 mod status;
 mod thread;
 mod timeline;
+mod together;
 mod transfer;
 mod verifications;
 mod views;
