@@ -6,15 +6,18 @@ use futures_util::stream::{Stream, StreamExt as _};
 use std::pin::pin;
 use tokio::task::JoinError;
 
-/// Answers that are recorded together, at most, and that are read ahead. Few, because their texts are
-/// in memory.
+/// Answers that are recorded together, at most, and that are read ahead.
 const TOGETHER: usize = 4;
+/// How long the bodies in them are together, before no further answer is added: they are in memory.
+const BYTES: usize = 1 << 20;
 
 /// The answers to come.
 #[derive(Debug)]
 pub(super) struct Answers<S> {
     asked: S,
     ready: Vec<Answer>,
+    /// How long the bodies in these are.
+    bytes: usize,
     is_over: bool,
 }
 
@@ -23,6 +26,7 @@ impl<S: Stream<Item = Result<Answer, JoinError>> + Unpin> Answers<S> {
         Self {
             asked,
             ready: Vec::new(),
+            bytes: 0,
             is_over: false,
         }
     }
@@ -30,7 +34,8 @@ impl<S: Stream<Item = Result<Answer, JoinError>> + Unpin> Answers<S> {
     /// Returns the answers that are here; waits for one where there is none. `None`: all were returned.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Answer>>, JoinError> {
         if self.ready.is_empty() && !self.is_over {
-            self.ready.extend(self.asked.next().await.transpose()?);
+            let answer = self.asked.next().await;
+            self.add(answer)?;
         }
         let ready = self.ready();
         Ok((!ready.is_empty()).then_some(ready))
@@ -38,7 +43,24 @@ impl<S: Stream<Item = Result<Answer, JoinError>> + Unpin> Answers<S> {
 
     /// Returns the answers that are here.
     pub(super) fn ready(&mut self) -> Vec<Answer> {
+        self.bytes = 0;
         std::mem::take(&mut self.ready)
+    }
+
+    fn add(&mut self, answer: Option<Result<Answer, JoinError>>) -> Result<(), JoinError> {
+        match answer {
+            Some(answer) => {
+                let answer = answer?;
+                self.bytes += answer.bytes();
+                self.ready.push(answer);
+            }
+            None => self.is_over = true,
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_over && self.ready.len() < TOGETHER && self.bytes < BYTES
     }
 
     /// Does `work`, and reads on meanwhile.
@@ -51,10 +73,7 @@ impl<S: Stream<Item = Result<Answer, JoinError>> + Unpin> Answers<S> {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                answer = self.asked.next(), if !self.is_over && self.ready.len() < TOGETHER => {
-                    self.is_over = answer.is_none();
-                    self.ready.extend(answer.transpose()?);
-                }
+                answer = self.asked.next(), if self.has_room() => self.add(answer)?,
             }
         }
     }
@@ -63,6 +82,7 @@ impl<S: Stream<Item = Result<Answer, JoinError>> + Unpin> Answers<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, Timestamp};
     use futures_util::stream;
 
     #[tokio::test]
@@ -81,6 +101,37 @@ mod tests {
             groups.push(group.len());
         }
         assert_eq!(groups, [TOGETHER, 1, 1, 1, 1]);
+    }
+
+    fn long_answer() -> Answer {
+        let outcome = BodyOutcome::Saved {
+            endpoint: Endpoint::parse("blog").unwrap(),
+            id: ContentId::parse("a").unwrap(),
+            side: BodySide::Draft,
+            owed_at: Timestamp::from_unix_millis(0),
+            body: "x".repeat(BYTES / 2),
+            digest: None,
+        };
+        Answer {
+            outcomes: vec![outcome],
+            trouble: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn of_long_bodies_fewer_are_in_memory() {
+        let mut answers = Answers::new(stream::iter((0..5).map(|_| Ok(long_answer()))));
+        let mut groups = Vec::new();
+        while let Some(group) = answers.next().await.unwrap() {
+            groups.push(group.len());
+            let work = async {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            answers.beside(work).await.unwrap();
+        }
+        assert_eq!(groups, [1, 2, 2]);
     }
 
     #[tokio::test]

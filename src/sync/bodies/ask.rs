@@ -55,6 +55,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Returns how long its bodies are.
+    pub(super) fn bytes(&self) -> usize {
+        let bodies = self.outcomes.iter().map(|outcome| match outcome {
+            BodyOutcome::Saved { body, .. } => body.len(),
+            BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => 0,
+        });
+        bodies.sum()
+    }
+
     /// Reads the bodies through, on a thread where that holds nobody up: the database then has only to
     /// write what follows from them.
     async fn read_through(mut self) -> Result<Self, JoinError> {
