@@ -1,6 +1,6 @@
 //! A content as the service lists it, its two bodies, and the steps it can take.
 
-use super::{ContentId, Endpoint, Timestamp};
+use super::{BodyDigest, ContentId, Endpoint, Timestamp};
 
 /// Whether an API holds many contents or one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -226,6 +226,8 @@ pub enum BodyOutcome {
         owed_at: Timestamp,
         /// The JSON text.
         body: String,
+        /// What follows from it, where it was read through already. `None`: the database will.
+        digest: Option<BodyDigest>,
     },
     /// The key may not read it. It stays owed, marked as refused.
     Refused {

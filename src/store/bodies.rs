@@ -1,10 +1,11 @@
 //! Bodies that are owed, and what came of asking for them.
 
-use super::contents::drop_owed;
+use super::contents::DROP_OWED;
+use super::unread::Read;
 use super::values::{count, int, later};
 use super::{BodyProblem, BodyTotals, Store, StoreError};
 use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Status, Timestamp};
-use rusqlite::{OptionalExtension, Transaction, named_params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, named_params};
 
 impl Store {
     /// Returns up to `limit` owed bodies of one API in the order of their keys, from behind `after`.
@@ -84,7 +85,9 @@ impl Store {
         if outcomes.is_empty() {
             return Ok(0);
         }
-        self.write("record bodies", |tx| {
+        let read = Read::of(outcomes);
+        self.write_read("record bodies", &read, |tx| {
+            let mut writer = Writer::new(tx, now)?;
             let mut saved = 0;
             for outcome in outcomes {
                 match outcome {
@@ -94,13 +97,8 @@ impl Store {
                         side,
                         owed_at,
                         body,
-                    } => {
-                        if is_open(tx, endpoint, id, *side, *owed_at)? {
-                            fill(tx, endpoint, id, *side, body, now)?;
-                            drop_owed(tx, endpoint, id, *side)?;
-                            saved += 1;
-                        }
-                    }
+                        digest: _,
+                    } => saved += u64::from(writer.save(endpoint, id, *side, *owed_at, body)?),
                     BodyOutcome::Refused {
                         endpoint,
                         id,
@@ -186,56 +184,94 @@ impl Store {
     }
 }
 
-/// Returns whether the question is still the one that was answered.
-fn is_open(
-    tx: &Transaction<'_>,
-    endpoint: &Endpoint,
-    id: &ContentId,
-    side: BodySide,
-    owed_at: Timestamp,
-) -> rusqlite::Result<bool> {
-    let open: Option<Timestamp> = tx
-        .prepare_cached(
-            "SELECT owed_at FROM owed_bodies WHERE endpoint = :endpoint AND id = :id AND side = :side",
-        )?
-        .query_row(
-            named_params! { ":endpoint": endpoint, ":id": id, ":side": side },
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(open == Some(owed_at))
+/// Writes bodies that came. The statements are looked up once.
+struct Writer<'a> {
+    tx: &'a Transaction<'a>,
+    now_text: String,
+    settle: CachedStatement<'a>,
+    published: CachedStatement<'a>,
+    draft: CachedStatement<'a>,
 }
 
-fn fill(
-    tx: &Transaction<'_>,
-    endpoint: &Endpoint,
-    id: &ContentId,
-    side: BodySide,
-    body: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let mut update = match side {
-        BodySide::Published => tx.prepare_cached(concat!(
-            "UPDATE contents SET published_body = :body,
-                 valid_from = iif(published_body IS NULL, valid_from, ",
-            later!(),
-            ")
-             WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
-                 AND published_body IS NOT :body"
-        )),
-        BodySide::Draft => tx.prepare_cached(concat!(
-            "UPDATE contents SET draft_body = :body,
-                 valid_from = iif(draft_body IS NULL, valid_from, ",
-            later!(),
-            ")
-             WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
-                 AND draft_body IS NOT :body"
-        )),
-    }?;
-    update.execute(named_params! {
-        ":endpoint": endpoint, ":id": id, ":body": body, ":now": now,
-    })?;
-    Ok(())
+impl<'a> Writer<'a> {
+    fn new(tx: &'a Transaction<'a>, now: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self {
+            tx,
+            now_text: now.to_string(),
+            settle: tx.prepare_cached(
+                "DELETE FROM owed_bodies
+                 WHERE endpoint = ?1 AND id = ?2 AND side = ?3 AND owed_at = ?4",
+            )?,
+            published: tx.prepare_cached(concat!(
+                "UPDATE contents SET published_body = :body,
+                     valid_from = iif(published_body IS NULL, valid_from, ",
+                later!(),
+                ")
+                 WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
+                     AND published_body IS NOT :body"
+            ))?,
+            draft: tx.prepare_cached(concat!(
+                "UPDATE contents SET draft_body = :body,
+                     valid_from = iif(draft_body IS NULL, valid_from, ",
+                later!(),
+                ")
+                 WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
+                     AND draft_body IS NOT :body"
+            ))?,
+        })
+    }
+
+    /// Writes a body if the question is still the one that was answered, and returns whether it is.
+    fn save(
+        &mut self,
+        endpoint: &Endpoint,
+        id: &ContentId,
+        side: BodySide,
+        owed_at: Timestamp,
+        body: &str,
+    ) -> rusqlite::Result<bool> {
+        let is_open = self.settle.execute((
+            endpoint.as_str(),
+            id.as_str(),
+            side.as_str(),
+            owed_at.to_string(),
+        ))? > 0
+            || self.settle_otherwise_written(endpoint, id, side, owed_at)?;
+        if is_open {
+            let update = match side {
+                BodySide::Published => &mut self.published,
+                BodySide::Draft => &mut self.draft,
+            };
+            update.execute(named_params! {
+                ":endpoint": endpoint.as_str(), ":id": id.as_str(), ":body": body,
+                ":now": self.now_text,
+            })?;
+        }
+        Ok(is_open)
+    }
+
+    /// The same time may stand there in other characters, if somebody else wrote the row.
+    fn settle_otherwise_written(
+        &self,
+        endpoint: &Endpoint,
+        id: &ContentId,
+        side: BodySide,
+        owed_at: Timestamp,
+    ) -> rusqlite::Result<bool> {
+        let key = (endpoint.as_str(), id.as_str(), side.as_str());
+        let open: Option<Timestamp> = self
+            .tx
+            .prepare_cached(
+                "SELECT owed_at FROM owed_bodies WHERE endpoint = ?1 AND id = ?2 AND side = ?3",
+            )?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        if open != Some(owed_at) {
+            return Ok(false);
+        }
+        self.tx.prepare_cached(DROP_OWED)?.execute(key)?;
+        Ok(true)
+    }
 }
 
 fn note(

@@ -7,7 +7,7 @@ use crate::model::{
     BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Scope,
     ServedContent, Timestamp,
 };
-use rusqlite::{OptionalExtension, Transaction, named_params};
+use rusqlite::{CachedStatement, Transaction, named_params};
 use std::collections::HashMap;
 
 impl Store {
@@ -105,6 +105,7 @@ impl Store {
         }
         self.write("record a page of contents", |tx| {
             let mut recorded = Recorded::default();
+            let mut writer = Writer::new(tx, endpoint, now)?;
             for step in steps {
                 match step {
                     ContentStep::Keep => {}
@@ -112,17 +113,7 @@ impl Store {
                         content,
                         published,
                         draft,
-                    } => {
-                        upsert(
-                            tx,
-                            endpoint,
-                            content,
-                            *published,
-                            *draft,
-                            now,
-                            &mut recorded,
-                        )?;
-                    }
+                    } => writer.record(content, *published, *draft, &mut recorded)?,
                     ContentStep::Bodies {
                         id,
                         published,
@@ -200,59 +191,134 @@ impl Store {
     }
 }
 
-fn upsert(
-    tx: &Transaction<'_>,
-    endpoint: &Endpoint,
-    content: &ListedContent,
-    published: BodyStep,
-    draft: BodyStep,
+/// Writes contents of one API. The statements that every new one needs are looked up once; they are
+/// `OR ROLLBACK` for the reason that those of media are.
+struct Writer<'a> {
+    tx: &'a Transaction<'a>,
+    endpoint: &'a Endpoint,
     now: Timestamp,
-    recorded: &mut Recorded,
-) -> rusqlite::Result<()> {
-    let was_deleted: Option<bool> = tx
-        .prepare_cached(
-            "SELECT deleted_at IS NOT NULL FROM contents WHERE endpoint = :endpoint AND id = :id",
-        )?
-        .query_row(
-            named_params! { ":endpoint": endpoint, ":id": content.id },
-            |row| row.get(0),
-        )
-        .optional()?;
-    let keeps_published = published == BodyStep::Keep;
-    let keeps_draft = draft == BodyStep::Keep;
-    let written = tx
-        .prepare_cached(concat!(
-            "INSERT INTO contents (endpoint, id, valid_from, metadata)
-             VALUES (:endpoint, :id, :now, :metadata)
-             ON CONFLICT (endpoint, id) DO UPDATE SET
-                 metadata = excluded.metadata, deleted_at = NULL,
-                 published_body = iif(:keeps_published, published_body, NULL),
-                 draft_body = iif(:keeps_draft, draft_body, NULL),
-                 valid_from = ",
-            later!(),
-            "
-             WHERE metadata <> excluded.metadata OR deleted_at IS NOT NULL
-                 OR (NOT :keeps_published AND published_body IS NOT NULL)
-                 OR (NOT :keeps_draft AND draft_body IS NOT NULL)"
-        ))?
-        .execute(named_params! {
-            ":endpoint": endpoint, ":id": content.id, ":now": now, ":metadata": content.metadata,
-            ":keeps_published": keeps_published, ":keeps_draft": keeps_draft,
-        })?;
-    match was_deleted {
-        None => recorded.new += 1,
-        Some(true) => recorded.returned += 1,
-        Some(false) if written > 0 => recorded.changed += 1,
-        Some(false) => {}
+    /// The same as a column's text.
+    now_text: String,
+    content: CachedStatement<'a>,
+    owed: CachedStatement<'a>,
+    settled: CachedStatement<'a>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        tx: &'a Transaction<'a>,
+        endpoint: &'a Endpoint,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            tx,
+            endpoint,
+            now,
+            now_text: now.to_string(),
+            content: tx.prepare_cached(
+                "INSERT OR ROLLBACK INTO contents (endpoint, id, valid_from, metadata)
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (endpoint, id) DO NOTHING",
+            )?,
+            owed: tx.prepare_cached(
+                "INSERT OR ROLLBACK INTO owed_bodies (endpoint, id, side, owed_at)
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (endpoint, id, side) DO NOTHING",
+            )?,
+            settled: tx.prepare_cached(DROP_OWED)?,
+        })
     }
-    for (side, step) in [(BodySide::Published, published), (BodySide::Draft, draft)] {
-        match step {
-            BodyStep::Keep => {}
-            BodyStep::Clear => drop_owed(tx, endpoint, &content.id, side)?,
-            BodyStep::Fetch => owe(tx, endpoint, &content.id, side, written > 0, now)?,
+
+    /// Writes a content's row if it is new or differs, and what that makes of its bodies.
+    fn record(
+        &mut self,
+        content: &ListedContent,
+        published: BodyStep,
+        draft: BodyStep,
+        recorded: &mut Recorded,
+    ) -> rusqlite::Result<()> {
+        let is_new = self.content.execute((
+            self.endpoint.as_str(),
+            content.id.as_str(),
+            self.now_text.as_str(),
+            content.metadata.as_str(),
+        ))? > 0;
+        let is_written = if is_new {
+            recorded.new += 1;
+            true
+        } else {
+            let keeps = [published, draft].map(|step| step == BodyStep::Keep);
+            self.renew(content, keeps, recorded)?
+        };
+        for (side, step) in [(BodySide::Published, published), (BodySide::Draft, draft)] {
+            let key = (self.endpoint.as_str(), content.id.as_str(), side.as_str());
+            match step {
+                BodyStep::Keep => {}
+                BodyStep::Clear => {
+                    self.settled.execute(key)?;
+                }
+                BodyStep::Fetch => {
+                    let row = (key.0, key.1, key.2, self.now_text.as_str());
+                    let is_first = is_new && self.owed.execute(row)? > 0;
+                    if !is_first {
+                        owe(
+                            self.tx,
+                            self.endpoint,
+                            &content.id,
+                            side,
+                            is_written,
+                            self.now,
+                        )?;
+                    }
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes a known content's row if it differs, and returns whether it did. `keeps` says which of its
+    /// bodies stay.
+    fn renew(
+        &self,
+        content: &ListedContent,
+        keeps: [bool; 2],
+        recorded: &mut Recorded,
+    ) -> rusqlite::Result<bool> {
+        let was_deleted: bool = self
+            .tx
+            .prepare_cached(
+                "SELECT deleted_at IS NOT NULL FROM contents WHERE endpoint = :endpoint AND id = :id",
+            )?
+            .query_row(
+                named_params! { ":endpoint": self.endpoint, ":id": content.id },
+                |row| row.get(0),
+            )?;
+        let [keeps_published, keeps_draft] = keeps;
+        let written = self
+            .tx
+            .prepare_cached(concat!(
+                "UPDATE contents SET
+                     metadata = :metadata, deleted_at = NULL,
+                     published_body = iif(:keeps_published, published_body, NULL),
+                     draft_body = iif(:keeps_draft, draft_body, NULL),
+                     valid_from = ",
+                later!(),
+                "
+                 WHERE endpoint = :endpoint AND id = :id
+                     AND (metadata <> :metadata OR deleted_at IS NOT NULL
+                         OR (NOT :keeps_published AND published_body IS NOT NULL)
+                         OR (NOT :keeps_draft AND draft_body IS NOT NULL))"
+            ))?
+            .execute(named_params! {
+                ":endpoint": self.endpoint, ":id": content.id, ":now": self.now_text,
+                ":metadata": content.metadata, ":keeps_published": keeps_published,
+                ":keeps_draft": keeps_draft,
+            })?;
+        match was_deleted {
+            true => recorded.returned += 1,
+            false if written > 0 => recorded.changed += 1,
+            false => {}
+        }
+        Ok(written > 0)
+    }
 }
 
 /// Makes a body owed. Where the content has a new version, an answer to an earlier question counts
@@ -302,15 +368,5 @@ fn ask_again(
 }
 
 /// Forgets that a body is owed.
-pub(super) fn drop_owed(
-    tx: &Transaction<'_>,
-    endpoint: &Endpoint,
-    id: &ContentId,
-    side: BodySide,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "DELETE FROM owed_bodies WHERE endpoint = :endpoint AND id = :id AND side = :side",
-    )?
-    .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
-    Ok(())
-}
+pub(super) const DROP_OWED: &str =
+    "DELETE FROM owed_bodies WHERE endpoint = ?1 AND id = ?2 AND side = ?3";

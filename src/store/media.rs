@@ -7,7 +7,7 @@ use super::{Absent, Recorded, Store, StoreError};
 use crate::model::{
     AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, ServedMedium, Timestamp, Why,
 };
-use rusqlite::{OptionalExtension, Transaction, named_params};
+use rusqlite::{CachedStatement, Transaction, named_params};
 use std::collections::HashMap;
 
 impl Store {
@@ -85,15 +85,12 @@ impl Store {
         }
         self.write("record a page of media", |tx| {
             let mut recorded = Recorded::default();
+            let mut writer = Writer::new(tx, now)?;
             for step in steps {
                 match step {
                     MediumStep::Keep => {}
                     MediumStep::Record { medium, asset } => {
-                        let is_written = upsert(tx, medium, now, &mut recorded)?;
-                        match asset {
-                            AssetStep::Fetch(why) => owe(tx, &medium.id, *why, is_written, now)?,
-                            AssetStep::Keep => complete(tx, &medium.id, now)?,
-                        }
+                        writer.record(medium, *asset, &mut recorded)?;
                     }
                     MediumStep::Asset { id, asset } => match asset {
                         AssetStep::Fetch(why) => owe(tx, id, *why, false, now)?,
@@ -157,39 +154,109 @@ impl Store {
     }
 }
 
-/// Writes a medium's row if it differs, and returns whether it did.
-fn upsert(
-    tx: &Transaction<'_>,
-    medium: &ListedMedium,
+/// Writes media. The statements that every new one needs are looked up once.
+///
+/// They are `OR ROLLBACK`, for a page is recorded whole or not at all: SQLite then keeps no second copy of
+/// what one of them alone would have to take back, which costs more than the rows.
+struct Writer<'a> {
+    tx: &'a Transaction<'a>,
     now: Timestamp,
-    recorded: &mut Recorded,
-) -> rusqlite::Result<bool> {
-    let was_deleted: Option<bool> = tx
-        .prepare_cached("SELECT deleted_at IS NOT NULL FROM media WHERE id = :id")?
-        .query_row(named_params! { ":id": medium.id }, |row| row.get(0))
-        .optional()?;
-    let written = tx
-        .prepare_cached(concat!(
-            "INSERT INTO media (id, file_name, valid_from, metadata)
-             VALUES (:id, :file_name, :now, :metadata)
-             ON CONFLICT (id) DO UPDATE SET
-                 file_name = excluded.file_name, metadata = excluded.metadata, deleted_at = NULL,
-                 valid_from = ",
-            later!(),
-            "
-             WHERE metadata <> excluded.metadata OR deleted_at IS NOT NULL"
-        ))?
-        .execute(named_params! {
-            ":id": medium.id, ":file_name": medium.file_name, ":now": now,
-            ":metadata": medium.metadata,
-        })?;
-    match was_deleted {
-        None => recorded.new += 1,
-        Some(true) => recorded.returned += 1,
-        Some(false) if written > 0 => recorded.changed += 1,
-        Some(false) => {}
+    /// The same as a column's text.
+    now_text: String,
+    medium: CachedStatement<'a>,
+    asset: CachedStatement<'a>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(tx: &'a Transaction<'a>, now: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self {
+            tx,
+            now,
+            now_text: now.to_string(),
+            medium: tx.prepare_cached(
+                "INSERT OR ROLLBACK INTO media (id, file_name, valid_from, metadata)
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+            )?,
+            asset: tx.prepare_cached(
+                "INSERT OR ROLLBACK INTO assets (media_id, url, state, why, owed_at, valid_from)
+                 VALUES (?1, ?2, 'owed', ?3, ?4, ?4) ON CONFLICT (media_id) DO NOTHING",
+            )?,
+        })
     }
-    Ok(written > 0)
+
+    /// Writes a medium's row if it is new or differs, and what that makes of its file.
+    fn record(
+        &mut self,
+        medium: &ListedMedium,
+        asset: AssetStep,
+        recorded: &mut Recorded,
+    ) -> rusqlite::Result<()> {
+        let is_new = self.medium.execute((
+            medium.id.as_str(),
+            medium.file_name.as_str(),
+            self.now_text.as_str(),
+            medium.metadata.as_str(),
+        ))? > 0;
+        let is_written = if is_new {
+            recorded.new += 1;
+            true
+        } else {
+            self.renew(medium, recorded)?
+        };
+        match asset {
+            AssetStep::Fetch(why) => {
+                if !(is_new && self.owe_first(medium, why)?) {
+                    owe(self.tx, &medium.id, why, is_written, self.now)?;
+                }
+                Ok(())
+            }
+            AssetStep::Keep => complete(self.tx, &medium.id, self.now),
+        }
+    }
+
+    /// Writes a known medium's row if it differs, and returns whether it did.
+    fn renew(&self, medium: &ListedMedium, recorded: &mut Recorded) -> rusqlite::Result<bool> {
+        let was_deleted: bool = self
+            .tx
+            .prepare_cached("SELECT deleted_at IS NOT NULL FROM media WHERE id = :id")?
+            .query_row(named_params! { ":id": medium.id }, |row| row.get(0))?;
+        let written = self
+            .tx
+            .prepare_cached(concat!(
+                "UPDATE media SET
+                     file_name = :file_name, metadata = :metadata, deleted_at = NULL, valid_from = ",
+                later!(),
+                "
+                 WHERE id = :id AND (metadata <> :metadata OR deleted_at IS NOT NULL)"
+            ))?
+            .execute(named_params! {
+                ":id": medium.id, ":file_name": medium.file_name, ":now": self.now_text,
+                ":metadata": medium.metadata,
+            })?;
+        match was_deleted {
+            true => recorded.returned += 1,
+            false if written > 0 => recorded.changed += 1,
+            false => {}
+        }
+        Ok(written > 0)
+    }
+
+    /// Makes the file of a new medium owed, if there is no row for it, and returns whether there was none.
+    ///
+    /// Of an odd URL the column says what SQLite reads in the metadata: that is left to [`owe`].
+    fn owe_first(&mut self, medium: &ListedMedium, why: Why) -> rusqlite::Result<bool> {
+        let is_odd = medium.url.is_empty() || medium.url.contains('\0');
+        if is_odd {
+            return Ok(false);
+        }
+        let written = self.asset.execute((
+            medium.id.as_str(),
+            medium.url.as_str(),
+            why.as_str(),
+            self.now_text.as_str(),
+        ))?;
+        Ok(written > 0)
+    }
 }
 
 /// Makes sure that a medium whose file is to be kept has one, saved or owed.

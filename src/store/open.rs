@@ -5,7 +5,7 @@ use super::files::{create_parents, create_private};
 use super::look::{Found, look};
 use super::migrate::{self, MIGRATIONS, Migration};
 use super::proof;
-use super::unread;
+use super::unread::{self, Read};
 use crate::model::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
 use std::fs::OpenOptions;
@@ -103,12 +103,22 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.write_read(doing, &Read::default(), work)
+    }
+
+    /// The same for bodies that somebody has read through already.
+    pub(super) fn write_read<T>(
+        &mut self,
+        doing: &'static str,
+        read: &Read<'_>,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let in_transaction = || {
             let tx = self
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&tx)?;
-            unread::read_some(&tx)?;
+            unread::read_some(&tx, read)?;
             tx.commit()?;
             Ok(done)
         };

@@ -5,11 +5,15 @@
 //! database is opened next.
 
 use super::{Store, StoreError};
-use crate::model::{BodyDigest, UrlPath};
-use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
+use crate::model::{BodyDigest, BodyOutcome, Mention, UrlPath};
+use rusqlite::{CachedStatement, Connection, Transaction, params_from_iter};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-/// How much one transaction looks through at most: a page of a listing notes a hundred.
-const BATCH: u32 = 500;
+/// How many contents one transaction looks through at most: more than it records of bodies.
+const CONTENTS: u32 = 500;
+/// How many media: more than it records of pages, for reading a URL takes little.
+const MEDIA: u32 = 2000;
 
 impl Store {
     /// Looks through everything that is noted, in batches: each is kept, whatever stops the next one.
@@ -32,116 +36,262 @@ fn is_nothing_unread(conn: &Connection) -> rusqlite::Result<bool> {
         .query_row([], |row| row.get(0))
 }
 
-/// Looks through up to [`BATCH`] of what is noted: media as long as there are any, and contents in a
-/// transaction that changed no medium. Bodies take longer, and the pages of the media listing hang on each
-/// other by tokens that do not live long.
-pub(super) fn read_some(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    if is_nothing_unread(tx)? {
+/// Bodies that were read through before their transaction began.
+#[derive(Debug, Default)]
+pub(super) struct Read<'a>(HashMap<[&'a str; 3], (&'a str, &'a BodyDigest)>);
+
+impl<'a> Read<'a> {
+    /// Those among what came of asking.
+    pub(super) fn of(outcomes: &'a [BodyOutcome]) -> Self {
+        let read = outcomes.iter().filter_map(|outcome| match outcome {
+            BodyOutcome::Saved {
+                endpoint,
+                id,
+                side,
+                owed_at: _,
+                body,
+                digest: Some(digest),
+            } => Some((
+                [endpoint.as_str(), id.as_str(), side.as_str()],
+                (body.as_str(), digest),
+            )),
+            BodyOutcome::Saved { .. }
+            | BodyOutcome::Refused { .. }
+            | BodyOutcome::Failed { .. } => None,
+        });
+        Self(read.collect())
+    }
+
+    /// What follows from this very body, if that is known.
+    fn digest(&self, key: [&str; 3], body: &str) -> Option<&'a BodyDigest> {
+        let (read, digest) = self.0.get(&key)?;
+        (*read == body).then_some(*digest)
+    }
+}
+
+/// Looks through some of what is noted: media as long as there are any, and contents in a transaction that
+/// changed no medium. Bodies take longer, and the pages of the media listing hang on each other by tokens
+/// that do not live long.
+pub(super) fn read_some(tx: &Transaction<'_>, read: &Read<'_>) -> rusqlite::Result<()> {
+    let (least, most): (Option<String>, Option<String>) = tx
+        .prepare_cached("SELECT (SELECT min(kind) FROM unread), (SELECT max(kind) FROM unread)")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(kind) = most else {
         return Ok(());
-    }
-    let noted: Vec<(String, String, String)> = tx
-        .prepare_cached(
-            "SELECT kind, scope, id FROM unread WHERE kind = (SELECT max(kind) FROM unread)
-             ORDER BY kind, scope, id LIMIT :batch",
-        )?
-        .query_map(named_params! { ":batch": BATCH }, |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    for (kind, scope, id) in noted {
-        match kind.as_str() {
-            "content" => read_content(tx, &scope, &id)?,
-            _ => read_medium(tx, &id)?,
-        }
-        tx.prepare_cached("DELETE FROM unread WHERE kind = :kind AND scope = :scope AND id = :id")?
-            .execute(named_params! { ":kind": kind, ":scope": scope, ":id": id })?;
-    }
-    Ok(())
-}
-
-fn read_content(tx: &Transaction<'_>, endpoint: &str, id: &str) -> rusqlite::Result<()> {
-    let bodies: Option<(Option<String>, Option<String>)> = tx
-        .prepare_cached(
-            "SELECT published_body, draft_body FROM contents
-             WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL",
-        )?
-        .query_row(named_params! { ":endpoint": endpoint, ":id": id }, |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    let (published, draft) = bodies.unwrap_or_default();
-    for (side, body) in [("published", published), ("draft", draft)] {
-        let digest = body.as_deref().map(BodyDigest::of).unwrap_or_default();
-        record_text(tx, endpoint, id, side, &digest.text)?;
-        record_mentions(tx, endpoint, id, side, &digest)?;
-    }
-    Ok(())
-}
-
-fn record_text(
-    tx: &Transaction<'_>,
-    endpoint: &str,
-    id: &str,
-    side: &str,
-    text: &str,
-) -> rusqlite::Result<()> {
-    if text.is_empty() {
-        tx.prepare_cached(
-            "DELETE FROM content_texts WHERE endpoint = :endpoint AND id = :id AND side = :side",
-        )?
-        .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
-        return Ok(());
-    }
-    tx.prepare_cached(
-        "INSERT INTO content_texts (endpoint, id, side, text) VALUES (:endpoint, :id, :side, :text)
-         ON CONFLICT (endpoint, id, side) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
-    )?
-    .execute(
-        named_params! { ":endpoint": endpoint, ":id": id, ":side": side, ":text": text },
-    )?;
-    Ok(())
-}
-
-fn record_mentions(
-    tx: &Transaction<'_>,
-    endpoint: &str,
-    id: &str,
-    side: &str,
-    digest: &BodyDigest,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "DELETE FROM media_references WHERE endpoint = :endpoint AND id = :id AND side = :side",
-    )?
-    .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
-    let mut insert = tx.prepare_cached(
-        "INSERT OR IGNORE INTO media_references (endpoint, id, side, field, place, url, host, path)
-         VALUES (:endpoint, :id, :side, :field, :place, :url, :host, :path)",
-    )?;
-    for mention in &digest.mentions {
-        insert.execute(named_params! {
-            ":endpoint": endpoint, ":id": id, ":side": side, ":field": mention.field,
-            ":place": mention.place.as_str(), ":url": mention.url, ":host": mention.at.host,
-            ":path": mention.at.path,
-        })?;
-    }
-    Ok(())
-}
-
-fn read_medium(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<()> {
-    let url: Option<Option<String>> = tx
-        .prepare_cached("SELECT url FROM media WHERE id = :id")?
-        .query_row(named_params! { ":id": id }, |row| row.get(0))
-        .optional()?;
-    match url.flatten().as_deref().and_then(UrlPath::of) {
-        Some(UrlPath { host, path }) => tx
-            .prepare_cached(
-                "INSERT INTO media_paths (media_id, host, path) VALUES (:id, :host, :path)
-                 ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path",
-            )?
-            .execute(named_params! { ":id": id, ":host": host, ":path": path })?,
-        None => tx
-            .prepare_cached("DELETE FROM media_paths WHERE media_id = :id")?
-            .execute(named_params! { ":id": id })?,
     };
+    let done = match kind.as_str() {
+        "content" => read_contents(tx, read)?,
+        _ => read_media(tx)?,
+    };
+    match done {
+        Done::All if least.as_ref() == Some(&kind) => {
+            // Without a condition, SQLite drops the table's pages at once.
+            tx.prepare_cached("DELETE FROM unread")?.execute([])?;
+        }
+        Done::All => {
+            tx.prepare_cached("DELETE FROM unread WHERE kind = ?1")?
+                .execute([kind])?;
+        }
+        Done::Until { scope, id } => {
+            tx.prepare_cached("DELETE FROM unread WHERE kind = ?1 AND (scope, id) <= (?2, ?3)")?
+                .execute((kind, scope, id))?;
+        }
+    }
     Ok(())
+}
+
+/// How much of a kind was looked through, in the order of its keys.
+enum Done {
+    All,
+    /// This one is the last.
+    Until {
+        scope: String,
+        id: String,
+    },
+}
+
+impl Done {
+    fn of(count: u32, most: u32, last: Option<(String, String)>) -> Self {
+        match last.filter(|_| count >= most) {
+            Some((scope, id)) => Self::Until { scope, id },
+            None => Self::All,
+        }
+    }
+}
+
+fn read_media(tx: &Transaction<'_>) -> rusqlite::Result<Done> {
+    let mut noted = tx.prepare_cached(
+        "SELECT u.scope, u.id, m.url FROM unread AS u LEFT JOIN media AS m ON m.id = u.id
+         WHERE u.kind = 'medium' ORDER BY u.scope, u.id LIMIT ?1",
+    )?;
+    let mut known = tx.prepare_cached(
+        "INSERT INTO media_paths (media_id, host, path) VALUES (?1, ?2, ?3)
+         ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path
+         WHERE host <> excluded.host OR path <> excluded.path",
+    )?;
+    let mut unknown = tx.prepare_cached("DELETE FROM media_paths WHERE media_id = ?1")?;
+    let (mut count, mut last) = (0, None);
+    let mut rows = noted.query([MEDIA])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get_ref(1)?.as_str()?;
+        match row.get_ref(2)?.as_str_or_null()?.and_then(UrlPath::of) {
+            Some(UrlPath { host, path }) => known.execute((id, host, path))?,
+            None => unknown.execute([id])?,
+        };
+        count += 1;
+        if count == MEDIA {
+            last = Some((row.get(0)?, row.get(1)?));
+        }
+    }
+    Ok(Done::of(count, MEDIA, last))
+}
+
+fn read_contents(tx: &Transaction<'_>, read: &Read<'_>) -> rusqlite::Result<Done> {
+    let mut noted = tx.prepare_cached(
+        "SELECT u.scope, u.id, c.published_body, c.draft_body,
+             EXISTS (SELECT 1 FROM content_texts AS t WHERE t.endpoint = u.scope AND t.id = u.id),
+             EXISTS (SELECT 1 FROM media_references AS r WHERE r.endpoint = u.scope AND r.id = u.id)
+         FROM unread AS u
+         LEFT JOIN contents AS c ON c.endpoint = u.scope AND c.id = u.id AND c.deleted_at IS NULL
+         WHERE u.kind = 'content' ORDER BY u.scope, u.id LIMIT ?1",
+    )?;
+    let mut texts = Texts::new(tx);
+    let mut mentions = Mentions::new(tx)?;
+    let (mut count, mut last) = (0, None);
+    let mut rows = noted.query([CONTENTS])?;
+    while let Some(row) = rows.next()? {
+        let (endpoint, id) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let (has_texts, has_mentions): (bool, bool) = (row.get(4)?, row.get(5)?);
+        for (side, column) in [("published", 2), ("draft", 3)] {
+            let key = [endpoint, id, side];
+            let body = row.get_ref(column)?.as_str_or_null()?;
+            let digest = body.map(|body| match read.digest(key, body) {
+                Some(digest) => Cow::Borrowed(digest),
+                None => Cow::Owned(BodyDigest::of(body)),
+            });
+            let digest = digest.unwrap_or_default();
+            mentions.replace(key, has_mentions, &digest.mentions)?;
+            let text = match digest {
+                Cow::Borrowed(digest) => Cow::Borrowed(digest.text.as_str()),
+                Cow::Owned(digest) => Cow::Owned(digest.text),
+            };
+            texts.replace(key, has_texts, text)?;
+        }
+        count += 1;
+        if count == CONTENTS {
+            last = Some((row.get(0)?, row.get(1)?));
+        }
+    }
+    texts.insert()?;
+    Ok(Done::of(count, CONTENTS, last))
+}
+
+/// Readable texts that are written with one statement: the full-text search closes a piece of its index
+/// with each statement, and merges the pieces later.
+struct Texts<'a> {
+    tx: &'a Transaction<'a>,
+    waiting: Vec<([String; 3], Cow<'a, str>)>,
+    bytes: usize,
+}
+
+impl<'a> Texts<'a> {
+    /// As much as the index keeps in memory before it closes a piece.
+    const BYTES: usize = 1 << 20;
+
+    fn new(tx: &'a Transaction<'a>) -> Self {
+        Self {
+            tx,
+            waiting: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn replace(
+        &mut self,
+        key: [&str; 3],
+        may_exist: bool,
+        text: Cow<'a, str>,
+    ) -> rusqlite::Result<()> {
+        if !text.is_empty() {
+            self.bytes += text.len();
+            self.waiting.push((key.map(str::to_owned), text));
+        } else if may_exist {
+            self.tx
+                .prepare_cached(
+                    "DELETE FROM content_texts WHERE endpoint = ?1 AND id = ?2 AND side = ?3",
+                )?
+                .execute(key)?;
+        }
+        if self.bytes < Self::BYTES {
+            return Ok(());
+        }
+        self.insert()
+    }
+
+    fn insert(&mut self) -> rusqlite::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let places = vec!["(?, ?, ?, ?)"; self.waiting.len()].join(", ");
+        let values = self.waiting.iter().flat_map(|(key, text)| {
+            let key = key.iter().map(String::as_str);
+            key.chain([text.as_ref()])
+        });
+        self.tx
+            .prepare(&format!(
+                "INSERT INTO content_texts (endpoint, id, side, text) VALUES {places}
+                 ON CONFLICT (endpoint, id, side) DO UPDATE SET text = excluded.text
+                 WHERE text <> excluded.text"
+            ))?
+            .execute(params_from_iter(values))?;
+        self.waiting.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// Writes which files bodies name.
+struct Mentions<'a> {
+    forget: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+}
+
+impl<'a> Mentions<'a> {
+    fn new(tx: &'a Transaction<'a>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            forget: tx.prepare_cached(
+                "DELETE FROM media_references WHERE endpoint = ?1 AND id = ?2 AND side = ?3",
+            )?,
+            insert: tx.prepare_cached(
+                "INSERT OR IGNORE INTO media_references
+                     (endpoint, id, side, field, place, url, host, path)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?,
+        })
+    }
+
+    fn replace(
+        &mut self,
+        key: [&str; 3],
+        may_exist: bool,
+        mentions: &[Mention],
+    ) -> rusqlite::Result<()> {
+        if may_exist {
+            self.forget.execute(key)?;
+        }
+        let [endpoint, id, side] = key;
+        for mention in mentions {
+            self.insert.execute((
+                endpoint,
+                id,
+                side,
+                mention.field.as_str(),
+                mention.place.as_str(),
+                mention.url.as_str(),
+                mention.at.host.as_str(),
+                mention.at.path.as_str(),
+            ))?;
+        }
+        Ok(())
+    }
 }

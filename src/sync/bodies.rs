@@ -4,6 +4,7 @@
 //! request per API and side, so that a right that was granted heals by itself and one that was not
 //! costs next to nothing.
 
+mod answers;
 mod ask;
 
 use super::RunError;
@@ -12,12 +13,14 @@ use super::run::Run;
 use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, ProblemKind, Status};
 use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
-use ask::{Api, Wanted};
+use answers::Answers;
+use ask::{Answer, Api, Wanted};
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-/// Rows of owed bodies looked at together.
-const ROWS: usize = 500;
+/// Rows of owed bodies looked at together: several rounds of requests, because the last round of them is
+/// not a full one.
+const ROWS: usize = 2000;
 /// Requests under way at a time; the budget paces them.
 const AT_A_TIME: usize = 8;
 
@@ -123,13 +126,7 @@ async fn endpoint_pass(
     let mut after: Option<(ContentId, BodySide)> = None;
     let mut pass = standing.passes.remove(&row.endpoint).unwrap_or_default();
     let done = loop {
-        let (endpoint, from) = (row.endpoint.clone(), after.clone());
-        let rows = run
-            .store(move |store| {
-                let from = from.as_ref().map(|(id, side)| (id, *side));
-                store.owed_bodies(&endpoint, from, ROWS, true)
-            })
-            .await?;
+        let rows = owed_bodies(run, &row.endpoint, after.take()).await?;
         let Some(last) = rows.last() else {
             break has_progress;
         };
@@ -150,6 +147,21 @@ async fn endpoint_pass(
     };
     standing.passes.insert(row.endpoint.clone(), pass);
     Ok(done)
+}
+
+async fn owed_bodies(
+    run: &Run,
+    endpoint: &Endpoint,
+    after: Option<(ContentId, BodySide)>,
+) -> Result<Vec<OwedBody>, RunError> {
+    let endpoint = endpoint.clone();
+    let rows = run
+        .store(move |store| {
+            let after = after.as_ref().map(|(id, side)| (id, *side));
+            store.owed_bodies(&endpoint, after, ROWS, true)
+        })
+        .await?;
+    Ok(rows)
 }
 
 /// Asks for the first of what was refused before; for the rest only if that is readable now. Each side
@@ -197,31 +209,24 @@ async fn ask_all(
 ) -> Result<u64, RunError> {
     let mut saved = 0;
     let mut unanswered = owed.clone();
+    let mut answered = HashSet::new();
     heed_budget(api.run, standing);
     if pass.refused.is_none() && !pass.is_broken && !standing.is_stopped {
-        let mut answers = stream::iter(Wanted::sort(owed))
-            .map(|wanted| wanted.ask(api))
-            .buffer_unordered(AT_A_TIME);
-        while let Some(answer) = answers.next().await {
+        let asked = stream::iter(Wanted::sort(owed)).map(|wanted| wanted.ask(api));
+        let mut answers = Answers::new(asked.buffer_unordered(AT_A_TIME));
+        while let Some(group) = answers.next().await? {
             heed_budget(api.run, standing);
-            let answered = answer.answered();
-            unanswered.retain(|owed| !answered.contains(&(&owed.id, owed.side)));
-            let fruits = save(api.run, answer.outcomes).await?;
-            saved += fruits;
-            if fruits > 0 {
-                standing.fruitless = 0;
-                pass.strange = 0;
-            }
-            if let Some(err) = answer.trouble
-                && weigh(api, &err, fruits, standing, pass)
-            {
-                break;
-            }
-            if standing.is_stopped {
+            let (outcomes, said) = taken_apart(group, &mut answered);
+            saved += answers.beside(save(api.run, outcomes)).await??;
+            if is_enough(api, said, standing, pass) {
                 break;
             }
         }
+        // What came while the last ones were recorded is not thrown away.
+        let (outcomes, _) = taken_apart(answers.ready(), &mut answered);
+        saved += save(api.run, outcomes).await?;
     }
+    unanswered.retain(|owed| !answered.contains(&(owed.id.clone(), owed.side)));
     if let Some(reason) = &pass.refused {
         let outcomes = unanswered
             .iter()
@@ -230,6 +235,51 @@ async fn ask_all(
         save(api.run, outcomes).await?;
     }
     Ok(saved)
+}
+
+/// What one answer says of asking further: how many bodies it brought, and what trouble there was.
+type Said = (u64, Option<RemoteError>);
+
+/// Returns what came of asking, and what each answer says beside; notes what they are about.
+fn taken_apart(
+    group: Vec<Answer>,
+    answered: &mut HashSet<(ContentId, BodySide)>,
+) -> (Vec<BodyOutcome>, Vec<Said>) {
+    let (mut outcomes, mut said) = (Vec::new(), Vec::new());
+    for answer in group {
+        let mut bodies = 0;
+        for outcome in answer.outcomes {
+            let (id, side) = match &outcome {
+                BodyOutcome::Saved { id, side, .. } => {
+                    bodies += 1;
+                    (id, side)
+                }
+                BodyOutcome::Refused { id, side, .. } | BodyOutcome::Failed { id, side, .. } => {
+                    (id, side)
+                }
+            };
+            answered.insert((id.clone(), *side));
+            outcomes.push(outcome);
+        }
+        said.push((bodies, answer.trouble));
+    }
+    (outcomes, said)
+}
+
+/// Weighs what answers say beside. Returns whether to stop asking this API.
+fn is_enough(api: &Api<'_>, said: Vec<Said>, standing: &mut Standing, pass: &mut Pass) -> bool {
+    for (bodies, trouble) in said {
+        if bodies > 0 {
+            standing.fruitless = 0;
+            pass.strange = 0;
+        }
+        if let Some(err) = trouble
+            && weigh(api, &err, bodies, standing, pass)
+        {
+            return true;
+        }
+    }
+    standing.is_stopped
 }
 
 /// Stops asking where the month's budget is used up: bodies count like files (microcms-facts 3.2).

@@ -5,6 +5,7 @@ mod apis;
 
 use super::RunError;
 use super::run::Run;
+use super::together::sets;
 use super::unreadable;
 use crate::model::content::BodyStep;
 use crate::model::{
@@ -23,6 +24,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Pages that may wait for the database; when this is full, the walk waits. There is no token to lose.
 const PAGES_WAITING: usize = 8;
+
+/// Pages that are recorded together, at most, where that many wait. Few, because the bodies that are
+/// written beside them need the database's memory as well.
+const PAGES_TOGETHER: usize = 8;
 
 /// Walks all APIs if that is wanted.
 pub(super) async fn part(run: &Run) -> Result<(), RunError> {
@@ -107,10 +112,16 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
             .walk_contents(&asked.endpoint, asked.kind, &tally, out)
             .await
     }));
-    while let Some(page) = pages.recv().await {
-        record(run, &target.endpoint, page.contents).await?;
+    let mut waiting = Vec::new();
+    loop {
+        let taken = pages.recv_many(&mut waiting, PAGES_TOGETHER).await;
+        if taken == 0 {
+            break;
+        }
+        let listed = waiting.drain(..).flat_map(|page| page.contents).collect();
+        record(run, &target.endpoint, listed).await?;
         if let Some((_, _, pages)) = &mut run.sheet().walking {
-            *pages += 1;
+            *pages += taken as u64;
         }
     }
     let end = (&mut walker).await?;
@@ -191,8 +202,20 @@ fn record_of(
     }
 }
 
-/// Records one page: facts, decision, rows.
+/// Records contents that were listed together.
 async fn record(
+    run: &Run,
+    endpoint: &Endpoint,
+    listed: Vec<ServedContent>,
+) -> Result<(), RunError> {
+    for contents in sets(listed, |content: &ServedContent| content.id.as_str()) {
+        record_set(run, endpoint, contents).await?;
+    }
+    Ok(())
+}
+
+/// Records contents of which none stands there twice: facts, decision, rows.
+async fn record_set(
     run: &Run,
     endpoint: &Endpoint,
     contents: Vec<ServedContent>,

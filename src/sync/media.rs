@@ -3,6 +3,7 @@
 use super::RunError;
 use super::forecast::SAMPLE;
 use super::run::Run;
+use super::together::sets;
 use super::unreadable;
 use crate::model::{
     AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, ServedMedium,
@@ -19,6 +20,9 @@ use tokio_util::task::AbortOnDropHandle;
 /// Pages that may wait for the database. When this is full, which takes a disk that stands still for
 /// minutes under the service's limits, the walk waits: memory is bounded, the token may die.
 const PAGES_WAITING: usize = 64;
+
+/// Pages that are recorded together, at most, where that many wait.
+const PAGES_TOGETHER: usize = 16;
 
 /// Proven walks that must lack a medium before it counts as deleted (design.md section 2).
 const WALKS_TO_DELETE: u64 = 2;
@@ -42,7 +46,7 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         AbortOnDropHandle::new(tokio::spawn(
             async move { remote.walk_media(&tally, out).await },
         ));
-    let mut read = 0;
+    let (mut read, mut waiting) = (0, Vec::new());
     loop {
         tokio::select! {
             biased;
@@ -50,13 +54,13 @@ async fn walk(run: &Run) -> Result<(), RunError> {
                 let walk = WalkRecord::interrupted(Scope::Media, read, started_at, run.now());
                 return run.record_walk(walk).await;
             }
-            page = pages.recv() => match page {
-                Some(page) => {
-                    read += 1;
-                    record(run, page).await?;
+            taken = pages.recv_many(&mut waiting, PAGES_TOGETHER) => {
+                if taken == 0 {
+                    break;
                 }
-                None => break,
-            },
+                record(run, std::mem::take(&mut waiting)).await?;
+                read += taken as u64;
+            }
         }
     }
     let end = (&mut walker).await?;
@@ -104,10 +108,24 @@ fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) 
     }
 }
 
-/// Records one page: facts, decision, rows.
-async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
-    let total_count = page.total_count;
-    let others = run.store(move |store| store.sift_media(page.media)).await?;
+/// Records pages that came together.
+async fn record(run: &Run, pages: Vec<MediaPage>) -> Result<(), RunError> {
+    if let Some(newest) = pages.last() {
+        run.sheet().media_announced = newest.total_count;
+    }
+    let listed = pages.into_iter().flat_map(|page| page.media).collect();
+    for media in sets(listed, |medium: &ServedMedium| medium.id.as_str()) {
+        record_set(run, media).await?;
+    }
+    if run.id.is_some() {
+        run.has_page();
+    }
+    Ok(())
+}
+
+/// Records media of which none stands there twice: facts, decision, rows.
+async fn record_set(run: &Run, media: Vec<ServedMedium>) -> Result<(), RunError> {
+    let others = run.store(move |store| store.sift_media(media)).await?;
     let known: HashSet<MediaId> = others
         .iter()
         .filter(|(_, known)| known.is_some())
@@ -118,7 +136,7 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         .filter_map(|(served, known)| step(run, &served, known.as_ref()))
         .collect();
     let owed = steps.iter().filter(|step| owes(step)).count() as u64;
-    take_sample(run, &steps, total_count);
+    take_sample(run, &steps);
     if run.id.is_none() {
         return count_dry(run, &steps, |listed| known.contains(&listed.id));
     }
@@ -132,7 +150,6 @@ async fn record(run: &Run, page: MediaPage) -> Result<(), RunError> {
         sheet.media.changed += recorded.changed;
         sheet.media.returned += recorded.returned;
     }
-    run.has_page();
     if owed > 0 {
         run.tally.files_expected.add(owed);
         run.assets_wake.notify_one();
@@ -162,9 +179,8 @@ fn step(run: &Run, served: &ServedMedium, known: Option<&KnownMedium>) -> Option
 }
 
 /// Remembers some of the files to fetch, for a forecast.
-fn take_sample(run: &Run, steps: &[MediumStep], total_count: u64) {
+fn take_sample(run: &Run, steps: &[MediumStep]) {
     let mut sheet = run.sheet();
-    sheet.media_announced = total_count;
     let room = SAMPLE.saturating_sub(sheet.sample.len());
     let fetched = steps.iter().filter(|step| owes(step));
     let urls = fetched.filter_map(|step| match step {

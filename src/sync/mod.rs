@@ -21,6 +21,7 @@ mod room;
 mod run;
 mod snapshot;
 mod tamper;
+mod together;
 mod unreadable;
 mod verify;
 

@@ -172,6 +172,27 @@ async fn edits_during_the_walk_are_in_the_backup_after_the_next_run_at_the_lates
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_medium_that_changed_between_two_attempts_is_new_once_and_changed_once() {
+    let sim = service().start().await;
+    let id = sim.media_ids()[7].clone();
+    let name = "anders.png".to_owned();
+    let touch = true;
+    sim.on(
+        Route::Media,
+        4,
+        When::After,
+        Edit::RenameMedium { id, name, touch },
+    );
+    // The token is dead at the last page: all pages come twice, some of them perhaps recorded together.
+    sim.fault(Route::Media, 5, Fault::status(400, "BadRequest"));
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!((report.media.new, report.media.changed), (450, 1));
+    assert_eq!(home.count("SELECT count(*) FROM media_history"), 1);
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_media_chain_keeps_its_pace_under_the_real_budget() {
     let sim = Sim::builder()
         .media(1_150)

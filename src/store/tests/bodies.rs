@@ -29,6 +29,7 @@ fn saved(owed: &OwedBody, body: &str) -> BodyOutcome {
         side: owed.side,
         owed_at: owed.owed_at,
         body: body.to_owned(),
+        digest: None,
     }
 }
 

@@ -23,6 +23,7 @@ fn answer_all(home: &mut Sandbox, body: &str, seconds: i64) -> u64 {
             side: owed.side,
             owed_at: owed.owed_at,
             body: body.to_owned(),
+            digest: None,
         })
         .collect();
     home.store.record_bodies(&outcomes, at(seconds)).unwrap()
@@ -310,6 +311,7 @@ fn an_answered_side_is_the_one_that_was_asked_for() {
             side: owed.side,
             owed_at: owed.owed_at,
             body,
+            digest: None,
         };
         home.store.record_bodies(&[outcome], at(2)).unwrap();
     }

@@ -48,6 +48,7 @@ fn write(home: &mut Sandbox, id: &str, sides: &[(BodySide, &str)], seconds: i64)
             side: *side,
             owed_at: at(seconds),
             body: (*body).to_owned(),
+            digest: None,
         })
         .collect();
     let saved = home.store.record_bodies(&outcomes, at(seconds)).unwrap();

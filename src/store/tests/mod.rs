@@ -19,6 +19,7 @@ mod sift;
 mod status;
 mod thread;
 mod timeline;
+mod together;
 mod transfer;
 mod verifications;
 mod views;

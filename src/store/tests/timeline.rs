@@ -213,6 +213,7 @@ fn answer(home: &mut Sandbox, model: &mut Model, body: u8, now: Timestamp) {
                 side: owed.side,
                 owed_at: owed.owed_at,
                 body: body.to_string(),
+                digest: None,
             }
         })
         .collect();

@@ -2,11 +2,13 @@
 
 use super::super::run::Run;
 use crate::model::{
-    BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp,
+    BodyDigest, BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status,
+    Timestamp,
 };
 use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tokio::task::{JoinError, spawn_blocking};
 
 /// How much older than its metadata a published body may look before it counts as a stale answer of
 /// the CDN: the two APIs write fractions of a second differently (microcms-facts 1.5).
@@ -53,16 +55,32 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Returns which bodies it says something about.
-    pub(super) fn answered(&self) -> BTreeSet<(&ContentId, BodySide)> {
-        self.outcomes
-            .iter()
-            .map(|outcome| match outcome {
-                BodyOutcome::Saved { id, side, .. }
-                | BodyOutcome::Refused { id, side, .. }
-                | BodyOutcome::Failed { id, side, .. } => (id, *side),
-            })
-            .collect()
+    /// Returns how long its bodies are.
+    pub(super) fn bytes(&self) -> usize {
+        let bodies = self.outcomes.iter().map(|outcome| match outcome {
+            BodyOutcome::Saved { body, .. } => body.len(),
+            BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => 0,
+        });
+        bodies.sum()
+    }
+
+    /// Reads the bodies through, on a thread where that holds nobody up: the database then has only to
+    /// write what follows from them.
+    async fn read_through(mut self) -> Result<Self, JoinError> {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.outcomes = spawn_blocking(move || {
+            outcomes.iter_mut().for_each(read_through);
+            outcomes
+        })
+        .await?;
+        Ok(self)
+    }
+}
+
+fn read_through(outcome: &mut BodyOutcome) {
+    match outcome {
+        BodyOutcome::Saved { body, digest, .. } => *digest = Some(BodyDigest::of(body)),
+        BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => {}
     }
 }
 
@@ -103,8 +121,12 @@ impl Wanted {
         wanted
     }
 
-    /// Asks, and says what the answer means for each body.
-    pub(super) async fn ask(self, api: &Api<'_>) -> Answer {
+    /// Asks, says what the answer means for each body, and reads the bodies through.
+    pub(super) async fn ask(self, api: &Api<'_>) -> Result<Answer, JoinError> {
+        self.answer(api).await.read_through().await
+    }
+
+    async fn answer(self, api: &Api<'_>) -> Answer {
         match self {
             Self::Draft(owed) => match api.draft_text(&owed).await {
                 Ok(found) => Answer {
@@ -339,6 +361,7 @@ impl Api<'_> {
             side: owed.side,
             owed_at: owed.owed_at,
             body,
+            digest: None,
         }
     }
 
