@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,10 +21,10 @@ const TRUSTED: [&str; 3] = ["ext4", "xfs", "btrfs"];
 const TELLS_SINCE: (u32, u32) = (5, 8);
 /// Fewer files are flushed one by one: what others have written to the file system is none of our business.
 const MANY: usize = 6;
-/// Where it took longer, others are writing a great deal.
-const LONG: Duration = Duration::from_secs(2);
-/// How many groups are then flushed file by file before it is tried again.
-const PATIENCE: u32 = 16;
+/// Where it took longer, others are writing a great deal, and each file alone is flushed sooner.
+const LONG: Duration = Duration::from_millis(250);
+/// How many groups are then flushed file by file before it is tried again: twice as many each time, at most so many.
+const PATIENCE: RangeInclusive<u32> = 8..=1024;
 /// How many files are flushed at a time where each is flushed: a journal takes several into one commit.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -34,6 +35,8 @@ pub(super) struct Flusher {
     can_whole: bool,
     /// Groups to be flushed file by file before the whole is tried again.
     rest: AtomicU32,
+    /// How many it will be when the whole took long again.
+    patience: AtomicU32,
     steps: Steps,
 }
 
@@ -44,6 +47,7 @@ impl Flusher {
             can_whole: steps.may_flush_whole() && can_flush_whole(&dir),
             dir,
             rest: AtomicU32::new(0),
+            patience: AtomicU32::new(*PATIENCE.start()),
             steps: steps.clone(),
         }
     }
@@ -68,10 +72,18 @@ impl Flusher {
         self.steps.pass()?;
         let begun = Instant::now();
         let flushed = rustix::fs::syncfs(&*self.dir);
-        if begun.elapsed() > LONG || flushed.is_err() {
-            self.rest.store(PATIENCE, Ordering::Relaxed);
-        }
+        self.learn(begun.elapsed() > LONG || flushed.is_err());
         Ok(flushed?)
+    }
+
+    fn learn(&self, was_bad: bool) {
+        let patience = self.patience.load(Ordering::Relaxed);
+        if was_bad {
+            self.rest.store(patience, Ordering::Relaxed);
+        }
+        let next = if was_bad { patience * 2 } else { patience / 2 };
+        let next = next.clamp(*PATIENCE.start(), *PATIENCE.end());
+        self.patience.store(next, Ordering::Relaxed);
     }
 }
 
@@ -148,6 +160,31 @@ mod tests {
         ] {
             assert_eq!(tells_of_lost_bytes(release), is_trusted, "{release}");
         }
+    }
+
+    #[test]
+    fn what_takes_long_is_tried_less_and_less_often_until_it_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+        let mut flusher = Flusher::new(Arc::new(dir), &Steps::default());
+        flusher.can_whole = true;
+        assert!(flusher.is_whole(MANY) && !flusher.is_whole(MANY - 1));
+        let rests = |flusher: &Flusher| (0..).take_while(|_| !flusher.is_whole(MANY)).count();
+        let mut tried = Vec::new();
+        for _ in 0..10 {
+            flusher.learn(true);
+            tried.push(rests(&flusher));
+        }
+        assert_eq!(tried, [8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024]);
+        for _ in 0..10 {
+            flusher.learn(false);
+            assert_eq!(rests(&flusher), 0);
+        }
+        flusher.learn(true);
+        assert_eq!(rests(&flusher), 8);
+        // Where it cannot be done at all, waiting changes nothing.
+        flusher.can_whole = false;
+        assert!(!flusher.is_whole(100));
     }
 
     #[test]

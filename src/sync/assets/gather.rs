@@ -1,11 +1,11 @@
 //! Where received files wait for others, so that all of them are flushed at once.
 
-use super::over;
 use crate::sync::RunError;
 use crate::sync::download::{Done, Held, Received, Shared, publish};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// A group of so many does not wait for more.
@@ -29,7 +29,8 @@ pub(super) struct Gather {
     held: Held,
     /// When the first of those waiting has waited long enough.
     due: Instant,
-    publishing: Option<JoinHandle<Result<Vec<Done>, RunError>>>,
+    /// One at most.
+    publishing: JoinSet<Result<Vec<Done>, RunError>>,
     publishing_held: Held,
 }
 
@@ -39,7 +40,7 @@ impl Gather {
             waiting: Vec::new(),
             held: Held::default(),
             due: Instant::now(),
-            publishing: None,
+            publishing: JoinSet::new(),
             publishing_held: Held::default(),
         }
     }
@@ -59,12 +60,12 @@ impl Gather {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.publishing.is_none()
+        self.waiting.is_empty() && self.publishing.is_empty()
     }
 
     /// Returns when there is something to start.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.publishing.is_none() && !self.waiting.is_empty()).then_some(self.due)
+        (self.publishing.is_empty() && !self.waiting.is_empty()).then_some(self.due)
     }
 
     /// Sends those who wait on their way, if that is free and they are many, have waited long enough, or are the last.
@@ -73,16 +74,18 @@ impl Gather {
             || self.waiting.len() >= ENOUGH
             || !self.has_room()
             || self.due <= Instant::now();
-        if self.publishing.is_none() && !self.waiting.is_empty() && is_ripe {
+        if self.publishing.is_empty() && !self.waiting.is_empty() && is_ripe {
             let group = std::mem::take(&mut self.waiting);
             self.publishing_held = std::mem::take(&mut self.held);
-            self.publishing = Some(tokio::spawn(publish(Arc::clone(shared), group)));
+            self.publishing.spawn(publish(Arc::clone(shared), group));
         }
     }
 
     /// Waits for the group on its way; forever if there is none.
     pub(super) async fn published(&mut self) -> Result<Vec<Done>, RunError> {
-        let published = over(&mut self.publishing).await;
+        let Some(published) = self.publishing.join_next().await else {
+            return pending().await;
+        };
         self.publishing_held = Held::default();
         published?
     }
