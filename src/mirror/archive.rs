@@ -19,6 +19,15 @@ pub(super) struct Archive {
     steps: Steps,
 }
 
+/// Superseded bytes that have their name in the archive, perhaps not flushed.
+#[derive(Debug)]
+pub(super) struct Linked {
+    folder: Folder,
+    name: String,
+    /// It is the file of the mirror itself, so in the mirror's file system.
+    pub(super) is_second_name: bool,
+}
+
 impl Archive {
     pub(super) fn new(tree: Tree, temp: TempFolder, steps: &Steps) -> Self {
         Self {
@@ -38,15 +47,41 @@ impl Archive {
         file: &File,
         digest: Digest,
     ) -> Result<(), MirrorError> {
+        // Bytes of unknown origin may never have been flushed.
+        let flushed = || file.sync_all();
+        let linked = self.linked(folder, name, file, digest, flushed)?;
+        self.settle(linked)
+    }
+
+    /// As [`Archive::keep`], with nothing flushed: the caller flushes the whole file system of the mirror before it
+    /// takes the file away, and what of this lies in another one is flushed by [`Archive::settle`].
+    pub(super) fn link(
+        &self,
+        folder: &Dir,
+        name: &str,
+        file: &File,
+        digest: Digest,
+    ) -> Result<Linked, MirrorError> {
+        self.linked(folder, name, file, digest, || Ok(()))
+    }
+
+    fn linked(
+        &self,
+        folder: &Dir,
+        name: &str,
+        file: &File,
+        digest: Digest,
+        flush: impl FnOnce() -> io::Result<()>,
+    ) -> Result<Linked, MirrorError> {
         let (place, kept_name) = digest.place();
         let kept = self.tree.folder(&place, &kept_name)?;
         let failed = || MirrorError::io("move superseded bytes to archive file", &kept_name);
+        let mut is_second_name = false;
         if !self.has(&kept, &kept_name, digest)? {
-            // Bytes of unknown origin may never have been flushed.
-            file.sync_all().map_err(failed())?;
+            flush().map_err(failed())?;
             self.steps.pass().map_err(failed())?;
             match folder.hard_link(name, &kept.dir, &kept_name) {
-                Ok(()) => {}
+                Ok(()) => is_second_name = true,
                 // Another thread kept the same bytes in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) if cannot_link(&error) => {
@@ -56,7 +91,21 @@ impl Archive {
                 Err(error) => return Err(failed()(error)),
             }
         }
-        self.tree.settle(kept, &kept_name)
+        Ok(Linked {
+            folder: kept,
+            name: kept_name,
+            is_second_name,
+        })
+    }
+
+    /// Flushes the folders of what was linked.
+    pub(super) fn settle(&self, linked: Linked) -> Result<(), MirrorError> {
+        self.tree.settle(linked.folder, &linked.name)
+    }
+
+    /// Takes note that what was linked is on the disk: the whole file system was flushed.
+    pub(super) fn settled(&self, linked: Linked) {
+        self.tree.settled(linked.folder);
     }
 
     /// Removes a file. `false` if it was not there.

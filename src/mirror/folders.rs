@@ -100,6 +100,12 @@ impl Tree {
                 .map_err(MirrorError::io("flush a folder above", path))?;
             sync_folder(parent).map_err(MirrorError::io("flush a folder above", path))?;
         }
+        self.settled(folder);
+        Ok(())
+    }
+
+    /// Takes note that the folder, and those above it, are on the disk: the whole file system was flushed.
+    pub(super) fn settled(&self, folder: Folder) {
         if !folder.reached.is_empty() {
             let mut known = self.known();
             if known.len() + folder.reached.len() > MAX_KNOWN {
@@ -107,7 +113,6 @@ impl Tree {
             }
             known.extend(folder.reached);
         }
-        Ok(())
     }
 
     /// Opens a folder that may exist, making nothing.

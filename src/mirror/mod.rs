@@ -11,6 +11,7 @@ mod archive;
 mod digest;
 mod disk;
 mod error;
+mod flush;
 mod folders;
 mod inspect;
 mod open;
@@ -27,7 +28,7 @@ pub use error::MirrorError;
 pub use inspect::{Heed, Lying};
 pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Kept, Partial};
-pub use publish::{Published, Superseded};
+pub use publish::{Entry, Published, Superseded};
 pub use read::{Found, Hashed, Reader, Scan, Space};
 pub use tree::{Added, Source, TreeCopy};
 

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::archive::Archive;
 use super::error::MirrorError;
+use super::flush::Flusher;
 use super::folders::Tree;
 use super::partial::Partial;
 use super::read::Reader;
@@ -46,6 +47,7 @@ pub(super) struct Inner {
     pub(super) tree: Tree,
     pub(super) archive: Archive,
     pub(super) temp: TempFolder,
+    pub(super) flusher: Flusher,
     pub(super) steps: Steps,
 }
 
@@ -74,6 +76,7 @@ impl Mirror {
             TempFolder::open(&root, options.file_mode, &steps).map_err(unusable(&options.root))?;
         let archive_temp = TempFolder::open(&archive, options.file_mode, &steps)
             .map_err(unusable(&options.archive))?;
+        let flusher = Flusher::new(Arc::clone(temp.dir()), &steps);
         let inner = Inner {
             reader: Reader::new(Arc::clone(&root), Some(Arc::clone(&archive))),
             tree: Tree::new(root, options.dir_mode, &steps),
@@ -83,6 +86,7 @@ impl Mirror {
                 &steps,
             ),
             temp,
+            flusher,
             steps,
         };
         Ok(Self {

@@ -15,6 +15,9 @@ use crate::model::sniff::HEAD_BYTES;
 /// turns out to be what the mirror has already.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// A file of this length is flushed before it waits for its place; what is shorter is flushed with others.
+const FLUSHED_ALONE: u64 = 4 * 1024 * 1024;
+
 /// A file that is still arriving: its bytes so far, hashed and counted. Dropped unfinished, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Partial {
@@ -147,8 +150,8 @@ impl Partial {
         }
     }
 
-    /// Ends the file: checks its length and flushes its bytes to the disk (a small file stays in memory until it is published).
-    /// It stays invisible.
+    /// Ends the file: checks its length and writes its bytes (a small file stays in memory until it is published, and only a
+    /// large one is flushed here already). It stays invisible.
     ///
     /// # Errors
     /// When the length is not the expected one, or the disk is full or fails. Nothing is left behind.
@@ -171,8 +174,10 @@ impl Partial {
             Some(mut temp) => {
                 // Whole, it is no beginning any more: either it gets its place or it goes.
                 temp.let_go();
-                temp.sync()
-                    .map_err(MirrorError::io("flush the temporary file for", &self.hint))?;
+                if self.bytes >= FLUSHED_ALONE {
+                    temp.sync()
+                        .map_err(MirrorError::io("flush the temporary file for", &self.hint))?;
+                }
                 Body::Temp(temp)
             }
             None => Body::Memory(self.buffer),
@@ -280,6 +285,15 @@ impl Finished {
     /// How many bytes there are.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many of them take room in memory, and how many lie on the disk without being flushed.
+    pub fn unflushed(&self) -> (u64, u64) {
+        match &self.body {
+            Body::Memory(bytes) => (bytes.capacity() as u64, 0),
+            Body::Temp(_) if self.bytes < FLUSHED_ALONE => (0, self.bytes),
+            Body::Temp(_) => (0, 0),
+        }
     }
 
     /// The first bytes, 512 at most: what `model::sniff` looks at.

@@ -1,5 +1,6 @@
 //! Making a finished file visible, so that at every moment the path holds whole bytes, old or new.
 
+mod group;
 mod restore;
 
 use std::io;
@@ -15,6 +16,8 @@ use super::partial::{Body, Finished};
 use super::read::{hash_file, regular_at};
 use super::temp::TempFile;
 use crate::model::path::RelPath;
+
+pub use group::Entry;
 
 /// What the caller knows of the file that a new one takes the place of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,7 +216,18 @@ impl Inner {
             }
             placed => placed?,
         };
-        let mut archived: Vec<Digest> = placed.archived.into_iter().collect();
+        self.published(new, old, placed.archived, placed.was_unchanged)
+    }
+
+    /// Puts away the old file, where it is elsewhere, once the new one is in its place.
+    fn published(
+        &self,
+        new: New<'_>,
+        old: Option<&Superseded>,
+        archived: Option<Digest>,
+        was_unchanged: bool,
+    ) -> Result<Published, MirrorError> {
+        let mut archived: Vec<Digest> = archived.into_iter().collect();
         if let Some(old) = old.filter(|old| old.path != *new.path) {
             archived.extend(self.retire(old, Some(new.sha256))?);
         }
@@ -227,7 +241,7 @@ impl Inner {
             sha256,
             bytes,
             archived,
-            was_unchanged: placed.was_unchanged,
+            was_unchanged,
         })
     }
 
@@ -262,10 +276,12 @@ impl Inner {
                         .map_err(MirrorError::io("give a second name to the file for", path))?,
                 ),
                 Source::Memory { bytes, hint } => written.insert(
-                    self.flushed(bytes, hint)
+                    self.written(bytes, hint)
                         .map_err(MirrorError::io("write a temporary file for", path))?,
                 ),
             };
+            temp.sync()
+                .map_err(MirrorError::io("flush a temporary file for", path))?;
             if let Some((file, found)) = &present {
                 self.archive.keep(&folder.dir, name, file, *found)?;
                 placed.archived = Some(*found);
@@ -280,10 +296,9 @@ impl Inner {
         Ok(placed)
     }
 
-    fn flushed(&self, bytes: &[u8], hint: &str) -> io::Result<TempFile> {
+    fn written(&self, bytes: &[u8], hint: &str) -> io::Result<TempFile> {
         let mut temp = self.temp.create(hint)?;
         temp.write(bytes)?;
-        temp.sync()?;
         Ok(temp)
     }
 

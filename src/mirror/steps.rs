@@ -27,9 +27,23 @@ impl Steps {
         false
     }
 
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "the test's variant uses it")]
+    pub(super) fn may_flush_whole(&self) -> bool {
+        true
+    }
+
     #[cfg(test)]
     pub(super) fn pass(&self) -> io::Result<()> {
         self.plan.pass()
+    }
+
+    #[cfg(test)]
+    pub(super) fn may_flush_whole(&self) -> bool {
+        !self
+            .plan
+            .flushes_each
+            .load(std::sync::atomic::Ordering::SeqCst)
     }
 
     #[cfg(test)]
@@ -48,6 +62,8 @@ pub(super) struct Plan {
     pub(super) is_crash: std::sync::atomic::AtomicBool,
     /// The `errno` that a failure reports.
     pub(super) errno: std::sync::atomic::AtomicI32,
+    /// Whether each file is flushed alone, as on a file system that is not trusted with more.
+    pub(super) flushes_each: std::sync::atomic::AtomicBool,
     passed: std::sync::atomic::AtomicUsize,
     dead: std::sync::atomic::AtomicBool,
 }

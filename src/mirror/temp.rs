@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::folders::{cannot_link, open_folder};
 use super::steps::Steps;
@@ -56,6 +57,10 @@ impl TempFolder {
         })
     }
 
+    pub(super) fn dir(&self) -> &Arc<Dir> {
+        &self.dir
+    }
+
     /// Creates an empty file. The hint makes its name tell something to a person who finds it.
     pub(super) fn create(&self, hint: &str) -> io::Result<TempFile> {
         self.steps.pass()?;
@@ -79,6 +84,7 @@ impl TempFolder {
                         dir: Arc::clone(&self.dir),
                         name,
                         file: Some(file),
+                        is_lost: false,
                         is_moved: false,
                         is_kept: false,
                         steps: self.steps.clone(),
@@ -115,6 +121,7 @@ impl TempFolder {
             dir: Arc::clone(&self.dir),
             name: linked,
             file: None,
+            is_lost: false,
             is_moved: false,
             is_kept: false,
             steps: self.steps.clone(),
@@ -159,6 +166,7 @@ impl TempFolder {
             dir: Arc::clone(&self.dir),
             name: name.to_owned(),
             file: Some(file.try_clone()?),
+            is_lost: false,
             is_moved: false,
             is_kept: true,
             steps: self.steps.clone(),
@@ -199,6 +207,8 @@ pub(super) struct TempFile {
     name: String,
     /// `None` once the bytes are on the disk.
     file: Option<File>,
+    /// Some of its bytes did not reach the disk, and the kernel tells that only once: it never gets a place.
+    is_lost: bool,
     is_moved: bool,
     /// It has a name that a later process knows, and stays when it is dropped.
     is_kept: bool,
@@ -217,10 +227,21 @@ impl TempFile {
     /// Flushes the bytes to the disk and closes the file. May be repeated.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.steps.pass()?;
-        match self.file.take() {
-            Some(file) => file.sync_all(),
-            None => Ok(()),
+        if let Some(file) = &self.file {
+            let flushed = file.sync_all();
+            self.is_lost = flushed.is_err();
+            flushed?;
         }
+        self.flushed()
+    }
+
+    /// Closes the file once the whole file system was flushed.
+    pub(super) fn flushed(&mut self) -> io::Result<()> {
+        if self.is_lost {
+            return Err(Errno::IO.into());
+        }
+        self.file = None;
+        Ok(())
     }
 
     /// Flushes what was written so far and gives the file a name by which [`TempFolder::reopen`] finds
@@ -271,11 +292,25 @@ impl TempFile {
 
     /// Gives the file its name, taking the place of a file that has it now. Atomic, and possible once.
     pub(super) fn move_to(&mut self, folder: &Dir, name: &str) -> io::Result<()> {
-        if self.is_moved {
+        self.rename_to(folder, name, RenameFlags::empty())
+    }
+
+    /// As [`TempFile::move_to`], where nothing has the name: what came there meanwhile is an error.
+    pub(super) fn move_to_free(&mut self, folder: &Dir, name: &str) -> io::Result<()> {
+        self.rename_to(folder, name, RenameFlags::NOREPLACE)
+    }
+
+    fn rename_to(&mut self, folder: &Dir, name: &str, flags: RenameFlags) -> io::Result<()> {
+        if self.is_moved || self.is_lost || self.file.is_some() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.steps.pass()?;
-        self.dir.rename(&self.name, folder, name)?;
+        if flags.is_empty() {
+            self.dir.rename(&self.name, folder, name)?;
+        } else {
+            // Both names are single ones below folders that are open: no link is followed.
+            rustix::fs::renameat_with(&*self.dir, &self.name, folder, name, flags)?;
+        }
         self.is_moved = true;
         self.steps.pass()
     }

@@ -1,5 +1,6 @@
 //! What the mirror promises, held against real folders.
 
+mod group;
 mod interruption;
 mod looking;
 mod moving;

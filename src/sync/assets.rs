@@ -1,6 +1,9 @@
 //! The assets part: what is on disk is looked at, what is owed is fetched, beside the walks.
 
+mod ahead;
+mod books;
 mod feed;
+mod gather;
 mod look;
 
 use super::RunError;
@@ -12,6 +15,7 @@ use crate::mirror::Mirror;
 use crate::model::MediaId;
 use feed::Feed;
 use std::collections::HashSet;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -84,4 +88,14 @@ async fn sift_kept(mirror: &Arc<Mirror>, begun: &[MediaId]) -> Result<(), RunErr
     tokio::task::spawn_blocking(move || mirror.sift_kept(begun.iter().map(MediaId::as_str)))
         .await??;
     Ok(())
+}
+
+/// Waits for what is under way, which then is no more; forever where nothing is.
+async fn over<F: Future + Unpin>(under_way: &mut Option<F>) -> F::Output {
+    let Some(running) = under_way else {
+        return pending().await;
+    };
+    let output = running.await;
+    *under_way = None;
+    output
 }

@@ -1,6 +1,7 @@
 //! One file: asked for as cheaply as what is known allows, checked, put in its place.
 
 mod ask;
+mod group;
 mod place;
 mod receive;
 mod unsaved;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use unsaved::Unsaved;
 
+pub(super) use group::{Held, Received, publish};
 pub(super) use unsaved::Trouble;
 
 /// A host that asks for more is asked again by the next run.
@@ -59,48 +61,82 @@ pub(super) struct Download {
     pub(super) owed: OwedAsset,
 }
 
+/// How far it came.
+#[derive(Debug)]
+pub(super) enum Landed {
+    /// Its bytes are here, for [`publish`].
+    Received(Box<Received>),
+    /// Nothing is left to do but to record it.
+    Done(Box<Done>),
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Done {
     /// `None`: the run ends, and the file stays owed as it was.
     pub(super) outcome: Option<AssetOutcome>,
+    /// What there is to say where it failed.
+    pub(super) failure: Option<Failure>,
+}
+
+/// What there is to say about a file that was not saved.
+#[derive(Debug)]
+pub(super) struct Failure {
     /// Where it was asked for, fit for a report.
     pub(super) url: String,
-    /// What a person can do about a failure.
+    /// What a person can do about it.
     pub(super) hint: Option<String>,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<Trouble>,
 }
 
-/// Bytes that arrived whole, with what the host said about them.
+impl Done {
+    fn with(outcome: AssetOutcome) -> Self {
+        Self {
+            outcome: Some(outcome),
+            failure: None,
+        }
+    }
+}
+
+/// Bytes that arrived whole.
 #[derive(Debug)]
 struct Arrived {
     finished: Finished,
+    told: Told,
+}
+
+/// What the host said about them.
+#[derive(Debug)]
+struct Told {
     content_type: Option<String>,
     etag: Option<String>,
     last_modified: Option<String>,
 }
 
+/// What asking led to.
+enum Fetched {
+    Bytes(AssetUrl, Box<Arrived>),
+    Settled(AssetOutcome),
+}
+
 impl Download {
     /// Fetches the file; trouble is an outcome.
-    pub(super) async fn run(self) -> Done {
+    pub(super) async fn run(self) -> Landed {
         let why = self.why();
-        let url = AssetUrl::parse(&self.owed.listed_url)
-            .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
         match self.fetch(why).await {
-            Ok(outcome) => Done {
-                outcome: Some(outcome),
+            Ok(Fetched::Bytes(url, arrived)) => Landed::Received(Box::new(Received {
+                download: self,
                 url,
-                hint: None,
-                trouble: None,
-            },
-            Err(Unsaved::Halted) => Done {
+                why,
+                arrived: *arrived,
+            })),
+            Ok(Fetched::Settled(outcome)) => Landed::Done(Box::new(Done::with(outcome))),
+            Err(Unsaved::Halted) => Landed::Done(Box::new(Done {
                 outcome: None,
-                url,
-                hint: None,
-                trouble: None,
-            },
-            Err(err) => self.failed(why, url, err),
+                failure: None,
+            })),
+            Err(err) => Landed::Done(Box::new(self.failed(why, err))),
         }
     }
 
@@ -108,7 +144,9 @@ impl Download {
         self.owed.row.why.unwrap_or(Why::New)
     }
 
-    fn failed(&self, why: Why, url: String, err: Unsaved) -> Done {
+    fn failed(&self, why: Why, err: Unsaved) -> Done {
+        let url = AssetUrl::parse(&self.owed.listed_url)
+            .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
         let now = (self.shared.now)();
         let error = crate::model::chain(&err);
         let hint = err.hint();
@@ -125,13 +163,15 @@ impl Download {
         };
         Done {
             outcome: Some(outcome),
-            url,
-            hint,
-            trouble: err.into_trouble(),
+            failure: Some(Failure {
+                url,
+                hint,
+                trouble: err.into_trouble(),
+            }),
         }
     }
 
-    async fn fetch(&self, why: Why) -> Result<AssetOutcome, Unsaved> {
+    async fn fetch(&self, why: Why) -> Result<Fetched, Unsaved> {
         let url = AssetUrl::parse(&self.owed.listed_url)?;
         let host = url.host_key();
         if !self.shared.remote.assets().is_allowed(&url) {
@@ -141,7 +181,7 @@ impl Download {
         if way == Way::Nothing
             && let Some(outcome) = self.settle(&url, why, false).await?
         {
-            return Ok(outcome);
+            return Ok(Fetched::Settled(outcome));
         }
         if self.shared.hosts.attempts(&host) == 0 {
             return Err(Unsaved::HostDown { host });
@@ -156,24 +196,23 @@ impl Download {
         }
         let left = self.shared.quota.left((self.shared.now)());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {
-            return Ok(self.withheld(announced));
+            return Ok(Fetched::Settled(self.withheld(announced)));
         }
         let mut session = Session::new(way);
         match self.ask_until_answered(&url, &host, &mut session).await {
             Ok(Got::Unchanged) => match self.settle(&url, why, true).await? {
-                Some(outcome) => Ok(outcome),
+                Some(outcome) => Ok(Fetched::Settled(outcome)),
                 // The file went away while the host was asked about it: its bytes are wanted after all.
                 None => Err(Unsaved::Vanished),
             },
             Ok(Got::Bytes(arrived)) => {
-                let outcome = self.publish(&url, why, *arrived).await?;
-                self.draw_lessons(&host, &session, &outcome);
-                Ok(outcome)
+                self.draw_lessons(&host, &session, &arrived);
+                Ok(Fetched::Bytes(url, arrived))
             }
             Err(err) => {
                 self.keep_beginning(session.beginning, &err).await;
                 if let Unsaved::OverBudget { announced } = err {
-                    return Ok(self.withheld(announced));
+                    return Ok(Fetched::Settled(self.withheld(announced)));
                 }
                 Err(err)
             }
@@ -238,17 +277,13 @@ impl Download {
 
     /// Compares what came with what was saved: the host's validators either told the two apart or they
     /// did not.
-    fn draw_lessons(&self, host: &str, session: &Session, outcome: &AssetOutcome) {
+    fn draw_lessons(&self, host: &str, session: &Session, arrived: &Arrived) {
         let row = &self.owed.row;
-        let AssetOutcome::Saved {
-            sha256,
+        let Told {
             etag,
             last_modified,
             ..
-        } = outcome
-        else {
-            return;
-        };
+        } = &arrived.told;
         // What came from another URL cannot be compared.
         if row.url != self.owed.listed_url || row.sha256.is_none() {
             return;
@@ -257,6 +292,7 @@ impl Download {
             row.etag.is_some() && row.etag == *etag,
             row.last_modified.is_some() && row.last_modified == *last_modified,
         );
+        let sha256 = arrived.finished.sha256().to_string();
         let is_same_file = row.sha256.as_deref() == Some(sha256.as_str());
         let (sent_etag, sent_date) = session.sent;
         let lesson = if is_same_file {

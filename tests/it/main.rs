@@ -31,6 +31,8 @@ mod doctor;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod history;

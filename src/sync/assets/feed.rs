@@ -1,36 +1,35 @@
-//! Hands owed files to downloads and records what came of them.
+//! Hands owed files to downloads, what they received to the mirror, and what came of it to the database: three things
+//! that go on at the same time, none of which waits for the others but where too much is held.
 
-use super::ROWS;
+use super::ahead::Ahead;
+use super::books::{Books, Recorded};
+use super::gather::Gather;
 use crate::model::{AssetOutcome, MediaId, OwedAsset, ProblemKind, Timestamp};
 use crate::remote::IdSet;
 use crate::sync::RunError;
-use crate::sync::download::{Done, Download, Shared};
+use crate::sync::download::{Done, Download, Failure, Landed, Shared};
 use crate::sync::run::{FailedNow, Run};
 use std::collections::{BTreeMap, HashSet};
+use std::future::pending;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::debug;
 
-/// Outcomes written in one transaction.
-const OUTCOMES: usize = 64;
-
-/// How long outcomes may wait for others to be written with: what a kill would have fetched again.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Rest between two looks at what is owed, at most.
-const LONGEST_REST: Duration = Duration::from_secs(10);
-
-/// How long downloads may take to put away what came of large files once the grace is over.
+/// How long downloads may take to put away what came of large files once the grace is over, and then a group of received
+/// files to get its places.
 const PUTTING_AWAY: Duration = Duration::from_secs(3);
 
 /// Owed files on their way.
 pub(super) struct Feed<'a> {
     run: &'a Run,
     shared: Arc<Shared>,
-    downloads: JoinSet<Done>,
-    /// Under way or not recorded yet: still owed in the database, and not to be asked for twice.
+    ahead: Ahead<'a>,
+    downloads: JoinSet<Landed>,
+    gather: Gather,
+    books: Books<'a>,
+    /// Taken up and not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
     /// Questions that were asked in vain in this run: once is enough. A medium that changes after it
     /// failed is another question.
@@ -39,13 +38,22 @@ pub(super) struct Feed<'a> {
     failed: IdSet,
     /// Media that the budget had no room for in this run.
     withheld: IdSet,
-    done: Vec<AssetOutcome>,
-    /// When the first of them has waited long enough to be written.
-    flush_by: Instant,
     /// What a person can do, with one of the failures that it helps with and the media that failed so.
     hints: BTreeMap<String, (String, IdSet)>,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
+}
+
+/// What happened.
+enum Event {
+    Stopped,
+    TimeIsUp,
+    Recorded(Recorded),
+    Published(Vec<Done>),
+    Landed(Landed),
+    Read(Vec<OwedAsset>),
+    Woken,
+    Due,
 }
 
 impl<'a> Feed<'a> {
@@ -53,13 +61,14 @@ impl<'a> Feed<'a> {
         Self {
             run,
             shared,
+            ahead: Ahead::new(run),
             downloads: JoinSet::new(),
+            gather: Gather::new(),
+            books: Books::new(run),
             in_flight: HashSet::new(),
             tried: IdSet::default(),
             failed: IdSet::default(),
             withheld: IdSet::default(),
-            done: Vec::new(),
-            flush_by: Instant::now(),
             hints: BTreeMap::new(),
             is_blocked: false,
         }
@@ -67,70 +76,98 @@ impl<'a> Feed<'a> {
 
     /// Fetches until the listing is over and nothing is left to ask for.
     pub(super) async fn fetch_all(mut self) -> Result<(), RunError> {
-        let mut after: Option<MediaId> = None;
-        let mut scan_begun = Instant::now();
         loop {
-            let is_over = self.run.listings().media;
-            let from = after.clone();
-            let now = self.run.now();
-            let is_impatient = self.run.options.is_impatient;
-            if from.is_none() {
-                scan_begun = Instant::now();
+            self.fill();
+            if self.is_blocked && self.ahead.has_rows() {
+                return self.wind_up().await;
             }
-            let rows = self
-                .run
-                .store(move |store| store.owed_assets(from.as_ref(), ROWS, is_impatient, now))
-                .await?;
-            after = rows.last().map(|row| row.media_id.clone());
-            let is_end = after.is_none();
-            // Here and not later: what is recorded while these rows wait for a slot leaves
-            // `in_flight`, but these rows do not know it.
-            let fresh: Vec<OwedAsset> = rows
-                .into_iter()
-                .filter(|owed| !self.is_known(owed))
-                .collect();
-            let started = !fresh.is_empty();
-            if started {
-                self.look_for_room();
-            }
-            for owed in fresh {
-                if !self.has_slot().await? {
-                    return self.wind_up().await;
-                }
-                self.start(owed);
-            }
-            if started {
-                scan_begun = Instant::now();
-                continue;
-            }
-            if !is_end {
-                continue;
-            }
-            // Nothing new behind the cursor: wait for a download, for more rows, or for the end.
-            if self.in_flight.is_empty() && is_over {
+            self.ahead.read_on(self.in_flight.is_empty());
+            self.send_on();
+            if self.in_flight.is_empty() && self.ahead.is_over() {
                 return self.close().await;
             }
-            // Of looking through it, not of waiting here: a long walk would make the run's end wait, too.
-            let scan_took = scan_begun.elapsed();
-            tokio::select! {
-                biased;
-                () = self.run.stop.wait() => return self.wind_up().await,
-                Some(joined) = self.downloads.join_next() => {
-                    self.take(joined)?;
-                    if self.downloads.is_empty() {
-                        self.flush().await?;
-                    }
-                }
-                // Where very much is known and waits for the next run, looking through it takes long,
-                // and the database has better things to do, such as a page of the walk.
-                () = self.run.assets_wake.notified() => self.rest(scan_took * 3).await,
-                () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
+            let event = self.next(None).await?;
+            if matches!(event, Event::Stopped) {
+                return self.wind_up().await;
+            }
+            self.take_in(event);
+        }
+    }
+
+    /// Starts downloads while there are places and room for what they bring.
+    fn fill(&mut self) {
+        let most = self.run.options.downloads.max(1);
+        while !self.is_blocked && self.downloads.len() < most && self.gather.has_room() {
+            let Some(owed) = self.ahead.take() else { break };
+            let shared = Arc::clone(&self.shared);
+            self.downloads.spawn(Download { shared, owed }.run());
+        }
+    }
+
+    /// Sends received files to their places, and outcomes to the database, where their time has come.
+    fn send_on(&mut self) {
+        let is_last = self.downloads.is_empty();
+        self.gather.start(&self.shared, is_last);
+        let is_last = is_last && self.gather.is_empty();
+        if let Some((in_vain, now)) = self.books.start(&self.shared.hosts, is_last) {
+            for media_id in in_vain {
+                // A look at a saved file in vain makes it owed, and that is the same question. If its medium
+                // changed meanwhile, it is owed since another moment: a new one.
+                self.tried.insert(&question(&media_id, Some(now)));
             }
         }
     }
 
-    /// Looks for room before anything is asked for, and not where there is nothing to ask for.
-    fn look_for_room(&mut self) {
+    /// Waits for whatever happens next. With `over` this is the end: only what is under way counts, and until then.
+    async fn next(&mut self, over: Option<Instant>) -> Result<Event, RunError> {
+        let deadlines = [
+            self.gather.deadline(),
+            self.books.deadline(),
+            self.ahead.deadline().filter(|_| over.is_none()),
+        ];
+        let due = deadlines.into_iter().flatten().min();
+        let is_end = over.is_some();
+        Ok(tokio::select! {
+            biased;
+            () = self.run.stop.wait(), if !is_end => Event::Stopped,
+            recorded = self.books.recorded() => Event::Recorded(recorded?),
+            published = self.gather.published() => Event::Published(published?),
+            Some(landed) = self.downloads.join_next() => Event::Landed(landed?),
+            rows = self.ahead.read(), if !is_end => Event::Read(rows?),
+            () = self.run.assets_wake.notified(), if !is_end => Event::Woken,
+            () = sleep_until(over) => Event::TimeIsUp,
+            () = sleep_until(due) => Event::Due,
+        })
+    }
+
+    fn take_in(&mut self, event: Event) {
+        match event {
+            Event::Recorded(recorded) => self.recorded(recorded),
+            Event::Published(all) => {
+                for done in all {
+                    self.take(done, true);
+                }
+            }
+            Event::Landed(Landed::Received(received)) => self.gather.add(*received),
+            Event::Landed(Landed::Done(done)) => self.take(*done, false),
+            Event::Read(rows) => self.read(rows),
+            Event::Woken => self.ahead.woken(),
+            Event::Due | Event::Stopped | Event::TimeIsUp => {}
+        }
+    }
+
+    /// Takes up what is new of the rows that were read.
+    fn read(&mut self, rows: Vec<OwedAsset>) {
+        let (in_flight, tried) = (&self.in_flight, &self.tried);
+        let fresh = self.ahead.take_in(rows, |owed| {
+            in_flight.contains(&owed.media_id)
+                || tried.contains(&question(&owed.media_id, owed.owed_at))
+        });
+        if fresh.is_empty() {
+            return;
+        }
+        self.in_flight.extend(fresh);
+        // Before anything is asked for, and not where there is nothing to ask for.
         if let Err(no_room) = self.shared.room.look(0)
             && no_room.is_for_all
         {
@@ -138,70 +175,17 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Waits, unless a stop is asked for.
-    async fn rest(&self, time: Duration) {
-        tokio::select! {
-            () = self.run.stop.wait() => {}
-            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
-        }
-    }
-
-    /// Returns whether a file was already asked for in this run.
-    fn is_known(&self, owed: &OwedAsset) -> bool {
-        self.in_flight.contains(&owed.media_id)
-            || self.tried.contains(&question(&owed.media_id, owed.owed_at))
-    }
-
-    /// Waits until another download may start. `false`: none may any more.
-    async fn has_slot(&mut self) -> Result<bool, RunError> {
-        while self.downloads.len() >= self.run.options.downloads.max(1) {
-            tokio::select! {
-                biased;
-                () = self.run.stop.wait() => return Ok(false),
-                Some(joined) = self.downloads.join_next() => self.take(joined)?,
-                () = tokio::time::sleep_until(self.flush_by), if !self.done.is_empty() => self.flush().await?,
-            }
-            if self.done.len() >= OUTCOMES {
-                self.flush().await?;
-            }
-        }
-        Ok(!self.run.is_stopping() && !self.is_blocked)
-    }
-
-    fn start(&mut self, owed: OwedAsset) {
-        self.in_flight.insert(owed.media_id.clone());
-        let shared = Arc::clone(&self.shared);
-        self.downloads.spawn(Download { shared, owed }.run());
-    }
-
-    /// Takes in what a download brought; it is written with the next batch.
-    fn take(&mut self, joined: Result<Done, JoinError>) -> Result<(), RunError> {
-        let done = joined?;
+    /// Takes in what came of a file; it is written with others.
+    fn take(&mut self, done: Done, is_placed: bool) {
         // The run ends: it stays as owed as it was.
-        let Some(outcome) = done.outcome else {
-            return Ok(());
-        };
+        let Some(outcome) = done.outcome else { return };
+        let media_id = outcome.media_id();
         match &outcome {
-            AssetOutcome::Saved { media_id, .. } => {
-                self.forgive(media_id);
-                self.run.sheet().assets.saved += 1;
-                self.run.tally.files.add(1);
-            }
-            AssetOutcome::Unchanged { media_id, .. } => {
-                self.forgive(media_id);
-                self.run.sheet().assets.unchanged += 1;
-                self.run.tally.files.add(1);
-            }
-            AssetOutcome::Moved { media_id, .. } => {
-                self.forgive(media_id);
-                self.run.sheet().assets.moved += 1;
-                self.run.tally.files.add(1);
-            }
+            AssetOutcome::Saved { .. }
+            | AssetOutcome::Unchanged { .. }
+            | AssetOutcome::Moved { .. } => self.forgive(media_id),
             AssetOutcome::Withheld {
-                media_id,
-                owed_at,
-                is_owed,
-                ..
+                owed_at, is_owed, ..
             } => {
                 self.forgive(media_id);
                 self.tried.insert(&question(media_id, *owed_at));
@@ -209,38 +193,59 @@ impl<'a> Feed<'a> {
                     self.run.sheet().assets.withheld += 1;
                 }
             }
-            AssetOutcome::Failed {
-                media_id,
-                owed_at,
-                error,
-                ..
-            } => {
-                let url = done.url;
-                debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
+            AssetOutcome::Failed { owed_at, error, .. } => {
                 self.tried.insert(&question(media_id, *owed_at));
                 self.run.tally.files_failed.add(1);
-                if let Some(hint) = done.hint {
-                    let of_hint = || (error.clone(), IdSet::default());
-                    let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
-                    failed.insert(media_id.as_str());
-                }
-                if self.failed.insert(media_id.as_str()) {
-                    self.run.failed_asset(FailedNow {
-                        media_id: media_id.clone(),
-                        url,
-                        error: error.clone(),
-                    });
+                if let Some(failure) = done.failure {
+                    self.failed(media_id, error, failure);
                 }
             }
         }
-        if let Some(trouble) = done.trouble {
+        self.books.add(outcome, is_placed);
+    }
+
+    /// Notes that a file was not saved.
+    fn failed(&mut self, media_id: &MediaId, error: &str, failure: Failure) {
+        let Failure { url, hint, trouble } = failure;
+        debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
+        if let Some(hint) = hint {
+            let of_hint = || (error.to_owned(), IdSet::default());
+            let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
+            failed.insert(media_id.as_str());
+        }
+        if self.failed.insert(media_id.as_str()) {
+            self.run.failed_asset(FailedNow {
+                media_id: media_id.clone(),
+                url,
+                error: error.to_owned(),
+            });
+        }
+        if let Some(trouble) = trouble {
             self.block(crate::model::chain(&trouble), trouble.hint());
         }
-        if self.done.is_empty() {
-            self.flush_by = Instant::now() + LINGER;
+    }
+
+    /// Only what is in the database is called saved.
+    fn recorded(&mut self, recorded: Recorded) {
+        let Recorded { counts, settled } = recorded;
+        {
+            let mut sheet = self.run.sheet();
+            sheet.assets.saved += counts.saved;
+            sheet.assets.unchanged += counts.unchanged;
+            sheet.assets.moved += counts.moved;
         }
-        self.done.push(outcome);
-        Ok(())
+        let files = counts.saved + counts.unchanged + counts.moved;
+        self.run.tally.files.add(files);
+        let claims = &self.shared.claims;
+        let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, path) in &settled {
+            self.in_flight.remove(id);
+            if let Some(path) = path {
+                claims.remove(path);
+            }
+        }
+        drop(claims);
+        self.ahead.recorded(settled.into_iter().map(|(id, _)| id));
     }
 
     /// Starts nothing more, and says why once.
@@ -265,56 +270,8 @@ impl<'a> Feed<'a> {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), RunError> {
-        let outcomes = std::mem::take(&mut self.done);
-        if outcomes.is_empty() {
-            return Ok(());
-        }
-        let now = self.run.now();
-        for outcome in &outcomes {
-            // A look at a saved file in vain makes it owed, and that is the same question. If its medium
-            // changed meanwhile, it is owed since another moment: a new one.
-            if let AssetOutcome::Failed {
-                media_id,
-                owed_at: None,
-                ..
-            } = outcome
-            {
-                self.tried.insert(&question(media_id, Some(now)));
-            }
-        }
-        let settled: Vec<(MediaId, Option<String>)> = outcomes
-            .iter()
-            .map(|outcome| {
-                let path = match outcome {
-                    AssetOutcome::Saved { path, .. } | AssetOutcome::Moved { path, .. } => {
-                        Some(path.clone())
-                    }
-                    AssetOutcome::Unchanged { .. }
-                    | AssetOutcome::Withheld { .. }
-                    | AssetOutcome::Failed { .. } => None,
-                };
-                (outcome.media_id().clone(), path)
-            })
-            .collect();
-        self.run
-            .store(move |store| store.record_assets(&outcomes, now))
-            .await?;
-        {
-            let claims = &self.shared.claims;
-            let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
-            for (id, path) in settled {
-                self.in_flight.remove(&id);
-                if let Some(path) = path {
-                    claims.remove(&path);
-                }
-            }
-        }
-        self.record_hosts().await
-    }
-
     /// Writes down what was learned about hosts.
-    async fn record_hosts(&self) -> Result<(), RunError> {
+    async fn record_hosts(&mut self) -> Result<(), RunError> {
         let fresh = self.shared.hosts.take_fresh();
         if !fresh.is_empty() {
             let now = self.run.now();
@@ -340,29 +297,42 @@ impl<'a> Feed<'a> {
     }
 
     /// Ends early: what is in flight may finish within the grace period, of what does not the beginning
-    /// is put away, and the rest stays owed.
+    /// is put away, what is received gets its place, and the rest stays owed.
     async fn wind_up(mut self) -> Result<(), RunError> {
-        self.join_until(self.run.options.grace).await?;
+        self.finish_until(self.run.options.grace).await?;
         self.shared.halt.cancel();
-        self.join_until(PUTTING_AWAY).await?;
+        self.finish_until(PUTTING_AWAY).await?;
         self.downloads.abort_all();
-        self.flush().await?;
+        self.finish_until(PUTTING_AWAY).await?;
+        // However long the disk takes for the last group: what came before it is written.
+        while !self.books.is_empty() {
+            self.books.start(&self.shared.hosts, true);
+            let recorded = self.books.recorded().await?;
+            self.recorded(recorded);
+        }
         self.close().await
     }
 
-    async fn join_until(&mut self, time: Duration) -> Result<(), RunError> {
-        let over = tokio::time::sleep(time);
-        tokio::pin!(over);
+    async fn finish_until(&mut self, time: Duration) -> Result<(), RunError> {
+        let over = Instant::now() + time;
         loop {
-            tokio::select! {
-                biased;
-                joined = self.downloads.join_next() => match joined {
-                    Some(joined) => self.take(joined)?,
-                    None => return Ok(()),
-                },
-                () = &mut over => return Ok(()),
+            self.send_on();
+            if self.downloads.is_empty() && self.gather.is_empty() && self.books.is_empty() {
+                return Ok(());
             }
+            let event = self.next(Some(over)).await?;
+            if matches!(event, Event::TimeIsUp) {
+                return Ok(());
+            }
+            self.take_in(event);
         }
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => pending().await,
     }
 }
 

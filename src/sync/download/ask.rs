@@ -2,7 +2,7 @@
 
 use super::receive::Beginning;
 use super::unsaved::Unsaved;
-use super::{Arrived, Download, LONGEST_WAIT};
+use super::{Arrived, Download, LONGEST_WAIT, Told};
 use crate::model::AssetUrl;
 use crate::model::sniff::{self, Answer};
 use crate::plan::{Lesson, Way, is_doubtful, may_try};
@@ -314,9 +314,11 @@ impl Download {
         })?;
         Ok(Got::Bytes(Box::new(Arrived {
             finished,
-            content_type,
-            etag,
-            last_modified,
+            told: Told {
+                content_type,
+                etag,
+                last_modified,
+            },
         })))
     }
 

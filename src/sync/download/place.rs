@@ -1,52 +1,21 @@
 //! Where a file's bytes belong in the mirror, and getting them there.
 
+use super::Download;
 use super::unsaved::Unsaved;
-use super::{Arrived, Download};
 use crate::mirror::{MirrorError, Published};
 use crate::model::{AssetOutcome, AssetUrl, RelPath, Why};
 use crate::plan::{Recheck, recheck};
 use std::sync::{Arc, PoisonError};
 
-impl Download {
-    /// Puts new bytes in their place; what was there goes to the archive first.
-    pub(super) async fn publish(
-        &self,
-        url: &AssetUrl,
-        why: Why,
-        arrived: Arrived,
-    ) -> Result<AssetOutcome, Unsaved> {
-        let old = self.superseded();
-        let Arrived {
-            mut finished,
-            content_type,
-            etag,
-            last_modified,
-        } = arrived;
-        let published = self
-            .put(url, move |path| finished.publish(path, old.as_ref()))
-            .await?;
-        let sha256 = published.sha256.to_string();
-        let is_same = self.owed.row.sha256.as_deref() == Some(sha256.as_str());
-        let again = if is_same {
-            recheck(why, &self.owed.row, (self.shared.now)())
-        } else {
-            Recheck::default()
-        };
-        Ok(AssetOutcome::Saved {
-            media_id: self.owed.media_id.clone(),
-            owed_at: self.owed.owed_at,
-            url: self.owed.listed_url.clone(),
-            path: published.path.as_str().to_owned(),
-            bytes: published.bytes,
-            sha256,
-            content_type,
-            etag,
-            last_modified,
-            recheck_at: again.at,
-            rechecks: again.count,
-        })
-    }
+/// A path that no other download of this run may take.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) path: RelPath,
+    /// Whether a row of another medium may have it.
+    pub(super) is_to_ask: bool,
+}
 
+impl Download {
     /// Settles a file whose saved bytes still hold, moving it where its URL moved. `None`: there is no
     /// such file in the mirror.
     pub(super) async fn settle(
@@ -146,6 +115,23 @@ impl Download {
     /// Chooses the path: the one it has, as long as the URL stays; the URL's own; or a safe one where
     /// another medium has that already.
     async fn choose_path(&self, url: &AssetUrl) -> Result<RelPath, Unsaved> {
+        let claimed = self.claim_path(url)?;
+        let mut is_owned = false;
+        if claimed.is_to_ask {
+            let (text, id) = (claimed.path.as_str().to_owned(), self.owed.media_id.clone());
+            let owner = self
+                .shared
+                .store
+                .call(move |store| store.path_owner(&text, &id))
+                .await
+                .inspect_err(|_| self.release(&claimed.path))?;
+            is_owned = owner.is_some();
+        }
+        self.settle_claim(claimed, is_owned)
+    }
+
+    /// Claims the path that this file should have.
+    pub(super) fn claim_path(&self, url: &AssetUrl) -> Result<Claimed, Unsaved> {
         let row = &self.owed.row;
         if row.url == self.owed.listed_url
             && let Some(path) = row
@@ -154,30 +140,44 @@ impl Download {
                 .and_then(|path| RelPath::parse(path).ok())
             && self.claim(&path)
         {
-            return Ok(path);
+            return Ok(Claimed {
+                path,
+                is_to_ask: false,
+            });
         }
         let path = url.rel_path()?;
         if self.claim(&path) {
             // Rows decide and not the disk: the owner's file may be lost and on its way back.
-            let (text, id) = (path.as_str().to_owned(), self.owed.media_id.clone());
-            let owner = self
-                .shared
-                .store
-                .call(move |store| store.path_owner(&text, &id))
-                .await
-                .inspect_err(|_| self.release(&path))?;
-            if owner.is_none() {
-                return Ok(path);
-            }
-            self.release(&path);
+            return Ok(Claimed {
+                path,
+                is_to_ask: true,
+            });
         }
+        let path = self.fallback()?;
+        self.claim(&path);
+        Ok(Claimed {
+            path,
+            is_to_ask: false,
+        })
+    }
+
+    /// Keeps the claim, or exchanges it for that of a safe path where another medium's row has it.
+    pub(super) fn settle_claim(
+        &self,
+        claimed: Claimed,
+        is_owned: bool,
+    ) -> Result<RelPath, Unsaved> {
+        if !is_owned {
+            return Ok(claimed.path);
+        }
+        self.release(&claimed.path);
         let fallback = self.fallback()?;
         self.claim(&fallback);
         Ok(fallback)
     }
 
     /// The safe path of this medium, also beside another medium with the same URL.
-    fn fallback(&self) -> Result<RelPath, Unsaved> {
+    pub(super) fn fallback(&self) -> Result<RelPath, Unsaved> {
         let own = format!("{}#{}", self.owed.listed_url, self.owed.media_id);
         Ok(RelPath::fallback(&own)?)
     }
@@ -190,7 +190,7 @@ impl Download {
             .insert(path.as_str().to_owned())
     }
 
-    fn release(&self, path: &RelPath) {
+    pub(super) fn release(&self, path: &RelPath) {
         self.shared
             .claims
             .lock()
