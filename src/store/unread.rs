@@ -4,6 +4,7 @@
 //! that changed it. What a crash, an older program or somebody's own edit left is looked through when the
 //! database is opened next.
 
+use super::plain::{is_plain_medium, is_plain_mention};
 use super::{Store, StoreError};
 use crate::model::{BodyDigest, UrlPath};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -114,34 +115,51 @@ fn record_mentions(
     )?
     .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
     let mut insert = tx.prepare_cached(
-        "INSERT OR IGNORE INTO media_references (endpoint, id, side, field, place, url, host, path)
+        "INSERT INTO media_references (endpoint, id, side, field, place, url, odd_host, odd_path)
          VALUES (:endpoint, :id, :side, :field, :place, :url, :host, :path)",
     )?;
     for mention in &digest.mentions {
+        let odd = Some(&mention.at).filter(|at| !is_plain_mention(&mention.url, at));
         insert.execute(named_params! {
             ":endpoint": endpoint, ":id": id, ":side": side, ":field": mention.field,
-            ":place": mention.place.as_str(), ":url": mention.url, ":host": mention.at.host,
-            ":path": mention.at.path,
+            ":place": mention.place.as_str(), ":url": mention.url,
+            ":host": odd.map(|at| &at.host), ":path": odd.map(|at| &at.path),
         })?;
     }
     Ok(())
 }
 
 fn read_medium(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<()> {
-    let url: Option<Option<String>> = tx
-        .prepare_cached("SELECT url FROM media WHERE id = :id")?
-        .query_row(named_params! { ":id": id }, |row| row.get(0))
+    let medium: Option<(Option<String>, String)> = tx
+        .prepare_cached("SELECT url, file_name FROM media WHERE id = :id")?
+        .query_row(named_params! { ":id": id }, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    match url.flatten().as_deref().and_then(UrlPath::of) {
-        Some(UrlPath { host, path }) => tx
-            .prepare_cached(
-                "INSERT INTO media_paths (media_id, host, path) VALUES (:id, :host, :path)
-                 ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path",
-            )?
-            .execute(named_params! { ":id": id, ":host": host, ":path": path })?,
-        None => tx
-            .prepare_cached("DELETE FROM media_paths WHERE media_id = :id")?
-            .execute(named_params! { ":id": id })?,
-    };
-    Ok(())
+    match medium {
+        Some((Some(url), name)) if !is_plain_medium(&url, &name) => record_odd_path(tx, id, &url),
+        // Of a medium without a URL nothing is computed.
+        Some(_) | None => forget_odd_path(tx, id),
+    }
+}
+
+/// Records where a URL points to that the schema would not compute; no path: nowhere.
+fn record_odd_path(tx: &Transaction<'_>, id: &str, url: &str) -> rusqlite::Result<()> {
+    let at = UrlPath::of(url);
+    tx.prepare_cached(
+        "INSERT INTO media_odd_paths (media_id, host, path) VALUES (:id, :host, :path)
+         ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path
+         WHERE host IS NOT excluded.host OR path IS NOT excluded.path",
+    )?
+    .execute(named_params! {
+        ":id": id, ":host": at.as_ref().map(|at| &at.host), ":path": at.as_ref().map(|at| &at.path),
+    })
+    .map(drop)
+}
+
+/// What is computed is right, or there is nothing to tell any more.
+fn forget_odd_path(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM media_odd_paths WHERE media_id = :id")?
+        .execute(named_params! { ":id": id })
+        .map(drop)
 }
