@@ -3,7 +3,7 @@
 --
 -- "Near" is that short part of a path: the ends of its folder and of its name, eight and six characters. Few
 -- paths share it, however many files are called alike. SQLite takes an index on an expression only where
--- the same expression is asked for, word for word.
+-- the same expression is asked for, word for word, and of the same kind as what it is compared with: hence CAST.
 
 DROP VIEW media_uses;
 DROP VIEW media_unused;
@@ -17,7 +17,7 @@ CREATE VIEW media_plain_paths AS
 SELECT id AS media_id,
        lower(substr(url, instr(url, '//') + 2, instr(substr(url, 9), '/') + 6 - instr(url, '//'))) AS host,
        substr(rtrim(url, replace(url, '/', '')), instr(substr(url, 9), '/') + 8) || file_name AS path,
-       substr(rtrim(url, replace(url, '/', '')), -9, 8) || substr(file_name, -6) AS near,
+       CAST(substr(rtrim(url, replace(url, '/', '')), -9, 8) || substr(file_name, -6) AS TEXT) AS near,
        file_name, deleted_at
 FROM media;
 
@@ -41,7 +41,7 @@ WHERE p.host IS NOT known.host OR p.path IS NOT known.path
 DROP TABLE media_paths;
 CREATE INDEX media_odd_paths_by_path ON media_odd_paths (path) WHERE path IS NOT NULL;
 CREATE INDEX media_by_near ON media (
-    substr(rtrim(url, replace(url, '/', '')), -9, 8) || substr(file_name, -6)
+    CAST(substr(rtrim(url, replace(url, '/', '')), -9, 8) || substr(file_name, -6) AS TEXT)
 );
 
 -- The path of each medium's URL, percent-decoded and without its host: the same file has other hosts in
@@ -74,21 +74,31 @@ CREATE TABLE media_references (
     field    TEXT NOT NULL,       -- where in the body, such as $.gallery[2].url
     place    TEXT NOT NULL CHECK (place IN ('field', 'html', 'text')),
     url      TEXT NOT NULL,       -- as it stands there
-    -- Where the URL's text does not tell host and path just so; NULL: it does.
-    odd_host TEXT,
+    odd_host TEXT,                -- where the URL's text does not tell host and path just so; NULL: it does
     odd_path TEXT,
+    odd_name TEXT,                -- or, where the URL encodes nothing else, the decoded end of the path
     host     TEXT GENERATED ALWAYS AS (coalesce(odd_host,
         lower(substr(url, instr(url, '//') + 2, instr(substr(url, 9), '/') + 6 - instr(url, '//'))))) VIRTUAL,
     -- Percent-decoded, without host and query.
-    path     TEXT GENERATED ALWAYS AS (coalesce(odd_path,
-        substr(substr(url, 1, instr(url || '?', '?') - 1), instr(substr(url, 9), '/') + 8))) VIRTUAL,
+    path     TEXT GENERATED ALWAYS AS (CASE
+        WHEN odd_path IS NOT NULL THEN odd_path
+        WHEN odd_name IS NULL
+        THEN substr(substr(url, 1, instr(url || '?', '?') - 1), instr(substr(url, 9), '/') + 8)
+        ELSE substr(rtrim(substr(url, 1, instr(url || '?', '?') - 1),
+                replace(substr(url, 1, instr(url || '?', '?') - 1), '/', '')), instr(substr(url, 9), '/') + 8)
+            || odd_name END) VIRTUAL,
     near     TEXT GENERATED ALWAYS AS (
         substr(rtrim(path, replace(path, '/', '')), -9, 8)
         || substr(replace(path, rtrim(path, replace(path, '/', '')), ''), -6)) VIRTUAL
 ) STRICT;
 INSERT INTO media_references (rowid, endpoint, id, side, field, place, url)
 SELECT rowid, endpoint, id, side, field, place, url FROM references_before;
-UPDATE media_references AS r SET odd_host = known.host, odd_path = known.path
+-- The end of the path alone first, and all of it where that is not the path either.
+UPDATE media_references AS r
+SET odd_name = replace(known.path, rtrim(known.path, replace(known.path, '/', '')), '')
+FROM references_before AS known
+WHERE known.rowid = r.rowid AND known.host IS r.host AND known.path IS NOT r.path;
+UPDATE media_references AS r SET odd_host = known.host, odd_path = known.path, odd_name = NULL
 FROM references_before AS known
 WHERE known.rowid = r.rowid AND (known.host IS NOT r.host OR known.path IS NOT r.path);
 DROP TABLE references_before;

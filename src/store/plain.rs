@@ -13,8 +13,17 @@ const NEAR_FOLDER: usize = 9;
 macro_rules! near {
     ($path:literal) => {
         concat!(
-            "substr(rtrim(", $path, ", replace(", $path, ", '/', '')), -9, 8) || substr(replace(", $path,
-            ", rtrim(", $path, ", replace(", $path, ", '/', '')), ''), -6)"
+            "substr(rtrim(",
+            $path,
+            ", replace(",
+            $path,
+            ", '/', '')), -9, 8) || substr(replace(",
+            $path,
+            ", rtrim(",
+            $path,
+            ", replace(",
+            $path,
+            ", '/', '')), ''), -6)"
         )
     };
 }
@@ -44,15 +53,48 @@ pub(super) fn is_plain_medium(url: &str, file_name: &str) -> bool {
         && !file_name.contains(char::is_control)
         && UrlPath::of(url).is_some_and(|at| {
             is_same_host(&at, host)
-                && at.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) == Some(file_name)
+                && at
+                    .path
+                    .strip_prefix(folder)
+                    .and_then(|rest| rest.strip_prefix('/'))
+                    == Some(file_name)
         })
 }
 
-/// Returns whether `media_references` tells of a URL in a body, by itself, that it points there.
-pub(super) fn is_plain_mention(url: &str, at: &UrlPath) -> bool {
-    split(url).is_some_and(|(host, path)| {
-        is_same_host(at, host) && path.split('?').next() == Some(at.path.as_str())
-    })
+/// What `media_references` has to store of where a URL points to. Nothing: the URL's text says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Odd<'a> {
+    /// The whole of it.
+    pub(super) at: Option<&'a UrlPath>,
+    /// The decoded end of the path, where everything before stands in the URL as it is.
+    pub(super) name: Option<&'a str>,
+}
+
+/// Returns what is to be stored of a URL in a body that points to `at`.
+pub(super) fn odd_mention<'a>(url: &str, at: &'a UrlPath) -> Odd<'a> {
+    let whole = Odd {
+        at: Some(at),
+        name: None,
+    };
+    let Some((host, path)) = split(url).filter(|(host, _)| is_same_host(at, host)) else {
+        return whole;
+    };
+    let path = path.split('?').next().unwrap_or(path);
+    if path == at.path {
+        return Odd::default();
+    }
+    let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+    let name = at
+        .path
+        .strip_prefix(folder)
+        .and_then(|rest| rest.strip_prefix('/'));
+    match name {
+        Some(name) if !name.contains('\0') => Odd {
+            at: None,
+            name: Some(name),
+        },
+        Some(_) | None => whole,
+    }
 }
 
 /// Splits an ordinary URL into its host and what begins with the path's slash.

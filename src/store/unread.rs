@@ -4,7 +4,7 @@
 //! that changed it. What a crash, an older program or somebody's own edit left is looked through when the
 //! database is opened next.
 
-use super::plain::{is_plain_medium, is_plain_mention};
+use super::plain::{is_plain_medium, odd_mention};
 use super::{Store, StoreError};
 use crate::model::{BodyDigest, UrlPath};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -115,15 +115,15 @@ fn record_mentions(
     )?
     .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
     let mut insert = tx.prepare_cached(
-        "INSERT INTO media_references (endpoint, id, side, field, place, url, odd_host, odd_path)
-         VALUES (:endpoint, :id, :side, :field, :place, :url, :host, :path)",
+        "INSERT INTO media_references (endpoint, id, side, field, place, url, odd_host, odd_path, odd_name)
+         VALUES (:endpoint, :id, :side, :field, :place, :url, :host, :path, :name)",
     )?;
     for mention in &digest.mentions {
-        let odd = Some(&mention.at).filter(|at| !is_plain_mention(&mention.url, at));
+        let odd = odd_mention(&mention.url, &mention.at);
         insert.execute(named_params! {
             ":endpoint": endpoint, ":id": id, ":side": side, ":field": mention.field,
             ":place": mention.place.as_str(), ":url": mention.url,
-            ":host": odd.map(|at| &at.host), ":path": odd.map(|at| &at.path),
+            ":host": odd.at.map(|at| &at.host), ":path": odd.at.map(|at| &at.path), ":name": odd.name,
         })?;
     }
     Ok(())

@@ -201,7 +201,7 @@ const RULES: [Rule; 26] = [
             "side = 'draft' OR NOT ",
             is_public!("media_references")
         )),
-        kept: "endpoint id side field place url odd_host odd_path",
+        kept: "endpoint id side field place url odd_host odd_path odd_name",
         changed: &[],
     },
     Rule {
