@@ -76,7 +76,7 @@ pub(super) fn odd_mention<'a>(url: &str, at: &'a UrlPath) -> Odd<'a> {
         at: Some(at),
         name: None,
     };
-    let Some((host, path)) = split(url).filter(|(host, _)| is_same_host(at, host)) else {
+    let Some((_, path)) = split(url).filter(|(host, _)| is_same_host(at, host)) else {
         return whole;
     };
     let path = path.split('?').next().unwrap_or(path);

@@ -149,12 +149,12 @@ fn a_newer_schema_is_refused_and_left_alone() {
         .unwrap()
         .close()
         .unwrap();
-    database(&folder, "PRAGMA user_version = 7; DROP TABLE meta;");
+    database(&folder, "PRAGMA user_version = 99; DROP TABLE meta;");
     let error = refused(&folder, "my-service");
     let known = latest(MIGRATIONS);
     assert_eq!(
         error.to_string(),
-        format!("database schema 7 is newer than this program understands ({known})")
+        format!("database schema 99 is newer than this program understands ({known})")
     );
 }
 
@@ -168,7 +168,7 @@ fn a_newer_schema_that_stands_in_the_log_only_is_seen() {
         .unwrap();
     let writer = Connection::open(elsewhere.path().join("backup.sqlite3")).unwrap();
     writer
-        .execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 7;")
+        .execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 99;")
         .unwrap();
     // As a process that was killed leaves it: the change is in the log, the header is old.
     for name in ["backup.sqlite3", "backup.sqlite3-wal"] {
@@ -177,7 +177,7 @@ fn a_newer_schema_that_stands_in_the_log_only_is_seen() {
     let before = contents_of(folder.path());
     let error = Store::open(&options(&folder), at(1)).unwrap_err();
     assert!(
-        matches!(error, StoreError::Newer { found: 7, .. }),
+        matches!(error, StoreError::Newer { found: 99, .. }),
         "{error}"
     );
     let mut after = contents_of(folder.path());

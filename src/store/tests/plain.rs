@@ -131,7 +131,8 @@ fn is_right(home: &mut Sandbox, url: &str, seconds: i64) {
                 "INSERT INTO contents (endpoint, id, valid_from, metadata, published_body)
                  VALUES ('blog', 'a', '2026-01-01T00:00:00.000Z', '{}', :body)
                  ON CONFLICT DO UPDATE SET published_body = excluded.published_body,
-                     valid_from = strftime('%Y-%m-%dT%H:%M:%fZ', valid_from, '+1 seconds')",
+                     valid_from = strftime('%Y-%m-%dT%H:%M:%fZ', valid_from, '+1 seconds')
+                 WHERE published_body <> excluded.published_body",
                 named_params! { ":body": body_with(url) },
             )
             .map(drop)
@@ -300,7 +301,11 @@ fn an_upgraded_database_answers_as_before() {
     let before = ASKED.map(|sql| rows(&conn, sql));
     drop(conn);
     let store = Store::open(&options, at(5)).unwrap();
-    for check in DatabaseCheck::ALL {
+    for check in [
+        DatabaseCheck::Structure,
+        DatabaseCheck::Schema,
+        DatabaseCheck::Derived,
+    ] {
         assert_eq!(
             store.check_soundness(check, at(6)).unwrap(),
             [],
@@ -314,7 +319,7 @@ fn an_upgraded_database_answers_as_before() {
         assert_eq!(rows(&conn, sql), before, "{sql}");
     }
     let stored = "SELECT count(*) FROM media_odd_paths";
-    assert_eq!(rows(&conn, stored), ["Integer(16)"]);
+    assert_eq!(rows(&conn, stored), ["Integer(15)"]);
     conn.execute_batch(
         "INSERT INTO contents_search (contents_search, rank) VALUES ('integrity-check', 1)",
     )
