@@ -1,5 +1,6 @@
 //! What everything looked like at an instant, row by row: for those who carry it elsewhere.
 
+use super::plain::near;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::{
@@ -176,10 +177,13 @@ impl Store {
     /// it never did, where the bytes were replaced since, and where they were lost.
     pub fn has_mirrored(&self, path: &str, at: Option<Timestamp>) -> Result<bool, StoreError> {
         self.read("look for a file of the mirror", |conn| {
-            conn.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM assets WHERE path = :path AND sha256 IS NOT NULL
-                     AND state <> 'gone' AND valid_from <= :at)",
-            )?
+            conn.prepare_cached(concat!(
+                "SELECT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near WHERE ",
+                near!("path"),
+                " = ",
+                near!(":path"),
+                " AND path = :path AND sha256 IS NOT NULL AND state <> 'gone' AND valid_from <= :at)",
+            ))?
             .query_row(
                 named_params! { ":path": path, ":at": or_latest(at) },
                 |row| row.get(0),

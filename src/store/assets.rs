@@ -1,5 +1,6 @@
 //! Files of media: which are owed, and what came of asking for them.
 
+use super::plain::near;
 use super::values::{count, int, later, optional_count};
 use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
@@ -89,10 +90,14 @@ impl Store {
         media_id: &MediaId,
     ) -> Result<Option<MediaId>, StoreError> {
         self.read("look for the owner of a path", |conn| {
-            conn.prepare_cached(
-                "SELECT media_id FROM assets INDEXED BY assets_by_path
-                 WHERE path = :path AND path IS NOT NULL AND media_id <> :media_id LIMIT 1",
-            )?
+            conn.prepare_cached(concat!(
+                "SELECT media_id FROM assets INDEXED BY assets_by_near
+                 WHERE ",
+                near!("path"),
+                " = ",
+                near!(":path"),
+                " AND path = :path AND path IS NOT NULL AND media_id <> :media_id LIMIT 1",
+            ))?
             .query_row(
                 named_params! { ":path": path, ":media_id": media_id },
                 |row| row.get(0),

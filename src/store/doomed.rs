@@ -1,5 +1,6 @@
 //! What retention lets go: which rows are old enough, and who still needs the bytes of their files.
 
+use super::plain::{digest_start, near};
 use super::values::{count, int};
 use super::{PruneId, Store, StoreError};
 use crate::model::{Claims, Cutoffs, DoomedFile, PrunedFiles, PrunedRows, PrunedTables};
@@ -199,9 +200,15 @@ impl Store {
                 .prepare_cached(concat!(
                     "SELECT a.rowid, a.sha256, a.path
                      FROM assets AS a CROSS JOIN media AS m ON m.id = a.media_id
-                     WHERE a.sha256 IS NOT NULL AND (a.sha256, a.rowid) > (:sha256, :rowid) AND ",
+                     WHERE a.sha256 IS NOT NULL AND ",
+                    digest_start!("a.sha256"),
+                    " >= ",
+                    digest_start!(":sha256"),
+                    " AND (a.sha256, a.rowid) > (:sha256, :rowid) AND ",
                     doomed_medium!(),
-                    " ORDER BY a.sha256, a.rowid LIMIT :limit"
+                    " ORDER BY ",
+                    digest_start!("a.sha256"),
+                    ", a.sha256, a.rowid LIMIT :limit"
                 ))?
                 .query_map(
                     named_params! {
@@ -246,8 +253,8 @@ impl Store {
         cutoffs: Cutoffs,
     ) -> Result<Vec<DoomedFile>, StoreError> {
         self.read("look for archived bytes that retention lets go", |conn| {
-            // Each part comes in the order of its index, and SQLite merges them as it goes: however
-            // many digests there are, only these are held.
+            // Each part comes in order, by an index, and SQLite merges them as it goes: however many
+            // digests there are, only these are held.
             let digests: Vec<String> = conn
                 .prepare_cached(concat!(
                     "SELECT h.sha256 FROM assets_history AS h
@@ -255,10 +262,17 @@ impl Store {
                     of_doomed_medium!("h.media_id"),
                     ")
                      UNION
-                     SELECT a.sha256 FROM assets AS a CROSS JOIN media AS m ON m.id = a.media_id
-                     WHERE a.sha256 > :after AND ",
+                     SELECT sha256 FROM (
+                         SELECT DISTINCT a.sha256 FROM assets AS a CROSS JOIN media AS m ON m.id = a.media_id
+                         WHERE a.sha256 IS NOT NULL AND ",
+                    digest_start!("a.sha256"),
+                    " >= ",
+                    digest_start!(":after"),
+                    " AND a.sha256 > :after AND ",
                     doomed_medium!(),
-                    "
+                    " ORDER BY ",
+                    digest_start!("a.sha256"),
+                    ", a.sha256 LIMIT :limit)
                      UNION
                      SELECT sha256 FROM doomed_files WHERE sha256 > :after
                      ORDER BY 1 LIMIT :limit"
@@ -308,7 +322,11 @@ fn claims(conn: &Connection, sha256: &str, cutoffs: Cutoffs) -> rusqlite::Result
     let current_paths = conn
         .prepare_cached(concat!(
             "SELECT ifnull(current.path, '') FROM assets AS current
-             WHERE current.sha256 = :sha256 AND current.sha256 IS NOT NULL AND NOT ",
+             WHERE ",
+            digest_start!("current.sha256"),
+            " = ",
+            digest_start!(":sha256"),
+            " AND current.sha256 = :sha256 AND current.sha256 IS NOT NULL AND NOT ",
             of_doomed_medium!("current.media_id"),
             " LIMIT :limit"
         ))?
@@ -331,8 +349,12 @@ fn is_owned(conn: &Connection, path: Option<&str>, cutoffs: Cutoffs) -> rusqlite
     let Some(path) = path else { return Ok(false) };
     let owner = conn
         .prepare_cached(concat!(
-            "SELECT 1 FROM assets AS owner INDEXED BY assets_by_path
-             WHERE owner.path = :path AND owner.path IS NOT NULL AND NOT ",
+            "SELECT 1 FROM assets AS owner INDEXED BY assets_by_near
+             WHERE ",
+            near!("owner.path"),
+            " = ",
+            near!(":path"),
+            " AND owner.path = :path AND owner.path IS NOT NULL AND NOT ",
             of_doomed_medium!("owner.media_id"),
             " LIMIT 1"
         ))?

@@ -1,6 +1,7 @@
 //! Which files there must be: what the rows say of the mirror and of the archive. Read leniently: a row
 //! that somebody edited is named by who compares it with the disk, and ends no reading.
 
+use super::plain::{digest_start, near};
 use super::values::{count, int, json_array, lenient};
 use super::{Store, StoreError};
 use rusqlite::{Connection, Row, named_params};
@@ -148,13 +149,17 @@ impl Store {
         sha256: &str,
     ) -> Result<Vec<(String, Option<String>)>, StoreError> {
         self.read("look for copies of a file", |conn| {
-            conn.prepare_cached(
+            conn.prepare_cached(concat!(
                 "SELECT a.path, iif(a.state = 'saved', NULL, m.url)
-                 FROM assets AS a LEFT JOIN media AS m ON m.id = a.media_id
-                 WHERE a.sha256 = :sha256 AND a.path IS NOT NULL AND a.state <> 'gone'
+                 FROM assets AS a INDEXED BY assets_by_digest LEFT JOIN media AS m ON m.id = a.media_id
+                 WHERE ",
+                digest_start!("a.sha256"),
+                " = ",
+                digest_start!(":sha256"),
+                " AND a.sha256 = :sha256 AND a.path IS NOT NULL AND a.state <> 'gone'
                      AND coalesce(a.why, '') NOT IN ('missing', 'damaged')
                  ORDER BY a.state <> 'saved', a.media_id LIMIT :limit",
-            )?
+            ))?
             .query_map(
                 named_params! { ":sha256": sha256, ":limit": COPIES },
                 |row| Ok((lenient(row, 0).unwrap_or_default(), lenient(row, 1))),
@@ -166,11 +171,15 @@ impl Store {
     /// Returns those of the paths that no row names.
     pub fn strange_paths(&self, paths: &[String]) -> Result<Vec<String>, StoreError> {
         self.read("ask whose files these are", |conn| {
-            conn.prepare_cached(
+            conn.prepare_cached(concat!(
                 "SELECT value FROM json_each(:paths) AS asked
-                 WHERE NOT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_path
-                     WHERE path = asked.value AND path IS NOT NULL)",
-            )?
+                 WHERE NOT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near
+                     WHERE ",
+                near!("path"),
+                " = ",
+                near!("asked.value"),
+                " AND path = asked.value AND path IS NOT NULL)",
+            ))?
             .query_map(named_params! { ":paths": json_array(paths) }, |row| {
                 row.get(0)
             })?

@@ -30,6 +30,7 @@ mod moments;
 mod open;
 mod partials;
 mod past;
+mod plain;
 mod proof;
 mod prune;
 mod runs;

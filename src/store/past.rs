@@ -1,5 +1,6 @@
 //! Versions of things: as they were at a time, and which ones began when.
 
+use super::plain::digest_start;
 use super::values::{int, optional_count};
 use super::{Store, StoreError};
 use crate::model::past::{ApiState, ContentState, FileState, MediumState};
@@ -168,10 +169,13 @@ impl Store {
     /// Returns a path in the mirror whose file has these bytes now, that of the given medium if it does.
     pub fn path_of_bytes(&self, sha256: &str, of: &Thing) -> Result<Option<String>, StoreError> {
         self.read("look for a file with these bytes", |conn| {
-            conn.prepare_cached(
-                "SELECT path FROM assets WHERE sha256 = :sha256 AND path IS NOT NULL
-                 ORDER BY media_id <> :id LIMIT 1",
-            )?
+            conn.prepare_cached(concat!(
+                "SELECT path FROM assets WHERE ",
+                digest_start!("sha256"),
+                " = ",
+                digest_start!(":sha256"),
+                " AND sha256 = :sha256 AND path IS NOT NULL ORDER BY media_id <> :id LIMIT 1",
+            ))?
             .query_row(named_params! { ":sha256": sha256, ":id": of.id() }, |row| {
                 row.get(0)
             })

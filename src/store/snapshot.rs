@@ -6,6 +6,7 @@ mod redact;
 pub(super) use redact::REDACTED;
 
 use super::files::{create_private, flush};
+use super::plain::{digest_start, near};
 use super::values::count;
 use super::{Store, StoreError, view};
 use place::Place;
@@ -31,6 +32,8 @@ pub struct Snapshot {
 /// A file of the mirror, as a snapshot knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotFile {
+    /// The number of its row.
+    pub row: i64,
     /// Its path in the mirror. A text, for the database may have been edited.
     pub path: String,
     /// The digest of its bytes, hex.
@@ -98,20 +101,28 @@ impl Snapshot {
         self.bytes
     }
 
-    /// Returns files of the mirror behind the path `after`, in the order of their paths; empty after the
+    /// Returns files of the mirror behind the row `after`, in the order of their rows; empty after the
     /// last one. Each path comes once: of two media that claim it, the one that is still listed has it.
-    pub fn files(&self, after: &str) -> Result<Vec<SnapshotFile>, StoreError> {
+    pub fn files(&self, after: i64) -> Result<Vec<SnapshotFile>, StoreError> {
         let asked = || {
             self.conn
-                .prepare_cached(
-                    "SELECT path, sha256, min(state = 'gone') FROM assets
-                     WHERE path > :after AND sha256 IS NOT NULL
-                     GROUP BY path ORDER BY path LIMIT 500",
-                )?
+                .prepare_cached(concat!(
+                    "SELECT a.rowid, a.path, a.sha256 FROM assets AS a
+                     WHERE a.rowid > :after AND a.path IS NOT NULL AND a.sha256 IS NOT NULL
+                         AND NOT EXISTS (SELECT 1 FROM assets AS b INDEXED BY assets_by_near
+                             WHERE ",
+                    near!("b.path"),
+                    " = ",
+                    near!("a.path"),
+                    " AND b.path = a.path AND b.path IS NOT NULL AND b.sha256 IS NOT NULL
+                                 AND (b.state = 'gone', b.rowid) < (a.state = 'gone', a.rowid))
+                     ORDER BY a.rowid LIMIT 500"
+                ))?
                 .query_map(named_params! { ":after": after }, |row| {
                     Ok(SnapshotFile {
-                        path: row.get(0)?,
-                        sha256: row.get(1)?,
+                        row: row.get(0)?,
+                        path: row.get(1)?,
+                        sha256: row.get(2)?,
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()
@@ -168,9 +179,13 @@ impl Store {
     /// Returns where the mirror has these bytes now.
     pub fn paths_of(&self, sha256: &str) -> Result<Vec<String>, StoreError> {
         self.read("ask where a file is now", |conn| {
-            conn.prepare_cached(
-                "SELECT path FROM assets WHERE sha256 = :sha256 AND path IS NOT NULL LIMIT 20",
-            )?
+            conn.prepare_cached(concat!(
+                "SELECT path FROM assets WHERE ",
+                digest_start!("sha256"),
+                " = ",
+                digest_start!(":sha256"),
+                " AND sha256 = :sha256 AND path IS NOT NULL LIMIT 20",
+            ))?
             .query_map(named_params! { ":sha256": sha256 }, |row| row.get(0))?
             .collect()
         })

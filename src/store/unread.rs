@@ -4,9 +4,10 @@
 //! that changed it. What a crash, an older program or somebody's own edit left is looked through when the
 //! database is opened next.
 
+use super::plain::{is_plain_medium, odd_mention};
 use super::{Store, StoreError};
 use crate::model::{BodyDigest, BodyOutcome, Mention, UrlPath};
-use rusqlite::{CachedStatement, Connection, Transaction, params_from_iter};
+use rusqlite::{CachedStatement, Connection, Transaction, named_params, params_from_iter};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -121,29 +122,50 @@ impl Done {
 
 fn read_media(tx: &Transaction<'_>) -> rusqlite::Result<Done> {
     let mut noted = tx.prepare_cached(
-        "SELECT u.scope, u.id, m.url FROM unread AS u LEFT JOIN media AS m ON m.id = u.id
+        "SELECT u.scope, u.id, m.url, m.file_name,
+             EXISTS (SELECT 1 FROM media_odd_paths AS o WHERE o.media_id = u.id)
+         FROM unread AS u LEFT JOIN media AS m ON m.id = u.id
          WHERE u.kind = 'medium' ORDER BY u.scope, u.id LIMIT ?1",
     )?;
-    let mut known = tx.prepare_cached(
-        "INSERT INTO media_paths (media_id, host, path) VALUES (?1, ?2, ?3)
-         ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path
-         WHERE host <> excluded.host OR path <> excluded.path",
-    )?;
-    let mut unknown = tx.prepare_cached("DELETE FROM media_paths WHERE media_id = ?1")?;
     let (mut count, mut last) = (0, None);
     let mut rows = noted.query([MEDIA])?;
     while let Some(row) = rows.next()? {
         let id = row.get_ref(1)?.as_str()?;
-        match row.get_ref(2)?.as_str_or_null()?.and_then(UrlPath::of) {
-            Some(UrlPath { host, path }) => known.execute((id, host, path))?,
-            None => unknown.execute([id])?,
-        };
+        let url = row.get_ref(2)?.as_str_or_null()?;
+        let file_name = row.get_ref(3)?.as_str_or_null()?.unwrap_or_default();
+        let has_row: bool = row.get(4)?;
+        match url {
+            Some(url) if !is_plain_medium(url, file_name) => record_odd_path(tx, id, url)?,
+            // What is computed is right, or there is nothing to tell.
+            Some(_) | None if has_row => forget_odd_path(tx, id)?,
+            Some(_) | None => {}
+        }
         count += 1;
         if count == MEDIA {
             last = Some((row.get(0)?, row.get(1)?));
         }
     }
     Ok(Done::of(count, MEDIA, last))
+}
+
+/// Records where a URL points to that the schema would not compute; no path: nowhere.
+fn record_odd_path(tx: &Transaction<'_>, id: &str, url: &str) -> rusqlite::Result<()> {
+    let at = UrlPath::of(url);
+    tx.prepare_cached(
+        "INSERT INTO media_odd_paths (media_id, host, path) VALUES (:id, :host, :path)
+         ON CONFLICT (media_id) DO UPDATE SET host = excluded.host, path = excluded.path
+         WHERE host IS NOT excluded.host OR path IS NOT excluded.path",
+    )?
+    .execute(named_params! {
+        ":id": id, ":host": at.as_ref().map(|at| &at.host), ":path": at.as_ref().map(|at| &at.path),
+    })
+    .map(drop)
+}
+
+fn forget_odd_path(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM media_odd_paths WHERE media_id = :id")?
+        .execute(named_params! { ":id": id })
+        .map(drop)
 }
 
 fn read_contents(tx: &Transaction<'_>, read: &Read<'_>) -> rusqlite::Result<Done> {
@@ -263,9 +285,9 @@ impl<'a> Mentions<'a> {
                 "DELETE FROM media_references WHERE endpoint = ?1 AND id = ?2 AND side = ?3",
             )?,
             insert: tx.prepare_cached(
-                "INSERT OR IGNORE INTO media_references
-                     (endpoint, id, side, field, place, url, host, path)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO media_references
+                     (endpoint, id, side, field, place, url, odd_host, odd_path, odd_name)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
         })
     }
@@ -281,6 +303,7 @@ impl<'a> Mentions<'a> {
         }
         let [endpoint, id, side] = key;
         for mention in mentions {
+            let odd = odd_mention(&mention.url, &mention.at);
             self.insert.execute((
                 endpoint,
                 id,
@@ -288,8 +311,9 @@ impl<'a> Mentions<'a> {
                 mention.field.as_str(),
                 mention.place.as_str(),
                 mention.url.as_str(),
-                mention.at.host.as_str(),
-                mention.at.path.as_str(),
+                odd.at.map(|at| at.host.as_str()),
+                odd.at.map(|at| at.path.as_str()),
+                odd.name,
             ))?;
         }
         Ok(())

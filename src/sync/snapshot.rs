@@ -152,13 +152,13 @@ fn fill(
         folder: wanted.folder.display().to_string(),
         ..SnapshotFiles::default()
     };
-    let mut after = String::new();
+    let mut after = 0;
     loop {
-        let batch = snapshot.files(&after)?;
+        let batch = snapshot.files(after)?;
         let Some(last) = batch.last() else {
             return Ok(files);
         };
-        after.clone_from(&last.path);
+        after = last.row;
         for file in &batch {
             if let Some(code) = stop.requested() {
                 return Err(SnapshotError::Stopped(code));

@@ -417,7 +417,7 @@ async fn every_view_answers_in_the_plain_shell_while_a_writer_holds_the_database
     }
     let found = shell(
         &life.home,
-        "SELECT snippet(contents_search, 3, '[', ']', '…', 8) FROM contents_search WHERE contents_search MATCH '東京都庁'",
+        "SELECT snippet(contents_search, -1, '[', ']', '…', 8) FROM contents_search WHERE contents_search MATCH '東京都庁'",
     );
     assert!(found.is_some_and(|text| text.contains("[東京都庁]")));
 }

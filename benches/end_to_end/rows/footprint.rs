@@ -63,6 +63,7 @@ pub(crate) fn database(args: &Args) -> Fallible<Vec<Line>> {
         code: 3,
     }
     .measure(&media, "medium", "its file's row")?;
+    lines.push(saved(&media)?);
     lines.extend(
         Kept {
             table: "contents",
@@ -72,6 +73,23 @@ pub(crate) fn database(args: &Args) -> Fallible<Vec<Line>> {
         .measure(&contents, "content of 2 KB", "everything else")?,
     );
     Ok(lines)
+}
+
+/// The whole file where every medium's file is saved, too.
+fn saved(plan: &Plan) -> Fallible<Line> {
+    let service = Service::start(plan)?;
+    let home = Home::new()?;
+    run(&mut home.unlimited(&service.address, &["media", "assets"])?)?.expect(0, "the run")?;
+    let (count, json): (u32, i64) = home.sql()?.query_row(
+        "SELECT count(*), sum(length(cast(metadata AS BLOB))) FROM media",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(line_of(
+        "database, the whole file for each medium whose file is saved",
+        home.database_bytes()?,
+        (count, json.unsigned_abs()),
+    ))
 }
 
 /// What is kept of one kind of things.

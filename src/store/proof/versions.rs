@@ -267,7 +267,8 @@ mod tests {
                     .unwrap();
                 let plan = plan.join("\n");
                 assert!(plan.contains("USING INDEX"), "{sql}: {plan}");
-                assert!(!plan.contains("B-TREE"), "{sql}: {plan}");
+                // The few versions of one medium may be.
+                assert!(!plan.contains("B-TREE FOR ORDER BY"), "{sql}: {plan}");
             }
         }
     }

@@ -201,7 +201,7 @@ const RULES: [Rule; 26] = [
             "side = 'draft' OR NOT ",
             is_public!("media_references")
         )),
-        kept: "endpoint id side field place url host path",
+        kept: "endpoint id side field place url odd_host odd_path odd_name",
         changed: &[],
     },
     Rule {
@@ -217,10 +217,10 @@ const RULES: [Rule; 26] = [
         table: "contents_search",
         // Its rows go with those of `content_texts`.
         gone: Some("FALSE"),
-        kept: "endpoint id side text",
+        kept: "text endpoint id side",
         changed: &[],
     },
-    kept("media_paths", "media_id host path"),
+    kept("media_odd_paths", "media_id host path"),
     // Last: what was taken out above was noted here.
     emptied("unread"),
 ];

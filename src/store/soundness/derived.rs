@@ -12,7 +12,8 @@ const EXPECTED: &str = "what its body or URL says";
 pub(super) fn derived(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
     bodies(conn, flaws)?;
     strangers(conn, flaws)?;
-    paths(conn, flaws)
+    paths(conn, flaws)?;
+    strange_paths(conn, flaws)
 }
 
 fn bodies(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
@@ -121,8 +122,11 @@ fn strangers(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
 
 fn paths(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
     let mut query = conn.prepare(
-        "SELECT m.id, m.url, p.host, p.path FROM media AS m NOT INDEXED
-         LEFT JOIN media_paths AS p ON p.media_id = m.id
+        // As `media_paths` has it, but medium by medium.
+        "SELECT m.id, m.url, iif(o.media_id IS NULL, p.host, o.host), iif(o.media_id IS NULL, p.path, o.path)
+         FROM media AS m NOT INDEXED
+         CROSS JOIN media_plain_paths AS p ON p.media_id = m.id
+         LEFT JOIN media_odd_paths AS o ON o.media_id = m.id
          WHERE NOT EXISTS (SELECT 1 FROM unread AS u WHERE u.kind = 'medium' AND u.scope = '' AND u.id = m.id)",
     )?;
     let mut rows = query.query([])?;
@@ -139,6 +143,25 @@ fn paths(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
                 "another path",
             );
         }
+    }
+    Ok(())
+}
+
+fn strange_paths(conn: &Connection, flaws: &mut Flaws) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(
+        "SELECT media_id FROM media_odd_paths AS o
+         WHERE NOT EXISTS (SELECT 1 FROM media AS m WHERE m.id = o.media_id)
+             AND NOT EXISTS (SELECT 1 FROM unread AS u WHERE u.kind = 'medium' AND u.scope = '' AND u.id = o.media_id)",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        flaws.add(
+            DifferenceKind::Row,
+            lenient(row, 0).unwrap_or_default(),
+            "media_odd_paths",
+            "no row: there is no such medium",
+            "one",
+        );
     }
     Ok(())
 }

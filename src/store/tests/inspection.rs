@@ -503,14 +503,19 @@ fn what_does_not_follow_from_bodies_and_urls_is_named() {
             "content_texts blog/a, published",
         ),
         (
-            "UPDATE media_references SET path = path || 'x'",
-            "UPDATE media_references SET path = rtrim(path, 'x')",
+            "UPDATE media_references SET odd_path = path || 'x'",
+            "UPDATE media_references SET odd_path = NULL",
             "media_references blog/a, published",
         ),
         (
-            "UPDATE media_paths SET path = path || 'x'",
-            "UPDATE media_paths SET path = rtrim(path, 'x')",
+            "INSERT INTO media_odd_paths (media_id, host, path) VALUES ('m1', 'images.microcms-assets.io', '/x')",
+            "DELETE FROM media_odd_paths",
             "media_paths m1",
+        ),
+        (
+            "INSERT INTO media_odd_paths (media_id) VALUES ('m2')",
+            "DELETE FROM media_odd_paths",
+            "media_odd_paths m2",
         ),
         (
             "INSERT INTO content_texts (endpoint, id, side, text) VALUES ('blog', 'b', 'draft', 'x')",

@@ -12,6 +12,7 @@ mod migrating;
 mod moments;
 mod opening;
 mod past;
+mod plain;
 mod prune;
 mod runs;
 mod scale;

@@ -143,6 +143,41 @@ fn no_common_question_reads_the_whole_history() {
 }
 
 #[test]
+fn media_and_references_find_each_other_by_an_index() {
+    let home = Sandbox::new();
+    crowd(&home, 300, 1, 300);
+    for (question, expected) in [
+        (
+            "SELECT * FROM media_unused",
+            "SEARCH r USING INDEX media_references_by_near",
+        ),
+        (
+            "SELECT * FROM references_missing",
+            "SEARCH media USING INDEX media_by_near",
+        ),
+        ("SELECT * FROM media_uses", "_by_near"),
+        (
+            "SELECT * FROM media_uses WHERE media_id = 'x'",
+            "SEARCH r USING INDEX media_references_by_near",
+        ),
+        (
+            "SELECT * FROM media_uses WHERE endpoint = 'x' AND id = 'y'",
+            "SEARCH media USING INDEX media_by_near",
+        ),
+    ] {
+        let plan = plan(&home, question);
+        assert!(
+            plan.iter().any(|step| step.contains(expected)),
+            "{question}: {plan:#?}"
+        );
+        assert!(
+            !plan.iter().any(|step| step.contains("AUTOMATIC")),
+            "{question}: {plan:#?}"
+        );
+    }
+}
+
+#[test]
 #[ignore = "builds a database of 9 GB and takes some minutes; prints what each question costs in the sqlite3 shell"]
 fn what_the_questions_cost_at_a_hundred_thousand_contents() {
     let mut home = Sandbox::new();

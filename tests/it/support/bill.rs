@@ -23,7 +23,7 @@ pub(crate) struct Bill {
 /// Tables that the database's own triggers, or what reads their notes, see to.
 const FOLLOWS: [&str; 4] = [
     "unread:",
-    "media_paths:",
+    "media_odd_paths:",
     "media_references:",
     "content_texts:",
 ];
