@@ -72,6 +72,34 @@ fn edit_some(sim: &Sim, round: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_between_pages_leaves_whole_ones_and_the_walk_says_how_many() {
+    let sim = Sim::builder()
+        .media(3_000)
+        .media_size(10..=20)
+        .start()
+        .await;
+    sim.fault(Route::Media, Occasion::Every, Fault::Delay { ms: 10 });
+    for after in [60, 120, 200, 300] {
+        let home = Sandbox::new();
+        let stop = Stop::default();
+        let setup = Setup {
+            stop: stop.clone(),
+            grace: Duration::from_millis(200),
+            ..Setup::default()
+        };
+        tokio::join!(home.sync_with(&sim, setup), async {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            stop.request(ExitCode::Interrupted);
+        });
+        assert_sound(&home);
+        let pages = home.count("SELECT sum(pages) FROM walks WHERE scope = 'media'");
+        assert_eq!(home.count("SELECT count(*) FROM media"), 100 * pages);
+        assert_eq!(home.count("SELECT count(*) FROM assets"), 100 * pages);
+        assert_eq!(home.count("SELECT count(*) FROM unread"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_stopped_at_any_moment_ends_tidily_and_the_next_one_completes() {
     let sim = slow_service().await;
     let home = Sandbox::new();

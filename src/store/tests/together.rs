@@ -50,7 +50,7 @@ fn of_a_medium_that_is_told_as_new_twice_the_later_word_counts() {
     home.store.retire_media(&[media_id("b")], at(2)).unwrap();
     let expected = Recorded {
         new: 0,
-        changed: 1,
+        changed: 2,
         returned: 1,
     };
     assert_eq!(home.store.record_media(&told, at(3)).unwrap(), expected);
