@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, HashSet};
 const ROWS: usize = 2000;
 /// Requests under way at a time; the budget paces them.
 const AT_A_TIME: usize = 8;
+/// Answers whose bodies are read through at a time: each takes a thread, and what it reads into memory.
+const READ_AT_A_TIME: usize = 2;
 
 /// Reads all bodies that are owed, until the listings are over and none is left to ask for.
 pub(super) async fn part(run: &Run) -> Result<(), RunError> {
@@ -213,7 +215,9 @@ async fn ask_all(
     heed_budget(api.run, standing);
     if pass.refused.is_none() && !pass.is_broken && !standing.is_stopped {
         let asked = stream::iter(Wanted::sort(owed)).map(|wanted| wanted.ask(api));
-        let mut answers = Answers::new(asked.buffer_unordered(AT_A_TIME));
+        let asked = asked.buffer_unordered(AT_A_TIME);
+        let read = asked.map(Answer::read_through).buffered(READ_AT_A_TIME);
+        let mut answers = Answers::new(read);
         while let Some(group) = answers.next().await? {
             heed_budget(api.run, standing);
             let (outcomes, said) = taken_apart(group, &mut answered);

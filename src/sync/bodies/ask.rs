@@ -66,7 +66,7 @@ impl Answer {
 
     /// Reads the bodies through, on a thread where that holds nobody up: the database then has only to
     /// write what follows from them.
-    async fn read_through(mut self) -> Result<Self, JoinError> {
+    pub(super) async fn read_through(mut self) -> Result<Self, JoinError> {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         self.outcomes = spawn_blocking(move || {
             outcomes.iter_mut().for_each(read_through);
@@ -121,12 +121,8 @@ impl Wanted {
         wanted
     }
 
-    /// Asks, says what the answer means for each body, and reads the bodies through.
-    pub(super) async fn ask(self, api: &Api<'_>) -> Result<Answer, JoinError> {
-        self.answer(api).await.read_through().await
-    }
-
-    async fn answer(self, api: &Api<'_>) -> Answer {
+    /// Asks, and says what the answer means for each body.
+    pub(super) async fn ask(self, api: &Api<'_>) -> Answer {
         match self {
             Self::Draft(owed) => match api.draft_text(&owed).await {
                 Ok(found) => Answer {
