@@ -313,7 +313,8 @@ impl<'a> Feed<'a> {
         self.finish_until(self.run.options.grace).await?;
         self.shared.halt.cancel();
         self.finish_until(PUTTING_AWAY).await?;
-        self.downloads.abort_all();
+        // Dropped, they end; nobody waits for them.
+        self.downloads = JoinSet::new();
         self.finish_until(PUTTING_AWAY).await?;
         // However long the disk takes for the last group: what came before it is written.
         while !self.books.is_empty() {
