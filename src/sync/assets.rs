@@ -72,7 +72,7 @@ async fn shared(run: &Run, mirror: &Arc<Mirror>) -> Result<Arc<Shared>, RunError
         claims: Claims::default(),
         hosts: Hosts::new(hosts, run.now()),
         quota: Arc::clone(&run.quota),
-        room: Room::new(Arc::clone(mirror), run.options.keep_free),
+        room: Arc::new(Room::new(Arc::clone(mirror), run.options.keep_free)),
         tally: Arc::clone(&run.tally),
         stop: run.stop.clone(),
         halt: CancellationToken::new(),

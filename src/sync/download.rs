@@ -10,7 +10,7 @@ use super::Stop;
 use super::assets::Claims;
 use super::hosts::Hosts;
 use super::quota::Quota;
-use super::room::Room;
+use super::room::{Place, Room};
 use crate::mirror::{Digest, Finished, Mirror, Superseded};
 use crate::model::{
     AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why,
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) claims: Claims,
     pub(super) hosts: Hosts,
     pub(super) quota: Arc<Quota>,
-    pub(super) room: Room,
+    pub(super) room: Arc<Room>,
     pub(super) tally: Arc<Tally>,
     /// Asks for a tidy stop: what is arriving may still arrive.
     pub(super) stop: Stop,
@@ -103,6 +103,7 @@ impl Done {
 #[derive(Debug)]
 struct Arrived {
     finished: Finished,
+    place: Place,
     told: Told,
 }
 

@@ -14,6 +14,10 @@ const FRACTION: u64 = 50;
 /// From so many times that on, a person is warned.
 const WARN_AT: u64 = 4;
 
+/// What a person can do where there is no room.
+pub(super) const HINT: &str = "the file system is full (check free inodes too); free space, then run again. What stays free is \
+     `storage.keep_free`";
+
 /// The mirror's file system, shared by all downloads.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -38,15 +42,14 @@ impl NoRoom {
     /// Says what a person can do about it.
     #[expect(clippy::unused_self, reason = "asked like every other error")]
     pub(super) fn hint(&self) -> &'static str {
-        "the file system is full (check free inodes too); free space, then run again. What stays free is \
-         `storage.keep_free`"
+        HINT
     }
 }
 
 /// Room that is promised to one file until it is written, or dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    room: &'a Room,
+pub(super) struct Place {
+    room: Arc<Room>,
     left: u64,
 }
 
@@ -64,13 +67,24 @@ impl Room {
     ///
     /// # Errors
     /// Where it would not leave enough.
-    pub(super) fn promise(&self, bytes: u64) -> Result<Place<'_>, NoRoom> {
+    pub(super) fn promise(self: &Arc<Self>, bytes: u64) -> Result<Place, NoRoom> {
         self.look(bytes)?;
         self.coming.fetch_add(bytes, Ordering::Relaxed);
         Ok(Place {
-            room: self,
+            room: Arc::clone(self),
             left: bytes,
         })
+    }
+
+    /// Returns whether more may be asked for: what is coming takes half of the room that is left, at most. Otherwise it has
+    /// to be written first, or files would be refused that fit.
+    pub(super) fn is_ample(&self) -> bool {
+        let Ok(space) = self.mirror.free_space() else {
+            return true;
+        };
+        let coming = self.coming.load(Ordering::Relaxed);
+        let left = space.bytes.saturating_sub(keep(&space, self.keep_free));
+        coming.saturating_mul(2) <= left
     }
 
     /// Looks whether there still is room for what is coming and `more`.
@@ -96,12 +110,19 @@ impl Room {
     }
 }
 
-impl Place<'_> {
+impl Place {
     /// Notes bytes that are written: the disk itself counts them now.
     pub(super) fn written(&mut self, bytes: u64) {
         let bytes = bytes.min(self.left);
         self.left -= bytes;
         self.room.coming.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Goes on to promise room for so many bytes, which came and are not written.
+    pub(super) fn keep_for(&mut self, bytes: u64) {
+        self.room.coming.fetch_add(bytes, Ordering::Relaxed);
+        self.room.coming.fetch_sub(self.left, Ordering::Relaxed);
+        self.left = bytes;
     }
 
     /// Looks whether there still is room.
@@ -113,7 +134,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.room.coming.fetch_sub(self.left, Ordering::Relaxed);
     }
@@ -125,8 +146,12 @@ struct Judgement {
     refusal: Option<NoRoom>,
 }
 
+fn keep(space: &Space, keep_free: Option<u64>) -> u64 {
+    keep_free.unwrap_or_else(|| KEEP_FREE.min(space.total_bytes / FRACTION))
+}
+
 fn judge(space: &Space, coming: u64, keep_free: Option<u64>) -> Judgement {
-    let keep = keep_free.unwrap_or_else(|| KEEP_FREE.min(space.total_bytes / FRACTION));
+    let keep = keep(space, keep_free);
     let keep_inodes = KEEP_INODES.min(space.total_inodes.unwrap_or(0) / FRACTION);
     let left = space.bytes.saturating_sub(coming);
     let has_inodes = space.inodes.is_none_or(|inodes| inodes > keep_inodes);

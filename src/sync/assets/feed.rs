@@ -8,6 +8,7 @@ use crate::model::{AssetOutcome, MediaId, OwedAsset, ProblemKind, Timestamp};
 use crate::remote::IdSet;
 use crate::sync::RunError;
 use crate::sync::download::{Done, Download, Failure, Landed, Shared};
+use crate::sync::room;
 use crate::sync::run::{FailedNow, Run};
 use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
@@ -97,11 +98,17 @@ impl<'a> Feed<'a> {
     /// Starts downloads while there are places and room for what they bring.
     fn fill(&mut self) {
         let most = self.run.options.downloads.max(1);
-        while !self.is_blocked && self.downloads.len() < most && self.gather.has_room() {
+        while !self.is_blocked && self.downloads.len() < most && self.may_start() {
             let Some(owed) = self.ahead.take() else { break };
             let shared = Arc::clone(&self.shared);
             self.downloads.spawn(Download { shared, owed }.run());
         }
+    }
+
+    /// Where what is coming may fill the disk, it has to be there before more is asked for.
+    fn may_start(&self) -> bool {
+        let is_idle = self.downloads.is_empty() && self.gather.is_empty();
+        self.ahead.has_rows() && self.gather.has_room() && (is_idle || self.shared.room.is_ample())
     }
 
     /// Sends received files to their places, and outcomes to the database, where their time has come.
@@ -284,6 +291,10 @@ impl<'a> Feed<'a> {
 
     /// Says what helps, and writes down what was learned.
     async fn close(mut self) -> Result<(), RunError> {
+        if self.is_blocked {
+            // That was said when it was found.
+            self.hints.remove(room::HINT);
+        }
         // Ten thousand files may fail of one cause: what helps is said once, and only here, for a file
         // that failed at an old URL may have been had at its new one.
         for (hint, (error, failed)) in std::mem::take(&mut self.hints) {
@@ -302,7 +313,8 @@ impl<'a> Feed<'a> {
         self.finish_until(self.run.options.grace).await?;
         self.shared.halt.cancel();
         self.finish_until(PUTTING_AWAY).await?;
-        self.downloads.abort_all();
+        // Dropped, they end; nobody waits for them.
+        self.downloads = JoinSet::new();
         self.finish_until(PUTTING_AWAY).await?;
         // However long the disk takes for the last group: what came before it is written.
         while !self.books.is_empty() {

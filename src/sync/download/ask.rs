@@ -294,8 +294,8 @@ impl Download {
         let (etag, last_modified) = (body.etag.clone(), body.last_modified.clone());
         let mut got = 0;
         let received = self.receive_into(host, beginning, body, reserved, &mut got);
-        let finished = match received.await {
-            Ok(finished) => finished,
+        let (finished, place) = match received.await {
+            Ok(received) => received,
             Err((err, beginning)) => {
                 self.weigh_short(host, session, &err, announced.map(|length| (length, got)));
                 session.beginning = beginning;
@@ -314,6 +314,7 @@ impl Download {
         })?;
         Ok(Got::Bytes(Box::new(Arrived {
             finished,
+            place,
             told: Told {
                 content_type,
                 etag,

@@ -7,6 +7,7 @@ use crate::model::{AssetOutcome, AssetUrl, RelPath, Why};
 use crate::plan::{Recheck, recheck};
 use crate::sync::RunError;
 use crate::sync::assets::Claims;
+use crate::sync::room::Place;
 use std::sync::{Arc, PoisonError};
 
 /// A file whose bytes are here, whole and invisible. It needs its host no more.
@@ -56,6 +57,8 @@ struct Placed {
     told: Told,
     path: RelPath,
     fallback: RelPath,
+    /// Promised until it is written.
+    _room: Place,
 }
 
 /// Puts received files in their places; what was there goes to the archive first. Each has an outcome of its own.
@@ -86,6 +89,7 @@ pub(in crate::sync) async fn publish(
                     told: arrived.told,
                     path,
                     fallback,
+                    _room: arrived.place,
                 });
             }
             Err(err) => done.push(download.failed(why, err)),
@@ -177,6 +181,7 @@ impl Placed {
             told,
             path,
             fallback,
+            _room,
         } = self;
         match published {
             Ok(published) => {

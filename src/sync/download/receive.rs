@@ -99,8 +99,8 @@ impl Download {
         }
     }
 
-    /// Receives what comes behind the beginning into an invisible file, flushed when this returns. With
-    /// an error comes the beginning, as far as it is good for another answer. `got` counts what came.
+    /// Receives what comes behind the beginning into an invisible file, with the room that is promised to what is not
+    /// written of it. With an error comes the beginning, as far as it is good for another answer. `got` counts what came.
     pub(super) async fn receive_into(
         &self,
         host: &str,
@@ -108,7 +108,7 @@ impl Download {
         mut body: AssetBody,
         mut reserved: Reserved,
         got: &mut u64,
-    ) -> Result<Finished, (Unsaved, Option<Beginning>)> {
+    ) -> Result<(Finished, Place), (Unsaved, Option<Beginning>)> {
         let mut place = match self.shared.room.promise(body.length.unwrap_or(0)) {
             Ok(place) => place,
             Err(no_room) => return Err((no_room.into(), None)),
@@ -167,7 +167,11 @@ impl Download {
                 self.forget_beginning(beginning).await;
                 Err((Unsaved::WrongPart, None))
             }
-            Ok(()) => finish(beginning).await.map_err(|err| (err, None)),
+            Ok(()) => {
+                let finished = finish(beginning).await.map_err(|err| (err, None))?;
+                place.keep_for(finished.unflushed().0.min(finished.bytes()));
+                Ok((finished, place))
+            }
             Err(err) => Err((err, Some(beginning).filter(Beginning::may_go_on))),
         }
     }
@@ -177,7 +181,7 @@ impl Download {
     async fn look_up(
         &self,
         mut beginning: Beginning,
-        place: &mut Place<'_>,
+        place: &mut Place,
         announced: Option<u64>,
     ) -> Result<Beginning, (Unsaved, Option<Beginning>)> {
         let now = (self.shared.now)();
