@@ -36,7 +36,9 @@ fn media_that_are_as_recorded_are_set_aside_and_the_others_keep_their_order() {
     assert!(home.store.sift_media(listed.clone()).unwrap().is_empty());
 
     let [a, _, c, _] = media;
-    home.store.retire_media(std::slice::from_ref(&a.id), at(2)).unwrap();
+    home.store
+        .retire_media(std::slice::from_ref(&a.id), at(2))
+        .unwrap();
     home.ask("DELETE FROM assets WHERE media_id = 'd' RETURNING 1");
     let edited = medium("c", URL, r#","alt":"new""#);
     let new = medium("e", URL, "");
