@@ -123,7 +123,13 @@ impl Download {
             };
             let mut piece = match piece {
                 Ok(Some(piece)) => piece,
-                Ok(None) => break Ok(()),
+                Ok(None) => {
+                    // The connection's own tasks put it back; a download that begins before opens another.
+                    for _task in 0..2 {
+                        tokio::task::yield_now().await;
+                    }
+                    break Ok(());
+                }
                 Err(err) => break Err(err.into()),
             };
             self.shared.tally.bytes.add(piece.len() as u64);
