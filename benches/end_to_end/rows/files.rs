@@ -57,6 +57,8 @@ fn mirror(args: &Args, protocol: &str, port: impl Fn(&Nginx) -> u16) -> Fallible
     };
     let (mut wall, mut cpu, mut flushed) = (Pairs::default(), Pairs::default(), Pairs::default());
     let mut peak: f64 = 0.0;
+    // ext4 looks long for a free inode for half a minute after many were freed: nobody shall pay for the turn before.
+    let mut kept = Vec::new();
     for turn in 0..args.times() {
         let trust = |mut command: Command| {
             command.env("SSL_CERT_FILE", &nginx.authority);
@@ -92,6 +94,7 @@ fn mirror(args: &Args, protocol: &str, port: impl Fn(&Nginx) -> u16) -> Fallible
         flushed.add(ours.wall, curl.wall + flush.wall);
         cpu.add(ours.cpu, curl.cpu);
         peak = peak.max(ours.peak_mib);
+        kept.push((home, dir));
     }
     let what = format!("{what}, {} files", urls.len());
     Ok(vec![
