@@ -57,6 +57,8 @@ impl Store {
         listed: Vec<ServedContent>,
     ) -> Result<Vec<(ServedContent, Option<KnownContent>)>, StoreError> {
         let others = self.read("compare contents with what is known", |conn| {
+            // One look at the database, not one for each: locks are taken once.
+            let _look = conn.unchecked_transaction()?;
             let mut known = conn.prepare_cached(
                 "SELECT metadata FROM contents AS c
                  WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL

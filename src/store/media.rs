@@ -46,6 +46,8 @@ impl Store {
         listed: Vec<ServedMedium>,
     ) -> Result<Vec<(ServedMedium, Option<KnownMedium>)>, StoreError> {
         let others = self.read("compare media with what is known", |conn| {
+            // One look at the database, not one for each: locks are taken once.
+            let _look = conn.unchecked_transaction()?;
             let mut known = conn.prepare_cached(
                 "SELECT metadata FROM media AS m WHERE id = :id AND deleted_at IS NULL
                      AND EXISTS (SELECT 1 FROM assets AS a WHERE a.media_id = m.id)",
