@@ -56,6 +56,9 @@ pub struct BatchAnswer {
 }
 
 impl Batch {
+    /// Contents that one request names, at most.
+    pub const MOST: usize = BATCH;
+
     /// Takes as many ids from the front of `ids` as fit one request; ids that cannot stand in a comma
     /// list go alone. Returns how many were taken (at least one of a non-empty list).
     pub fn take(ids: &[ContentId], most: usize) -> (Self, usize) {

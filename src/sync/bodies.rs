@@ -4,8 +4,12 @@
 //! request per API and side, so that a right that was granted heals by itself and one that was not
 //! costs next to nothing.
 
+mod account;
 mod answers;
 mod ask;
+mod wanted;
+
+pub(super) use account::account;
 
 use super::RunError;
 use super::owed;
@@ -14,9 +18,11 @@ use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Problem
 use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use answers::Answers;
-use ask::{Answer, Api, Wanted};
+use ask::{Answer, Api};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use wanted::Wanted;
 
 /// Rows of owed bodies looked at together: several rounds of requests, because the last round of them is
 /// not a full one.
@@ -128,17 +134,25 @@ async fn endpoint_pass(
     let mut after: Option<(ContentId, BodySide)> = None;
     let mut pass = standing.passes.remove(&row.endpoint).unwrap_or_default();
     let done = loop {
+        // Asked before the rows are: what a listing that has ended owes is among them.
+        let is_growing = run.is_listing(&row.endpoint);
         let rows = owed_bodies(run, &row.endpoint, after.take()).await?;
         let Some(last) = rows.last() else {
             break has_progress;
         };
         after = Some((last.id.clone(), last.side));
-        let fresh: Vec<OwedBody> = rows
+        let mut fresh: Vec<OwedBody> = rows
             .into_iter()
             // What was refused before waits until all is listed: a listed content may tell why.
             .filter(|owed| is_listed || !owed.is_refused)
-            .filter(|owed| standing.tried.insert(&key(&row.endpoint, owed)))
+            .filter(|owed| !standing.tried.contains(&key(&row.endpoint, owed)))
             .collect();
+        if is_growing {
+            fresh = Wanted::in_full_requests(fresh);
+        }
+        for owed in &fresh {
+            standing.tried.insert(&key(&row.endpoint, owed));
+        }
         has_progress |= !fresh.is_empty();
         let (again, first): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|owed| owed.is_refused);
         probe(&api, again, standing, &mut pass).await?;
@@ -214,7 +228,18 @@ async fn ask_all(
     let mut answered = HashSet::new();
     heed_budget(api.run, standing);
     if pass.refused.is_none() && !pass.is_broken && !standing.is_stopped {
-        let asked = stream::iter(Wanted::sort(owed)).map(|wanted| wanted.ask(api));
+        // The answer that ends the asking waits for those before it to be recorded; until it is weighed,
+        // no further request begins.
+        let is_shut = AtomicBool::new(false);
+        let wanted = Wanted::sort(owed).into_iter();
+        let wanted = wanted.take_while(|_| !is_shut.load(Ordering::Relaxed));
+        let asked = stream::iter(wanted).map(|wanted| async {
+            let answer = api.ask(wanted).await;
+            if answer.trouble.as_ref().is_some_and(ends_asking) {
+                is_shut.store(true, Ordering::Relaxed);
+            }
+            answer
+        });
         let asked = asked.buffer_unordered(AT_A_TIME);
         let read = asked.map(Answer::read_through).buffered(READ_AT_A_TIME);
         let mut answers = Answers::new(read);
@@ -299,6 +324,19 @@ fn heed_budget(run: &Run, standing: &mut Standing) {
     }
 }
 
+/// Returns whether trouble is everyone's: a wrong key, a stopped plan, a network that is gone, a service
+/// that wants no further request for longer than a run waits.
+fn is_everywhere(err: &RemoteError) -> bool {
+    err.needs_operator()
+        || err.is_beyond_patience()
+        || matches!(err, RemoteError::Unreachable { .. })
+}
+
+/// Returns whether trouble ends the asking by itself, whatever came before it.
+fn ends_asking(err: &RemoteError) -> bool {
+    err.is_about_endpoint() || is_everywhere(err)
+}
+
 /// Decides how far trouble reaches. Returns whether to stop asking this API.
 fn weigh(
     api: &Api<'_>,
@@ -320,12 +358,7 @@ fn weigh(
     } else if fruits == 0 {
         standing.fruitless += 1;
     }
-    // A wrong key, a stopped plan, a network that is gone, a service that does not answer any more.
-    let is_everywhere = err.needs_operator()
-        || err.is_beyond_patience()
-        || matches!(err, RemoteError::Unreachable { .. })
-        || standing.fruitless >= FRUITLESS;
-    if is_everywhere {
+    if is_everywhere(err) || standing.fruitless >= FRUITLESS {
         standing.is_stopped = true;
         api.run.remote_problem("bodies", err);
         return true;
@@ -346,65 +379,4 @@ async fn save(run: &Run, outcomes: Vec<BodyOutcome>) -> Result<u64, RunError> {
     run.tally.bodies.add(saved);
     run.sheet().bodies.saved += saved;
     Ok(saved)
-}
-
-/// Adds up what is owed, and says per API what is in the way.
-pub(super) async fn account(run: &Run) -> Result<(), RunError> {
-    let (totals, problems, endpoints) = run
-        .store(|store| {
-            Ok((
-                store.body_counts()?,
-                store.body_problems()?,
-                store.load_endpoints()?,
-            ))
-        })
-        .await?;
-    {
-        let mut sheet = run.sheet();
-        sheet.bodies.owed = totals.owed;
-        sheet.bodies.refused = totals.refused;
-    }
-    let forbidden = run.sheet().forbidden.clone();
-    let is_key = endpoints
-        .iter()
-        .filter(|row| !row.is_deleted)
-        .all(|row| forbidden.contains_key(&row.endpoint));
-    for problem in problems {
-        let scope = format!("bodies/{}", problem.endpoint);
-        let reason = problem.example_error.as_deref();
-        let example = reason
-            .map(|error| format!(", for example: {error}"))
-            .unwrap_or_default();
-        let refused = match problem.refused {
-            0 => String::new(),
-            refused => format!(", {refused} of them refused to the key"),
-        };
-        let message = format!("{} bodies are owed{refused}{example}", problem.owed);
-        // A key that may read no API at all is a permission problem; one API of several is not.
-        let kind = if is_key {
-            ProblemKind::Refused
-        } else {
-            ProblemKind::Owed
-        };
-        let hint = match forbidden.get(&problem.endpoint) {
-            Some(hint) => hint.clone(),
-            None if problem.refused > 0 => reason.and_then(remedy).map(str::to_owned),
-            None => None,
-        };
-        run.problem(kind, &scope, message, hint);
-    }
-    Ok(())
-}
-
-/// Says what a person can do about a refusal that is not the whole API's.
-fn remedy(reason: &str) -> Option<&'static str> {
-    match reason {
-        ask::CLOSED => Some(
-            "give the key the right `公開終了コンテンツの全取得` (all closed contents); it needs the GET right as well",
-        ),
-        ask::HIDDEN => Some(
-            "use a key without the right to all drafts: each draft is read with its own draft key",
-        ),
-        _ => None,
-    }
 }

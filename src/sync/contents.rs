@@ -126,6 +126,8 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
     }
     let end = (&mut walker).await?;
     run.sheet().walking = None;
+    // Bodies that waited for a full request wait no longer.
+    run.bodies_wake.notify_one();
     run.record_walk(record_of(&end, scope.clone(), started_at, run.now()))
         .await?;
     run.sheet().contents.seen += end.seen.len();

@@ -183,6 +183,13 @@ impl Run {
         *self.listings.borrow()
     }
 
+    /// Returns whether the contents of one API are being listed.
+    pub(super) fn is_listing(&self, endpoint: &Endpoint) -> bool {
+        let sheet = self.sheet();
+        let walking = sheet.walking.as_ref().map(|(scope, ..)| scope);
+        matches!(walking, Some(Scope::Contents(walking)) if walking == endpoint)
+    }
+
     /// Says that a listing or part has ended, and wakes those who wait for its fruits.
     pub(super) fn ended(&self, mark: impl FnOnce(&mut Listings)) {
         self.listings.send_modify(mark);

@@ -594,6 +594,7 @@ async fn a_wait_of_an_hour_ends_the_asking_and_not_the_promise() {
         consumed: false,
     };
     sim.fault(Route::ContentList, Occasion::Every, hour.clone());
+    sim.fault(Route::Content, Occasion::Every, hour.clone());
     let home = Sandbox::new();
     let run = tokio::time::timeout(std::time::Duration::from_secs(20), home.sync(&sim));
     let report = run.await.expect("no run waits for an hour");
@@ -715,7 +716,9 @@ async fn twenty_apis_and_ten_thousand_contents_take_few_requests() {
         (counters.of(Route::Apis), counters.of(Route::Schema)),
         (1, 20)
     );
-    assert!(body_requests(&sim) <= 110 + 19, "{}", body_requests(&sim));
+    // While an API is listed its bodies are asked for a hundred at a time; one or two requests are for
+    // the rest.
+    assert!(body_requests(&sim) <= 102 + 19, "{}", body_requests(&sim));
     assert_eq!(
         home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL"),
         10_190

@@ -1,9 +1,9 @@
 //! One request for bodies: what it asks, and what its answer means.
 
 use super::super::run::Run;
+use super::wanted::{Sides, Wanted};
 use crate::model::{
-    BodyDigest, BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, Status,
-    Timestamp,
+    BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp,
 };
 use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,23 +30,7 @@ pub(super) struct Api<'a> {
     pub(super) kind: EndpointKind,
 }
 
-/// The bodies that one content owes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sides {
-    published: Option<OwedBody>,
-    draft: Option<OwedBody>,
-}
-
-/// What one request is for.
-#[derive(Clone, Debug)]
-pub(super) enum Wanted {
-    /// Published bodies of several contents, and the drafts of those that have both.
-    Published(Vec<Sides>),
-    /// The draft of one content that owes nothing else.
-    Draft(OwedBody),
-}
-
-/// What came of it.
+/// What came of one request.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) outcomes: Vec<BodyOutcome>,
@@ -84,65 +68,27 @@ fn read_through(outcome: &mut BodyOutcome) {
     }
 }
 
-impl Wanted {
-    /// Sorts owed bodies into requests.
-    pub(super) fn sort(owed: Vec<OwedBody>) -> Vec<Self> {
-        let mut contents: BTreeMap<ContentId, Sides> = BTreeMap::new();
-        for body in owed {
-            let sides = contents.entry(body.id.clone()).or_default();
-            match body.side {
-                BodySide::Published => sides.published = Some(body),
-                BodySide::Draft => sides.draft = Some(body),
-            }
-        }
-        let (with, without): (Vec<_>, Vec<_>) = contents
-            .into_values()
-            .partition(|sides| sides.published.is_some());
-        let ids: Vec<ContentId> = with
-            .iter()
-            .filter_map(|sides| sides.published.as_ref())
-            .map(|owed| owed.id.clone())
-            .collect();
-        let mut wanted = Vec::new();
-        let (mut left_ids, mut left) = (ids.as_slice(), with.as_slice());
-        while !left.is_empty() {
-            let (_, taken) = Batch::take(left_ids, usize::MAX);
-            let (now, later) = left.split_at(taken.clamp(1, left.len()));
-            wanted.push(Self::Published(now.to_vec()));
-            left_ids = left_ids.get(now.len()..).unwrap_or_default();
-            left = later;
-        }
-        wanted.extend(
-            without
-                .into_iter()
-                .filter_map(|sides| sides.draft)
-                .map(Self::Draft),
-        );
-        wanted
-    }
-
+impl Api<'_> {
     /// Asks, and says what the answer means for each body.
-    pub(super) async fn ask(self, api: &Api<'_>) -> Answer {
-        match self {
-            Self::Draft(owed) => match api.draft_text(&owed).await {
+    pub(super) async fn ask(&self, wanted: Wanted) -> Answer {
+        match wanted {
+            Wanted::Draft(owed) => match self.draft_text(&owed).await {
                 Ok(found) => Answer {
-                    outcomes: vec![api.draft(&owed, found.as_ref())],
+                    outcomes: vec![self.draft(&owed, found.as_ref())],
                     trouble: None,
                 },
                 Err(err) => {
-                    let outcome = api.not_had(&owed, &err);
+                    let outcome = self.not_had(&owed, &err);
                     Answer {
                         outcomes: vec![outcome],
                         trouble: Some(err),
                     }
                 }
             },
-            Self::Published(contents) => api.published(contents).await,
+            Wanted::Published(contents) => self.published(contents).await,
         }
     }
-}
 
-impl Api<'_> {
     async fn published(&self, contents: Vec<Sides>) -> Answer {
         let ids: Vec<ContentId> = contents
             .iter()

@@ -1,0 +1,67 @@
+//! What is owed after a run, and what is in the way.
+
+use super::super::RunError;
+use super::super::run::Run;
+use super::ask::{CLOSED, HIDDEN};
+use crate::model::ProblemKind;
+
+/// Adds up what is owed, and says per API what is in the way.
+pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
+    let (totals, problems, endpoints) = run
+        .store(|store| {
+            Ok((
+                store.body_counts()?,
+                store.body_problems()?,
+                store.load_endpoints()?,
+            ))
+        })
+        .await?;
+    {
+        let mut sheet = run.sheet();
+        sheet.bodies.owed = totals.owed;
+        sheet.bodies.refused = totals.refused;
+    }
+    let forbidden = run.sheet().forbidden.clone();
+    let is_key = endpoints
+        .iter()
+        .filter(|row| !row.is_deleted)
+        .all(|row| forbidden.contains_key(&row.endpoint));
+    for problem in problems {
+        let scope = format!("bodies/{}", problem.endpoint);
+        let reason = problem.example_error.as_deref();
+        let example = reason
+            .map(|error| format!(", for example: {error}"))
+            .unwrap_or_default();
+        let refused = match problem.refused {
+            0 => String::new(),
+            refused => format!(", {refused} of them refused to the key"),
+        };
+        let message = format!("{} bodies are owed{refused}{example}", problem.owed);
+        // A key that may read no API at all is a permission problem; one API of several is not.
+        let kind = if is_key {
+            ProblemKind::Refused
+        } else {
+            ProblemKind::Owed
+        };
+        let hint = match forbidden.get(&problem.endpoint) {
+            Some(hint) => hint.clone(),
+            None if problem.refused > 0 => reason.and_then(remedy).map(str::to_owned),
+            None => None,
+        };
+        run.problem(kind, &scope, message, hint);
+    }
+    Ok(())
+}
+
+/// Says what a person can do about a refusal that is not the whole API's.
+fn remedy(reason: &str) -> Option<&'static str> {
+    match reason {
+        CLOSED => Some(
+            "give the key the right `公開終了コンテンツの全取得` (all closed contents); it needs the GET right as well",
+        ),
+        HIDDEN => Some(
+            "use a key without the right to all drafts: each draft is read with its own draft key",
+        ),
+        _ => None,
+    }
+}
