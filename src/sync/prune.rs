@@ -133,18 +133,13 @@ pub async fn prune(
         sheet: Sheet::default(),
         said_at: Instant::now(),
     };
-    if is_dry_run {
+    let stopped = if is_dry_run {
         prune.preview().await?;
+        stop.requested()
     } else {
-        prune.apply().await?;
-    }
-    Ok(options.report(
-        cutoffs,
-        prune.sheet,
-        is_dry_run,
-        stop.requested(),
-        started_at,
-    ))
+        prune.apply().await?
+    };
+    Ok(options.report(cutoffs, prune.sheet, is_dry_run, stopped, started_at))
 }
 
 /// What came of it so far.
@@ -171,7 +166,9 @@ struct Prune {
 }
 
 impl Prune {
-    async fn apply(&mut self) -> Result<(), PruneError> {
+    /// Returns the code of a stop that was heeded. One that comes when all is done is too late: what is
+    /// recorded as finished is told as finished.
+    async fn apply(&mut self) -> Result<Option<ExitCode>, PruneError> {
         let cutoffs = self.cutoffs;
         let doomed = self
             .store
@@ -179,7 +176,7 @@ impl Prune {
             .await?;
         let left = self.count_waiting().await?;
         if doomed.is_empty() && left == 0 {
-            return Ok(());
+            return Ok(self.stop.requested());
         }
         self.announce(&doomed, left);
         let began_at = (self.now)();
@@ -194,14 +191,15 @@ impl Prune {
         self.count_waiting().await?;
         let free = self.store.call(|store| store.free_bytes()).await?;
         self.sheet.database_free_bytes = Some(free);
-        if !self.is_stopping() {
+        let stopped = self.stop.requested();
+        if stopped.is_none() {
             let ended_at = (self.now)();
             self.store
                 .call(move |store| store.finish_prune(id, ended_at))
                 .await?;
         }
         self.say("pruned");
-        Ok(())
+        Ok(stopped)
     }
 
     /// Says what is about to go. There is no way back.
