@@ -1,6 +1,6 @@
 //! What everything looked like at an instant, row by row: for those who carry it elsewhere.
 
-use super::plain::near;
+use super::plain::is_at_path;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::{
@@ -179,10 +179,8 @@ impl Store {
         self.read("look for a file of the mirror", |conn| {
             conn.prepare_cached(concat!(
                 "SELECT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near WHERE ",
-                near!("path"),
-                " = ",
-                near!(":path"),
-                " AND path = :path AND sha256 IS NOT NULL AND state <> 'gone' AND valid_from <= :at)",
+                is_at_path!("path", ":path"),
+                " AND sha256 IS NOT NULL AND state <> 'gone' AND valid_from <= :at)",
             ))?
             .query_row(
                 named_params! { ":path": path, ":at": or_latest(at) },

@@ -1,6 +1,6 @@
 //! Files of media: which are owed, and what came of asking for them.
 
-use super::plain::near;
+use super::plain::is_at_path;
 use super::values::{count, int, later, optional_count};
 use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
@@ -93,10 +93,8 @@ impl Store {
             conn.prepare_cached(concat!(
                 "SELECT media_id FROM assets INDEXED BY assets_by_near
                  WHERE ",
-                near!("path"),
-                " = ",
-                near!(":path"),
-                " AND path = :path AND path IS NOT NULL AND media_id <> :media_id LIMIT 1",
+                is_at_path!("path", ":path"),
+                " AND media_id <> :media_id LIMIT 1",
             ))?
             .query_row(
                 named_params! { ":path": path, ":media_id": media_id },

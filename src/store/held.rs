@@ -1,7 +1,7 @@
 //! Which files there must be: what the rows say of the mirror and of the archive. Read leniently: a row
 //! that somebody edited is named by who compares it with the disk, and ends no reading.
 
-use super::plain::{digest_start, near};
+use super::plain::{is_at_path, is_digest};
 use super::values::{count, int, json_array, lenient};
 use super::{Store, StoreError};
 use rusqlite::{Connection, Row, named_params};
@@ -153,10 +153,8 @@ impl Store {
                 "SELECT a.path, iif(a.state = 'saved', NULL, m.url)
                  FROM assets AS a INDEXED BY assets_by_digest LEFT JOIN media AS m ON m.id = a.media_id
                  WHERE ",
-                digest_start!("a.sha256"),
-                " = ",
-                digest_start!(":sha256"),
-                " AND a.sha256 = :sha256 AND a.path IS NOT NULL AND a.state <> 'gone'
+                is_digest!("a.sha256", ":sha256"),
+                " AND a.path IS NOT NULL AND a.state <> 'gone'
                      AND coalesce(a.why, '') NOT IN ('missing', 'damaged')
                  ORDER BY a.state <> 'saved', a.media_id LIMIT :limit",
             ))?
@@ -175,10 +173,8 @@ impl Store {
                 "SELECT value FROM json_each(:paths) AS asked
                  WHERE NOT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near
                      WHERE ",
-                near!("path"),
-                " = ",
-                near!("asked.value"),
-                " AND path = asked.value AND path IS NOT NULL)",
+                is_at_path!("path", "asked.value"),
+                ")",
             ))?
             .query_map(named_params! { ":paths": json_array(paths) }, |row| {
                 row.get(0)

@@ -150,6 +150,11 @@ impl Store {
     ) -> Result<T, StoreError> {
         work(&self.conn).map_err(|e| StoreError::sql(doing, e))
     }
+
+    #[cfg(test)]
+    pub(super) fn conn_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
 }
 
 /// Returns the schema version to start from, or why this file is not to be touched.

@@ -1,7 +1,7 @@
 //! What the schema computes of URLs, and the short part of a path by which rows are found.
 //!
 //! `media_plain_paths` and `media_references` tell the host and the path of plain URLs without storing them
-//! (see `migrations/0007_bytes.sql`). Whether a URL is plain is decided here, and carefully: of one that is
+//! (see `migrations/0009_near.sql`). Whether a URL is plain is decided here, and carefully: of one that is
 //! taken for odd although it is not, more is stored than need be, and that is all.
 
 use crate::model::UrlPath;
@@ -9,25 +9,41 @@ use crate::model::UrlPath;
 /// How many characters of a folder's end are in a path's `near`, with the slash behind them.
 const NEAR_FOLDER: usize = 9;
 
-/// SQL: the `near` of a path, as the schema's indexes have it.
+/// SQL: the `near` of a file's path, as `assets_by_near` has it.
 macro_rules! near {
     ($path:literal) => {
         concat!(
-            "substr(rtrim(",
+            "ifnull(substr(json_extract('[' || replace(json_quote(",
             $path,
-            ", replace(",
+            "), '/', '\",\"') || ']', '$[#-2]'), -8), '') || substr(json_extract('[' || replace(json_quote(",
             $path,
-            ", '/', '')), -9, 8) || substr(replace(",
-            $path,
-            ", rtrim(",
-            $path,
-            ", replace(",
-            $path,
-            ", '/', '')), ''), -6)"
+            "), '/', '\",\"') || ']', '$[#-1]'), -6)"
         )
     };
 }
 pub(super) use near;
+
+/// SQL: whether a row's file has this path, in the words that `assets_by_near` is found by.
+///
+/// The plus keeps SQLite from putting the value in the column's place everywhere, as it does where both are
+/// compared as they are: the rest would then say nothing of the index's expression, and each row would be read.
+macro_rules! is_at_path {
+    ($column:literal, $path:literal) => {
+        concat!(
+            $crate::store::plain::near!($column),
+            " = ",
+            $crate::store::plain::near!($path),
+            " AND +",
+            $column,
+            " = ",
+            $path,
+            " AND ",
+            $column,
+            " IS NOT NULL"
+        )
+    };
+}
+pub(super) use is_at_path;
 
 /// SQL: the beginning of a digest, as the schema's index has it.
 macro_rules! digest_start {
@@ -36,6 +52,26 @@ macro_rules! digest_start {
     };
 }
 pub(super) use digest_start;
+
+/// SQL: whether a row's file has this digest, in the words that `assets_by_digest` is found by. The plus is that
+/// of `is_at_path`.
+macro_rules! is_digest {
+    ($column:literal, $sha256:literal) => {
+        concat!(
+            $crate::store::plain::digest_start!($column),
+            " = ",
+            $crate::store::plain::digest_start!($sha256),
+            " AND +",
+            $column,
+            " = ",
+            $sha256,
+            " AND ",
+            $column,
+            " IS NOT NULL"
+        )
+    };
+}
+pub(super) use is_digest;
 
 /// Returns whether `media_plain_paths` tells of a medium what [`UrlPath::of`] does: its URL's folder stands
 /// there as it is, and its file's name is the decoded rest.

@@ -6,7 +6,7 @@ mod redact;
 pub(super) use redact::REDACTED;
 
 use super::files::{create_private, flush};
-use super::plain::{digest_start, near};
+use super::plain::{is_at_path, is_digest};
 use super::values::count;
 use super::{Store, StoreError, view};
 use place::Place;
@@ -111,10 +111,8 @@ impl Snapshot {
                      WHERE a.rowid > :after AND a.path IS NOT NULL AND a.sha256 IS NOT NULL
                          AND NOT EXISTS (SELECT 1 FROM assets AS b INDEXED BY assets_by_near
                              WHERE ",
-                    near!("b.path"),
-                    " = ",
-                    near!("a.path"),
-                    " AND b.path = a.path AND b.path IS NOT NULL AND b.sha256 IS NOT NULL
+                    is_at_path!("b.path", "a.path"),
+                    " AND b.sha256 IS NOT NULL
                                  AND (b.state = 'gone', b.rowid) < (a.state = 'gone', a.rowid))
                      ORDER BY a.rowid LIMIT 500"
                 ))?
@@ -181,10 +179,8 @@ impl Store {
         self.read("ask where a file is now", |conn| {
             conn.prepare_cached(concat!(
                 "SELECT path FROM assets WHERE ",
-                digest_start!("sha256"),
-                " = ",
-                digest_start!(":sha256"),
-                " AND sha256 = :sha256 AND path IS NOT NULL LIMIT 20",
+                is_digest!("sha256", ":sha256"),
+                " AND path IS NOT NULL LIMIT 20",
             ))?
             .query_map(named_params! { ":sha256": sha256 }, |row| row.get(0))?
             .collect()

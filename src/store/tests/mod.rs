@@ -7,6 +7,7 @@ mod contents;
 mod endpoints;
 mod inspection;
 mod lock;
+mod lookups;
 mod media;
 mod migrating;
 mod moments;

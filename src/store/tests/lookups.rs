@@ -1,0 +1,169 @@
+//! What is looked up by a key costs as much among many rows as among few.
+
+use super::{Sandbox, at, medium};
+use crate::model::{AssetOutcome, AssetStep, ListedMedium, MediumStep, Why};
+use crate::store::Store;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lets the database count its own steps. Returns those of each piece of work.
+struct Steps {
+    home: Sandbox,
+    count: Arc<AtomicU64>,
+}
+
+/// Steps between two of the database's calls.
+const EACH: u8 = 8;
+
+impl Steps {
+    fn of(mut home: Sandbox) -> Self {
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let count_on = move || {
+            counted.fetch_add(u64::from(EACH), Ordering::Relaxed);
+            false
+        };
+        home.store
+            .conn_mut()
+            .progress_handler(EACH.into(), Some(count_on))
+            .unwrap();
+        Self { home, count }
+    }
+
+    fn of_this<T>(&mut self, work: impl FnOnce(&mut Store) -> T) -> u64 {
+        self.count.store(0, Ordering::Relaxed);
+        work(&mut self.home.store);
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// The nth of many media that have nothing in common but their host's name.
+fn nth(n: u32) -> ListedMedium {
+    let folder = format!("{:08x}", n.wrapping_mul(0x9e37_79b1));
+    let url = format!("https://images.microcms-assets.io/assets/{folder}/{folder}/logo-{n}.png");
+    medium(&format!("m-{n:05}"), &url, "")
+}
+
+fn path(n: u32) -> String {
+    nth(n).url.trim_start_matches("https://").to_owned()
+}
+
+/// 64 hexadecimal digits, as a digest has them.
+fn digest(n: u32) -> String {
+    format!("{:08x}", n.wrapping_mul(0x85eb_ca6b)).repeat(8)
+}
+
+fn saved(n: u32, bytes: u64) -> AssetOutcome {
+    let medium = nth(n);
+    AssetOutcome::Saved {
+        media_id: medium.id,
+        owed_at: Some(at(1)),
+        url: medium.url,
+        path: path(n),
+        bytes,
+        sha256: digest(n),
+        content_type: None,
+        etag: None,
+        last_modified: None,
+        recheck_at: None,
+        rechecks: 0,
+    }
+}
+
+/// A home with files of so many media; the last of them is owed.
+fn filled(count: u32) -> Steps {
+    let mut home = Sandbox::new();
+    let steps: Vec<_> = (0..count)
+        .map(|n| MediumStep::Record {
+            medium: nth(n),
+            asset: AssetStep::Fetch(Why::New),
+        })
+        .collect();
+    home.store.record_media(&steps, at(1)).unwrap();
+    let files: Vec<_> = (0..count - 1).map(|n| saved(n, 10)).collect();
+    home.store.record_assets(&files, at(2)).unwrap();
+    Steps::of(home)
+}
+
+#[test]
+fn what_is_looked_up_costs_as_much_among_many_as_among_few() {
+    type Work = fn(&mut Store, u32);
+    let questions: [(&str, Work); 6] = [
+        ("whose path is this", |store, last| {
+            let id = nth(last).id;
+            assert!(store.path_owner(&path(last), &id).unwrap().is_none());
+            assert_eq!(store.path_owner(&path(3), &id).unwrap(), Some(nth(3).id));
+        }),
+        ("was this in the mirror", |store, last| {
+            assert!(!store.has_mirrored(&path(last), None).unwrap());
+            assert!(store.has_mirrored(&path(3), None).unwrap());
+        }),
+        ("where else are these bytes", |store, last| {
+            assert!(store.mirrored_copies(&digest(last)).unwrap().is_empty());
+            assert_eq!(store.mirrored_copies(&digest(3)).unwrap().len(), 1);
+        }),
+        ("which paths have no row", |store, last| {
+            let paths = [path(3), path(last)];
+            assert_eq!(store.strange_paths(&paths).unwrap(), [path(last)]);
+        }),
+        ("record a file", |store, last| {
+            store.record_assets(&[saved(last, 7)], at(3)).unwrap();
+        }),
+        ("record a medium", |store, last| {
+            let edited = medium(nth(last).id.as_str(), &nth(last + 1).url, "");
+            let step = MediumStep::Record {
+                medium: edited,
+                asset: AssetStep::Fetch(Why::Changed),
+            };
+            assert_eq!(store.record_media(&[step], at(4)).unwrap().changed, 1);
+        }),
+    ];
+    let (few, many) = (50, 2_000);
+    let (mut among_few, mut among_many) = (filled(few), filled(many));
+    let mut costly = Vec::new();
+    for (what, work) in questions {
+        let few = among_few.of_this(|store| work(store, few - 1));
+        let many = among_many.of_this(|store| work(store, many - 1));
+        if many > 2 * few + 200 {
+            costly.push(format!("{what}: {few} steps, then {many}"));
+        }
+    }
+    assert!(costly.is_empty(), "{costly:#?}");
+}
+
+#[test]
+fn a_file_is_found_by_whatever_its_path_is() {
+    let mut home = Sandbox::new();
+    let paths = [
+        "plain",
+        "",
+        "/",
+        "host/a.png",
+        "host/folder/",
+        "host//a.png",
+        "host/a\"b/c\"d.png",
+        "host/x\",\"y/z.png",
+        "host/back\\/slash\\.png",
+        "host/[]/{}'%\u{1}.png",
+        "host/フォルダー名はとても長い/写真の名前もとても長い.png",
+    ];
+    for (n, path) in (0..).zip(paths) {
+        let step = MediumStep::Record {
+            medium: nth(n),
+            asset: AssetStep::Fetch(Why::New),
+        };
+        home.store.record_media(&[step], at(1)).unwrap();
+        let mut file = saved(n, 10);
+        match &mut file {
+            AssetOutcome::Saved { path: at, .. } => *at = path.to_owned(),
+            other => panic!("{other:?}"),
+        }
+        home.store.record_assets(&[file], at(2)).unwrap();
+    }
+    for (n, path) in (0..).zip(paths) {
+        let owner = home.store.path_owner(path, &nth(99).id).unwrap();
+        assert_eq!(owner, Some(nth(n).id), "{path}");
+        let strange = home.store.strange_paths(&[path.to_owned()]).unwrap();
+        assert!(strange.is_empty(), "{path}");
+    }
+}
