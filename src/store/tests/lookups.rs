@@ -53,13 +53,13 @@ fn digest(n: u32) -> String {
     format!("{:08x}", n.wrapping_mul(0x85eb_ca6b)).repeat(8)
 }
 
-fn saved(n: u32, bytes: u64) -> AssetOutcome {
+fn saved_at(path: String, n: u32, bytes: u64) -> AssetOutcome {
     let medium = nth(n);
     AssetOutcome::Saved {
         media_id: medium.id,
         owed_at: Some(at(1)),
         url: medium.url,
-        path: path(n),
+        path,
         bytes,
         sha256: digest(n),
         content_type: None,
@@ -68,6 +68,10 @@ fn saved(n: u32, bytes: u64) -> AssetOutcome {
         recheck_at: None,
         rechecks: 0,
     }
+}
+
+fn saved(n: u32, bytes: u64) -> AssetOutcome {
+    saved_at(path(n), n, bytes)
 }
 
 /// A home with files of so many media; the last of them is owed.
@@ -153,11 +157,7 @@ fn a_file_is_found_by_whatever_its_path_is() {
             asset: AssetStep::Fetch(Why::New),
         };
         home.store.record_media(&[step], at(1)).unwrap();
-        let mut file = saved(n, 10);
-        match &mut file {
-            AssetOutcome::Saved { path: at, .. } => *at = path.to_owned(),
-            other => panic!("{other:?}"),
-        }
+        let file = saved_at(path.to_owned(), n, 10);
         home.store.record_assets(&[file], at(2)).unwrap();
     }
     for (n, path) in (0..).zip(paths) {
