@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_beside_it_makes_no_difference() {
     let (sim, home) = backed_up(60).await;
-    sim.fault(Route::Image, Occasion::Every, Fault::Delay { ms: 25 });
+    sim.fault(Route::Image, Occasion::Every, Fault::Delay { ms: 80 });
     for round in 0..2 {
         for (n, id) in sim.media_ids().iter().enumerate() {
             match n % 3 {
