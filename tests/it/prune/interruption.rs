@@ -2,13 +2,14 @@
 //! nothing had happened.
 
 use super::world::{
-    World, assert_archive_is_tidy, copy_of, dump, far, files_on_disk, prune_cut_off, prune_in,
-    prune_until,
+    World, assert_archive_is_tidy, copy_of, dump, far, files_on_disk, prune_by_clock,
+    prune_cut_off, prune_in, prune_until,
 };
 use crate::support::{Expect as _, Sandbox, assert_holds, assert_sound, assert_sound_and_tidy};
-use microcms_backup::model::{Cutoffs, ExitCode, PrunedFiles};
+use microcms_backup::model::{Cutoffs, ExitCode, PrunedFiles, Timestamp};
 use microcms_backup::sync::Stop;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 fn cutoffs(world: &World) -> Cutoffs {
     Cutoffs {
@@ -111,6 +112,61 @@ async fn a_prune_that_is_stopped_says_so_and_the_next_one_goes_on() {
         assert_eq!(files_on_disk(&home), files);
     }
     assert!(stopped > 5, "{stopped} of 40: the moments are badly chosen");
+}
+
+/// A stop that comes with the nth look at the clock.
+static CLOCK: Mutex<(usize, usize, Option<Stop>)> = Mutex::new((0, usize::MAX, None));
+
+fn look_at_the_clock() -> Timestamp {
+    let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    clock.0 += 1;
+    if clock.0 == clock.1
+        && let Some(stop) = &clock.2
+    {
+        stop.request(ExitCode::Terminated);
+    }
+    far()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_at_any_moment_is_told_if_and_only_if_something_is_left() {
+    let world = World::small().await;
+    let (rows, files, _) = undisturbed(&world).await;
+    let cutoffs = cutoffs(&world);
+    let (mut stopped, mut too_late) = (0, 0);
+    for nth in 1.. {
+        let home = copy_of(&world.home);
+        let stop = Stop::default();
+        *CLOCK.lock().unwrap() = (0, nth, Some(stop.clone()));
+        let report = prune_by_clock(&home, cutoffs, look_at_the_clock, stop.clone())
+            .await
+            .expect("a report");
+        let is_finished = home.count("SELECT count(*) FROM prunes WHERE finished_at IS NOT NULL");
+        assert_eq!(
+            (
+                report.exit_code == ExitCode::Complete.code(),
+                report.exit_code == 143
+            ),
+            (is_finished == 1, is_finished == 0),
+            "stopped at look {nth}"
+        );
+        if stop.requested().is_none() {
+            break;
+        }
+        if is_finished == 1 {
+            too_late += 1;
+            assert_eq!(
+                (dump(&home), files_on_disk(&home)),
+                (rows.clone(), files.clone())
+            );
+        } else {
+            stopped += 1;
+        }
+    }
+    assert!(
+        stopped > 2 && too_late > 0,
+        "{stopped}, {too_late} too late"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

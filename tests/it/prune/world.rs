@@ -230,9 +230,32 @@ pub(crate) async fn prune_until(
     is_dry_run: bool,
     stop: Stop,
 ) -> Result<PruneReport, PruneError> {
+    prune_with(home, options(cutoffs), is_dry_run, stop).await
+}
+
+/// The same with another clock, which is asked at each step.
+pub(crate) async fn prune_by_clock(
+    home: &Sandbox,
+    cutoffs: Cutoffs,
+    now: fn() -> Timestamp,
+    stop: Stop,
+) -> Result<PruneReport, PruneError> {
+    let options = PruneOptions {
+        now,
+        ..options(cutoffs)
+    };
+    prune_with(home, options, false, stop).await
+}
+
+async fn prune_with(
+    home: &Sandbox,
+    options: PruneOptions,
+    is_dry_run: bool,
+    stop: Stop,
+) -> Result<PruneReport, PruneError> {
     let (store, files) = open(home, is_dry_run);
     let (store, thread) = StoreThread::spawn(store).expect("a thread");
-    let report = prune(options(cutoffs), PruneRooms { store, files }, stop).await;
+    let report = prune(options, PruneRooms { store, files }, stop).await;
     thread.join().await.expect("the database closes");
     report
 }
