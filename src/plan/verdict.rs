@@ -1,5 +1,6 @@
 //! How a run ended, as an outcome, an exit code, and one line of truth.
 
+use super::safety::counted;
 use crate::model::report::{Holdings, Verdict};
 use crate::model::{ExitCode, Outcome, Problem, ProblemKind, Timestamp, WalkRecord, WalkVerdict};
 
@@ -124,7 +125,7 @@ fn reasons(account: &Account<'_>) -> String {
             .map(|problem| format!("{}: {}", problem.scope, problem.message)),
     );
     if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        reasons.push(format!("{more} more problems"));
+        reasons.push(counted(more as u64, "more problem", "more problems"));
     }
     if account.owed_bodies > 0 {
         reasons.push(format!("{} bodies are owed", account.owed_bodies));

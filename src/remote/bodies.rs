@@ -12,8 +12,6 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The most that the service puts on a page.
-pub(super) const BATCH: usize = 100;
 /// The service stops at 8 KB of URL (microcms-facts 3.1); host and path need some of it.
 const MAX_IDS_BYTES: usize = 6_500;
 /// Parts of a batch that may fail in a row before it is given up: the reason is then the endpoint's,
@@ -56,8 +54,8 @@ pub struct BatchAnswer {
 }
 
 impl Batch {
-    /// Contents that one request names, at most.
-    pub const MOST: usize = BATCH;
+    /// The most contents that one request names: the most that the service puts on a page.
+    pub const MOST: usize = 100;
 
     /// Takes as many ids from the front of `ids` as fit one request; ids that cannot stand in a comma
     /// list go alone. Returns how many were taken (at least one of a non-empty list).
@@ -65,7 +63,7 @@ impl Batch {
         let mut bytes = 0;
         let fitting = ids
             .iter()
-            .take(most.clamp(1, BATCH))
+            .take(most.clamp(1, Self::MOST))
             .take_while(|id| {
                 bytes += id.as_str().len() + 1;
                 id.is_plain() && bytes <= MAX_IDS_BYTES

@@ -1,6 +1,6 @@
 //! What everything looked like at an instant, row by row: for those who carry it elsewhere.
 
-use super::plain::is_at_path;
+use super::plain::is_at;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::{
@@ -179,7 +179,7 @@ impl Store {
         self.read("look for a file of the mirror", |conn| {
             conn.prepare_cached(concat!(
                 "SELECT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near WHERE ",
-                is_at_path!("path", ":path"),
+                is_at!(near, "path", ":path"),
                 " AND sha256 IS NOT NULL AND state <> 'gone' AND valid_from <= :at)",
             ))?
             .query_row(

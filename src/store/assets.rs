@@ -1,6 +1,6 @@
 //! Files of media: which are owed, and what came of asking for them.
 
-use super::plain::is_at_path;
+use super::plain::is_at;
 use super::values::{count, int, later, optional_count};
 use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
@@ -93,7 +93,7 @@ impl Store {
             conn.prepare_cached(concat!(
                 "SELECT media_id FROM assets INDEXED BY assets_by_near
                  WHERE ",
-                is_at_path!("path", ":path"),
+                is_at!(near, "path", ":path"),
                 " AND media_id <> :media_id LIMIT 1",
             ))?
             .query_row(

@@ -1,6 +1,6 @@
 //! What retention lets go: which rows are old enough, and who still needs the bytes of their files.
 
-use super::plain::{digest_start, is_at_path, is_digest};
+use super::plain::{digest_start, is_at};
 use super::values::{count, int};
 use super::{PruneId, Store, StoreError};
 use crate::model::{Claims, Cutoffs, DoomedFile, PrunedFiles, PrunedRows, PrunedTables};
@@ -323,7 +323,7 @@ fn claims(conn: &Connection, sha256: &str, cutoffs: Cutoffs) -> rusqlite::Result
         .prepare_cached(concat!(
             "SELECT ifnull(current.path, '') FROM assets AS current
              WHERE ",
-            is_digest!("current.sha256", ":sha256"),
+            is_at!(digest_start, "current.sha256", ":sha256"),
             " AND NOT ",
             of_doomed_medium!("current.media_id"),
             " LIMIT :limit"
@@ -349,7 +349,7 @@ fn is_owned(conn: &Connection, path: Option<&str>, cutoffs: Cutoffs) -> rusqlite
         .prepare_cached(concat!(
             "SELECT 1 FROM assets AS owner INDEXED BY assets_by_near
              WHERE ",
-            is_at_path!("owner.path", ":path"),
+            is_at!(near, "owner.path", ":path"),
             " AND NOT ",
             of_doomed_medium!("owner.media_id"),
             " LIMIT 1"

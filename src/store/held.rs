@@ -1,7 +1,7 @@
 //! Which files there must be: what the rows say of the mirror and of the archive. Read leniently: a row
 //! that somebody edited is named by who compares it with the disk, and ends no reading.
 
-use super::plain::{is_at_path, is_digest};
+use super::plain::is_at;
 use super::values::{count, int, json_array, lenient};
 use super::{Store, StoreError};
 use rusqlite::{Connection, Row, named_params};
@@ -153,7 +153,7 @@ impl Store {
                 "SELECT a.path, iif(a.state = 'saved', NULL, m.url)
                  FROM assets AS a INDEXED BY assets_by_digest LEFT JOIN media AS m ON m.id = a.media_id
                  WHERE ",
-                is_digest!("a.sha256", ":sha256"),
+                is_at!(digest_start, "a.sha256", ":sha256"),
                 " AND a.path IS NOT NULL AND a.state <> 'gone'
                      AND coalesce(a.why, '') NOT IN ('missing', 'damaged')
                  ORDER BY a.state <> 'saved', a.media_id LIMIT :limit",
@@ -173,7 +173,7 @@ impl Store {
                 "SELECT value FROM json_each(:paths) AS asked
                  WHERE NOT EXISTS (SELECT 1 FROM assets INDEXED BY assets_by_near
                      WHERE ",
-                is_at_path!("path", "asked.value"),
+                is_at!(near, "path", "asked.value"),
                 ")",
             ))?
             .query_map(named_params! { ":paths": json_array(paths) }, |row| {

@@ -6,7 +6,8 @@
 
 use crate::model::UrlPath;
 
-/// How many characters of a folder's end are in a path's `near`, with the slash behind them.
+/// How long a plain medium's folder is at least, with the slash behind it: then the end of the host is in no
+/// `near`. A shorter one, which would do by now, is stored as odd all the same, as it always was.
 const NEAR_FOLDER: usize = 9;
 
 /// SQL: the `near` of a file's path, as `assets_by_near` has it.
@@ -23,28 +24,6 @@ macro_rules! near {
 }
 pub(super) use near;
 
-/// SQL: whether a row's file has this path, in the words that `assets_by_near` is found by.
-///
-/// The plus keeps SQLite from putting the value in the column's place everywhere, as it does where both are
-/// compared as they are: the rest would then say nothing of the index's expression, and each row would be read.
-macro_rules! is_at_path {
-    ($column:literal, $path:literal) => {
-        concat!(
-            $crate::store::plain::near!($column),
-            " = ",
-            $crate::store::plain::near!($path),
-            " AND +",
-            $column,
-            " = ",
-            $path,
-            " AND ",
-            $column,
-            " IS NOT NULL"
-        )
-    };
-}
-pub(super) use is_at_path;
-
 /// SQL: the beginning of a digest, as the schema's index has it.
 macro_rules! digest_start {
     ($sha256:literal) => {
@@ -53,25 +32,29 @@ macro_rules! digest_start {
 }
 pub(super) use digest_start;
 
-/// SQL: whether a row's file has this digest, in the words that `assets_by_digest` is found by. The plus is that
-/// of `is_at_path`.
-macro_rules! is_digest {
-    ($column:literal, $sha256:literal) => {
+/// SQL: whether a column has a value, in the words that an index on its short part (`near` of `assets_by_near`,
+/// `digest_start` of `assets_by_digest`) is found by.
+///
+/// The plus is for older versions of SQLite (3.40 is one), with which people open a backup: where a column
+/// equals a value as it is, they put the value in its place everywhere, and read every row, because what is then
+/// asked for is not the index's expression any more.
+macro_rules! is_at {
+    ($short:ident, $column:literal, $value:literal) => {
         concat!(
-            $crate::store::plain::digest_start!($column),
+            $crate::store::plain::$short!($column),
             " = ",
-            $crate::store::plain::digest_start!($sha256),
+            $crate::store::plain::$short!($value),
             " AND +",
             $column,
             " = ",
-            $sha256,
+            $value,
             " AND ",
             $column,
             " IS NOT NULL"
         )
     };
 }
-pub(super) use is_digest;
+pub(super) use is_at;
 
 /// Returns whether `media_plain_paths` tells of a medium what [`UrlPath::of`] does: its URL's folder stands
 /// there as it is, and its file's name is the decoded rest.
@@ -82,7 +65,6 @@ pub(super) fn is_plain_medium(url: &str, file_name: &str) -> bool {
     let Some((folder, _)) = path.rsplit_once('/') else {
         return false;
     };
-    // The end of the host must not come into what is short.
     folder.chars().count() + 1 >= NEAR_FOLDER
         && !path.contains('?')
         && !file_name.contains('/')

@@ -6,7 +6,7 @@ mod redact;
 pub(super) use redact::REDACTED;
 
 use super::files::{create_private, flush};
-use super::plain::{is_at_path, is_digest};
+use super::plain::is_at;
 use super::values::count;
 use super::{Store, StoreError, view};
 use place::Place;
@@ -111,7 +111,7 @@ impl Snapshot {
                      WHERE a.rowid > :after AND a.path IS NOT NULL AND a.sha256 IS NOT NULL
                          AND NOT EXISTS (SELECT 1 FROM assets AS b INDEXED BY assets_by_near
                              WHERE ",
-                    is_at_path!("b.path", "a.path"),
+                    is_at!(near, "b.path", "a.path"),
                     " AND b.sha256 IS NOT NULL
                                  AND (b.state = 'gone', b.rowid) < (a.state = 'gone', a.rowid))
                      ORDER BY a.rowid LIMIT 500"
@@ -179,7 +179,7 @@ impl Store {
         self.read("ask where a file is now", |conn| {
             conn.prepare_cached(concat!(
                 "SELECT path FROM assets WHERE ",
-                is_digest!("sha256", ":sha256"),
+                is_at!(digest_start, "sha256", ":sha256"),
                 " AND path IS NOT NULL LIMIT 20",
             ))?
             .query_map(named_params! { ":sha256": sha256 }, |row| row.get(0))?
