@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use microcms_backup::store::{Mode, Options, Store};
 use reqwest::Client;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Transaction, params_from_iter};
 use serde::Deserialize;
 use std::io::Read as _;
 use std::path::Path;
@@ -144,15 +144,20 @@ impl Rows {
         })
     }
 
-    fn insert(&self) -> String {
-        let places = vec!["?"; self.columns.len()].join(", ");
+    /// Inserts a part of them with one statement.
+    fn insert(&self, tx: &Transaction<'_>, rows: &[Vec<Value>]) -> Fallible<()> {
+        let one = format!("({})", vec!["?"; self.columns.len()].join(", "));
         let (table, columns) = (&self.table, self.columns.join(", "));
-        format!("INSERT INTO {table} ({columns}) VALUES ({places})")
+        let all = vec![one; rows.len()].join(", ");
+        tx.prepare_cached(&format!("INSERT INTO {table} ({columns}) VALUES {all}"))?
+            .execute(params_from_iter(rows.iter().flatten()))?;
+        Ok(())
     }
 }
 
-/// Inserts the rows that a run wrote to `from` into a new database at `to`: same schema, same
-/// durability, as many rows in a transaction. Reading them beforehand is not counted.
+/// Inserts the rows that a run left in tables of `from` into a new database at `to`: same schema, same
+/// durability, page by page: of each table that part of its rows which the page has of the first one's. Reading them
+/// beforehand is not counted.
 pub(crate) fn insert(from: &str, to: &str, tables: &[&str]) -> Fallible<()> {
     let source = Connection::open(from)?;
     let all = tables
@@ -172,13 +177,17 @@ pub(crate) fn insert(from: &str, to: &str, tables: &[&str]) -> Fallible<()> {
     conn.pragma_update(None, "cache_size", -8192)?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 8000, |_| Ok(()))?;
     let begun = Instant::now();
-    let pages = all.iter().map(|table| table.rows.len().div_ceil(PAGE));
-    for page in 0..pages.max().unwrap_or(0) {
+    let pages = all
+        .first()
+        .map_or(0, |table| table.rows.len().div_ceil(PAGE));
+    for page in 0..pages {
         let tx = conn.transaction()?;
         for table in &all {
-            let mut insert = tx.prepare_cached(&table.insert())?;
-            for row in table.rows.iter().skip(page * PAGE).take(PAGE) {
-                insert.execute(params_from_iter(row))?;
+            let share = |page: usize| table.rows.len() * page / pages;
+            let rows = table.rows.get(share(page)..share(page + 1));
+            match rows {
+                Some(rows) if !rows.is_empty() => table.insert(&tx, rows)?,
+                _ => {}
             }
         }
         tx.commit()?;

@@ -20,7 +20,7 @@ pub(crate) fn media(args: &Args) -> Fallible<Vec<Line>> {
     let read = || children::command("read-media", &[&at.management, &at.key]);
     let walk = Walk {
         parts: &["media"],
-        tables: &["media", "assets"],
+        tables: &["media", "assets", "leaves"],
         // The files stay owed.
         code: 3,
         count: "SELECT count(*) FROM media",
@@ -41,7 +41,7 @@ pub(crate) fn contents(args: &Args) -> Fallible<Vec<Line>> {
     let read = || children::command("read-contents", &[&at.management, &at.content, &at.key]);
     let walk = Walk {
         parts: &["contents"],
-        tables: &["contents"],
+        tables: &["contents", "content_texts", "media_references", "leaves"],
         code: 0,
         count: "SELECT count(*) FROM contents WHERE published_body IS NOT NULL",
         expected: u64::from(count),
