@@ -1,11 +1,11 @@
 //! Contents: their metadata, and what becomes of their bodies when it moves.
 
 use super::absences::deny;
-use super::values::{is_text, json_array, later};
+use super::values::{json_array, later};
 use super::{Absent, Recorded, Store, StoreError};
 use crate::model::{
     BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Scope,
-    ServedContent, Timestamp,
+    Timestamp,
 };
 use rusqlite::{CachedStatement, Transaction, named_params};
 use std::collections::HashMap;
@@ -47,51 +47,6 @@ impl Store {
             )?
             .collect()
         })
-    }
-
-    /// Sets aside the listed contents that are recorded with just this text and whose bodies are recorded
-    /// or owed, and returns the others in their order, with what is known of them.
-    pub fn sift_contents(
-        &self,
-        endpoint: &Endpoint,
-        listed: Vec<ServedContent>,
-    ) -> Result<Vec<(ServedContent, Option<KnownContent>)>, StoreError> {
-        let others = self.read("compare contents with what is known", |conn| {
-            // One look at the database, not one for each: locks are taken once.
-            let _look = conn.unchecked_transaction()?;
-            let mut known = conn.prepare_cached(
-                "SELECT metadata FROM contents AS c
-                 WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL
-                     AND (NOT :has_published OR published_body IS NOT NULL
-                         OR EXISTS (SELECT 1 FROM owed_bodies AS o
-                             WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published'))
-                     AND (NOT :has_draft OR draft_body IS NOT NULL
-                         OR EXISTS (SELECT 1 FROM owed_bodies AS o
-                             WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'draft'))",
-            )?;
-            let mut others = Vec::new();
-            for content in listed {
-                let asked = named_params! {
-                    ":endpoint": endpoint, ":id": content.id,
-                    ":has_published": content.status.has_published(),
-                    ":has_draft": content.status.has_draft(),
-                };
-                if !is_text(&mut known, asked, &content.metadata)? {
-                    others.push(content);
-                }
-            }
-            Ok(others)
-        })?;
-        if others.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<ContentId> = others.iter().map(|content| content.id.clone()).collect();
-        let known = self.load_contents(endpoint, &ids)?;
-        let with_known = |content: ServedContent| {
-            let known = known.get(&content.id).cloned();
-            (content, known)
-        };
-        Ok(others.into_iter().map(with_known).collect())
     }
 
     /// Records one page of contents, with the bodies that they owe from now on: all of it, or

@@ -2,11 +2,9 @@
 
 use super::absences::deny;
 use super::assets::{asset_row, owe};
-use super::values::{is_text, json_array, later};
+use super::values::{json_array, later};
 use super::{Absent, Recorded, Store, StoreError};
-use crate::model::{
-    AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, ServedMedium, Timestamp, Why,
-};
+use crate::model::{AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, Timestamp, Why};
 use rusqlite::{CachedStatement, Transaction, named_params};
 use std::collections::HashMap;
 
@@ -37,39 +35,6 @@ impl Store {
             )?
             .collect()
         })
-    }
-
-    /// Sets aside the listed media that are recorded with just this text, and returns the others in their
-    /// order, with what is known of them.
-    pub fn sift_media(
-        &self,
-        listed: Vec<ServedMedium>,
-    ) -> Result<Vec<(ServedMedium, Option<KnownMedium>)>, StoreError> {
-        let others = self.read("compare media with what is known", |conn| {
-            // One look at the database, not one for each: locks are taken once.
-            let _look = conn.unchecked_transaction()?;
-            let mut known = conn.prepare_cached(
-                "SELECT metadata FROM media AS m WHERE id = :id AND deleted_at IS NULL
-                     AND EXISTS (SELECT 1 FROM assets AS a WHERE a.media_id = m.id)",
-            )?;
-            let mut others = Vec::new();
-            for medium in listed {
-                if !is_text(&mut known, (&medium.id,), &medium.metadata)? {
-                    others.push(medium);
-                }
-            }
-            Ok(others)
-        })?;
-        if others.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<MediaId> = others.iter().map(|medium| medium.id.clone()).collect();
-        let known = self.load_media(&ids)?;
-        let with_known = |medium: ServedMedium| {
-            let known = known.get(&medium.id).cloned();
-            (medium, known)
-        };
-        Ok(others.into_iter().map(with_known).collect())
     }
 
     /// Records one page of media, with the files that they owe from now on: all of it, or nothing.

@@ -4,8 +4,8 @@ use crate::model::{
     AssetState, BodySide, ContentId, Endpoint, EndpointKind, MediaId, Outcome, Standing, ThingKind,
     Timestamp, WalkVerdict, Why,
 };
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Params, Row};
 
 /// A text in a column that is none of the words expected there: somebody edited the database.
 #[derive(Debug, thiserror::Error)]
@@ -105,19 +105,6 @@ pub(super) fn lenient(row: &Row<'_>, index: usize) -> Option<String> {
 /// number of them.
 pub(super) fn json_array(ids: impl IntoIterator<Item = impl Into<String>>) -> String {
     serde_json::Value::from(ids.into_iter().map(Into::into).collect::<Vec<String>>()).to_string()
-}
-
-/// Returns whether the query finds a row whose first column is this text. Nothing is copied.
-pub(super) fn is_text(
-    query: &mut CachedStatement<'_>,
-    asked: impl Params,
-    text: &str,
-) -> rusqlite::Result<bool> {
-    let mut rows = query.query(asked)?;
-    match rows.next()? {
-        Some(row) => Ok(row.get_ref(0)?.as_str().is_ok_and(|known| known == text)),
-        None => Ok(false),
-    }
 }
 
 /// When a row's new version begins: `:now`, or one millisecond after its present version where the

@@ -1,7 +1,7 @@
 //! What is looked up by a key costs as much among many rows as among few.
 
 use super::{Sandbox, at, medium};
-use crate::model::{AssetOutcome, AssetStep, ListedMedium, MediumStep, Why};
+use crate::model::{AssetOutcome, AssetStep, ListedMedium, MediumStep, ServedMedium, Why};
 use crate::store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,6 +133,29 @@ fn what_is_looked_up_costs_as_much_among_many_as_among_few() {
         }
     }
     assert!(costly.is_empty(), "{costly:#?}");
+}
+
+#[test]
+fn what_is_listed_in_the_order_of_its_rows_is_not_looked_up_one_by_one() {
+    let count = 2_000;
+    let mut among = filled(count);
+    let served = |n: &u32| ServedMedium {
+        id: nth(*n).id,
+        metadata: nth(*n).metadata,
+    };
+    let in_order: Vec<_> = (0..count).map(|n| served(&n)).collect();
+    let reversed: Vec<_> = (0..count).rev().map(|n| served(&n)).collect();
+    let mut sift = |listed: Vec<ServedMedium>| {
+        among.of_this(|store| assert!(store.sift_media(listed).unwrap().is_empty()))
+    };
+    let (in_order, reversed) = (sift(in_order), sift(reversed));
+    assert!(
+        in_order * 3 < reversed * 2,
+        "{in_order} steps in order, {reversed} against it"
+    );
+    // Who goes against the order pays for looking things up, and hardly for having tried.
+    let most = u64::from(count) * 2 * 20;
+    assert!(reversed < most, "{reversed} of {most} steps");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use super::{Sandbox, at, content, endpoint, medium};
 use crate::model::{
-    AssetStep, BodyStep, ContentStep, ListedContent, ListedMedium, MediumStep, ServedContent,
-    ServedMedium, Why,
+    AssetStep, BodyOutcome, BodySide, BodyStep, ContentId, ContentStep, Endpoint, ListedContent,
+    ListedMedium, MediumStep, ServedContent, ServedMedium, Timestamp, Why,
 };
+use proptest::prelude::*;
 
 const URL: &str = "https://images.microcms-assets.io/assets/x/logo.png";
 
@@ -98,4 +99,118 @@ fn contents_are_as_recorded_when_each_body_is_recorded_or_owed() {
     let edited = served_content(&content("c0", "PUBLISH", "2"));
     let others = home.store.sift_contents(&blog, vec![edited]).unwrap();
     assert!(others[0].1.as_ref().unwrap().owes_published);
+}
+
+/// What becomes of a thing before it is listed once more.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    AsItWas,
+    Edited,
+    Deleted,
+    /// Of a medium: without a row for its file. Of a content: of the other API.
+    Elsewhere,
+    /// Of a content: its body is recorded, not owed. Of a medium: as it was.
+    Filled,
+    Unknown,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    use Fate::{AsItWas, Deleted, Edited, Elsewhere, Filled, Unknown};
+    // As it mostly is, and then anything.
+    prop_oneof![6 => Just(AsItWas), 1 => prop_oneof![
+        Just(Edited), Just(Deleted), Just(Elsewhere), Just(Filled), Just(Unknown)
+    ]]
+}
+
+/// Fates, and the order in which those that have them are listed: mostly that in which they were recorded.
+fn listing() -> impl Strategy<Value = (Vec<Fate>, Vec<usize>)> {
+    prop::collection::vec(fate(), 1..40).prop_flat_map(|fates| {
+        let all: Vec<usize> = (0..fates.len()).collect();
+        let some = prop::sample::subsequence(all.clone(), 0..=fates.len());
+        let order = prop_oneof![Just(all.clone()), Just(all).prop_shuffle(), some];
+        (Just(fates), order)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_whatever_order_media_are_listed_those_that_are_as_recorded_are_set_aside((fates, order) in listing()) {
+        let mut home = Sandbox::new();
+        let media: Vec<_> = (0..fates.len()).map(|n| medium(&format!("m{n}"), URL, "")).collect();
+        for (medium, fate) in media.iter().zip(&fates) {
+            let step = MediumStep::Record { medium: medium.clone(), asset: AssetStep::Fetch(Why::New) };
+            let id = &medium.id;
+            if matches!(fate, Fate::Unknown) {
+                continue;
+            }
+            home.store.record_media(&[step], at(1)).unwrap();
+            match fate {
+                Fate::Deleted => drop(home.store.retire_media(std::slice::from_ref(id), at(2)).unwrap()),
+                Fate::Elsewhere => drop(home.ask(&format!("DELETE FROM assets WHERE media_id = '{id}' RETURNING 1"))),
+                Fate::AsItWas | Fate::Edited | Fate::Filled | Fate::Unknown => {}
+            }
+        }
+        let listed: Vec<_> = order.iter().map(|n| if matches!(fates[*n], Fate::Edited) {
+            served_medium(&medium(media[*n].id.as_str(), URL, r#","alt":"new""#))
+        } else {
+            served_medium(&media[*n])
+        }).collect();
+        let expected: Vec<&str> = others_of(&fates, &order).map(|n| media[n].id.as_str()).collect();
+        let others = home.store.sift_media(listed).unwrap();
+        let others: Vec<&str> = others.iter().map(|(served, _)| served.id.as_str()).collect();
+        prop_assert_eq!(others, expected);
+    }
+
+    #[test]
+    fn in_whatever_order_contents_are_listed_those_that_are_as_recorded_are_set_aside((fates, order) in listing()) {
+        let mut home = Sandbox::new();
+        let (blog, news) = (endpoint("blog"), endpoint("news"));
+        let contents: Vec<_> = (0..fates.len()).map(|n| content(&format!("c{n}"), "PUBLISH", "1")).collect();
+        for (content, fate) in contents.iter().zip(&fates) {
+            let step = ContentStep::Record {
+                content: content.clone(), published: BodyStep::Fetch, draft: BodyStep::Clear,
+            };
+            let api = if matches!(fate, Fate::Elsewhere) { &news } else { &blog };
+            if matches!(fate, Fate::Unknown) {
+                continue;
+            }
+            home.store.record_contents(api, &[step], at(1)).unwrap();
+            match fate {
+                Fate::Deleted => drop(home.store.retire_contents(api, std::slice::from_ref(&content.id), at(2)).unwrap()),
+                Fate::Filled => {
+                    let body = saved_body(api, &content.id, at(1));
+                    prop_assert_eq!(home.store.record_bodies(&[body], at(2)).unwrap(), 1);
+                }
+                Fate::AsItWas | Fate::Edited | Fate::Elsewhere | Fate::Unknown => {}
+            }
+        }
+        let listed: Vec<_> = order.iter().map(|n| if matches!(fates[*n], Fate::Edited) {
+            served_content(&content(contents[*n].id.as_str(), "PUBLISH", "2"))
+        } else {
+            served_content(&contents[*n])
+        }).collect();
+        let expected: Vec<&str> = others_of(&fates, &order).map(|n| contents[n].id.as_str()).collect();
+        let others = home.store.sift_contents(&blog, listed).unwrap();
+        let others: Vec<&str> = others.iter().map(|(served, _)| served.id.as_str()).collect();
+        prop_assert_eq!(others, expected);
+    }
+}
+
+/// Those that are not as recorded, as they are listed.
+fn others_of(fates: &[Fate], order: &[usize]) -> impl Iterator<Item = usize> {
+    let is_other = |n: &&usize| !matches!(fates[**n], Fate::AsItWas | Fate::Filled);
+    order.iter().filter(is_other).copied()
+}
+
+fn saved_body(endpoint: &Endpoint, id: &ContentId, owed_at: Timestamp) -> BodyOutcome {
+    BodyOutcome::Saved {
+        endpoint: endpoint.clone(),
+        id: id.clone(),
+        side: BodySide::Published,
+        owed_at,
+        body: r#"{"title":"x"}"#.to_owned(),
+        digest: None,
+    }
 }

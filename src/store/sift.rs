@@ -1,0 +1,154 @@
+//! What of a listing is recorded just as it is listed, and is set aside before anything is decided.
+
+use super::in_step::{Found, in_step};
+use super::{Store, StoreError};
+use crate::model::{
+    ContentId, Endpoint, KnownContent, KnownMedium, MediaId, ServedContent, ServedMedium,
+};
+use rusqlite::{CachedStatement, Connection, Params, Row};
+
+impl Store {
+    /// Sets aside the listed media that are recorded with just this text, and returns the others in their
+    /// order, with what is known of them.
+    pub fn sift_media(
+        &self,
+        listed: Vec<ServedMedium>,
+    ) -> Result<Vec<(ServedMedium, Option<KnownMedium>)>, StoreError> {
+        let same = self.read("compare media with what is known", |conn| {
+            // One look at the database, not one for each: locks are taken once.
+            let _look = conn.unchecked_transaction()?;
+            let is_recorded = media_in_step(conn, &listed)?;
+            let has_file = assets_in_step(conn, &listed)?;
+            let both = is_recorded.into_iter().zip(has_file);
+            Ok(both.map(|(one, other)| one && other).collect())
+        })?;
+        let others = without(listed, same);
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<MediaId> = others.iter().map(|medium| medium.id.clone()).collect();
+        let known = self.load_media(&ids)?;
+        let with_known = |medium: ServedMedium| {
+            let known = known.get(&medium.id).cloned();
+            (medium, known)
+        };
+        Ok(others.into_iter().map(with_known).collect())
+    }
+
+    /// Sets aside the listed contents that are recorded with just this text and whose bodies are recorded
+    /// or owed, and returns the others in their order, with what is known of them.
+    pub fn sift_contents(
+        &self,
+        endpoint: &Endpoint,
+        listed: Vec<ServedContent>,
+    ) -> Result<Vec<(ServedContent, Option<KnownContent>)>, StoreError> {
+        let same = self.read("compare contents with what is known", |conn| {
+            let _look = conn.unchecked_transaction()?;
+            contents_in_step(conn, endpoint, &listed)
+        })?;
+        let others = without(listed, same);
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<ContentId> = others.iter().map(|content| content.id.clone()).collect();
+        let known = self.load_contents(endpoint, &ids)?;
+        let with_known = |content: ServedContent| {
+            let known = known.get(&content.id).cloned();
+            (content, known)
+        };
+        Ok(others.into_iter().map(with_known).collect())
+    }
+}
+
+fn media_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result<Vec<bool>> {
+    let mut by_id = conn.prepare_cached(
+        "SELECT rowid, id, metadata FROM media WHERE id = ?1 AND deleted_at IS NULL",
+    )?;
+    let mut behind = conn.prepare_cached(
+        "SELECT rowid, id, metadata FROM media
+         WHERE rowid > ?1 AND rowid <= ?2 AND deleted_at IS NULL ORDER BY rowid",
+    )?;
+    let is_same = |row: &Row<'_>, medium: &ServedMedium| {
+        Ok(is(row, 1, medium.id.as_str())? && is(row, 2, &medium.metadata)?)
+    };
+    let find = |medium: &ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
+    in_step(listed, find, &mut behind, is_same)
+}
+
+/// Whether each has a row for its file.
+fn assets_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result<Vec<bool>> {
+    let mut by_id =
+        conn.prepare_cached("SELECT rowid, media_id FROM assets WHERE media_id = ?1")?;
+    let mut behind = conn.prepare_cached(
+        "SELECT rowid, media_id FROM assets WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid",
+    )?;
+    let is_same = |row: &Row<'_>, medium: &ServedMedium| is(row, 1, medium.id.as_str());
+    let find = |medium: &ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
+    in_step(listed, find, &mut behind, is_same)
+}
+
+fn contents_in_step(
+    conn: &Connection,
+    endpoint: &Endpoint,
+    listed: &[ServedContent],
+) -> rusqlite::Result<Vec<bool>> {
+    let mut by_id = conn.prepare_cached(
+        "SELECT rowid, endpoint, id, metadata,
+             published_body IS NOT NULL
+                 OR EXISTS (SELECT 1 FROM owed_bodies AS o
+                     WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published'),
+             draft_body IS NOT NULL
+                 OR EXISTS (SELECT 1 FROM owed_bodies AS o
+                     WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'draft')
+         FROM contents AS c WHERE endpoint = ?1 AND id = ?2 AND deleted_at IS NULL",
+    )?;
+    // Of what is owed it says that it is missing: that is looked up.
+    let mut behind = conn.prepare_cached(
+        "SELECT rowid, endpoint, id, metadata, published_body IS NOT NULL, draft_body IS NOT NULL
+         FROM contents WHERE rowid > ?1 AND rowid <= ?2 AND deleted_at IS NULL ORDER BY rowid",
+    )?;
+    let is_same = |row: &Row<'_>, content: &ServedContent| {
+        Ok(is(row, 1, endpoint.as_str())?
+            && is(row, 2, content.id.as_str())?
+            && is(row, 3, &content.metadata)?
+            && (!content.status.has_published() || row.get(4)?)
+            && (!content.status.has_draft() || row.get(5)?))
+    };
+    let find = |content: &ServedContent| {
+        let key = (endpoint.as_str(), content.id.as_str());
+        found(&mut by_id, key, content, is_same)
+    };
+    in_step(listed, find, &mut behind, is_same)
+}
+
+/// What a query by an item's id finds.
+fn found<T>(
+    by_id: &mut CachedStatement<'_>,
+    key: impl Params,
+    item: &T,
+    is_same: impl Fn(&Row<'_>, &T) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<Option<Found>> {
+    let mut rows = by_id.query(key)?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(Found {
+        rowid: row.get(0)?,
+        is_same: is_same(row, item)?,
+    }))
+}
+
+/// Whether a column has just this text. Nothing is copied.
+fn is(row: &Row<'_>, column: usize, text: &str) -> rusqlite::Result<bool> {
+    Ok(row
+        .get_ref(column)?
+        .as_str()
+        .is_ok_and(|known| known == text))
+}
+
+/// Leaves out those that are the same.
+fn without<T>(listed: Vec<T>, same: Vec<bool>) -> Vec<T> {
+    let each = listed.into_iter().zip(same);
+    each.filter_map(|(item, is_same)| (!is_same).then_some(item))
+        .collect()
+}
