@@ -38,9 +38,18 @@ impl Home {
 
     /// The same run without the limits that a configuration cannot lift: the library, in a child.
     pub(crate) fn unlimited(&self, at: &Address, words: &[&str]) -> Fallible<Command> {
+        self.library("sync", at, words)
+    }
+
+    /// The same within the limits, which tells how old page tokens became.
+    pub(crate) fn within_limits(&self, at: &Address, words: &[&str]) -> Fallible<Command> {
+        self.library("sync-within-limits", at, words)
+    }
+
+    fn library(&self, word: &str, at: &Address, words: &[&str]) -> Fallible<Command> {
         let home = self.dir.path().to_str().ok_or("a path that is no text")?;
         let at = serde_json::to_string(at)?;
-        children::command("sync", &[&[home, &at], words].concat())
+        children::command(word, &[&[home, &at], words].concat())
     }
 
     fn settle(&self, command: &mut Command, at: &Address) {

@@ -1,10 +1,11 @@
-//! One run of the library with requests as fast as they go. The program's configuration never allows
-//! that: microCMS would answer 429. Here it shows what the program itself can do.
+//! One run of the library, put together as the program does it: with requests as fast as they go, which the program's
+//! configuration never allows (microCMS would answer 429) and which shows what the program itself can do; or within
+//! the service's limits, where what the run measured of itself is told, too.
 
 use crate::Fallible;
 use crate::service::Address;
 use microcms_backup::mirror::{self, Mirror};
-use microcms_backup::model::{Tally, Timestamp};
+use microcms_backup::model::{Tally, Timestamp, Traffic};
 use microcms_backup::remote::{self, Key, Remote};
 use microcms_backup::store::{self, Store, StoreThread};
 use microcms_backup::sync::{self, Only, Options, Rooms, Stop};
@@ -12,11 +13,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// More than any machine asks.
-const UNLIMITED: usize = 1_000_000;
+/// How much is asked: of the Management API in ten seconds, of the Content API in one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits(usize, usize);
 
-/// The child's side: `HOME ADDRESS PART…`; no part is all of them. Returns the run's exit code.
-pub(crate) fn sync(words: &[&str]) -> Fallible<u8> {
+impl Limits {
+    /// More than any machine asks.
+    pub(crate) const NONE: Self = Self(1_000_000, 1_000_000);
+    /// The program's defaults.
+    pub(crate) const DEFAULT: Self = Self(8, 30);
+}
+
+/// How many page tokens were how old when they were used: up to so many milliseconds, the last class without an end.
+pub(crate) type TokenAges = Vec<(Option<u64>, u64)>;
+
+/// The child's side: `HOME ADDRESS PART…`; no part is all of them. Tells the [`TokenAges`] and returns the run's exit
+/// code.
+pub(crate) fn sync(words: &[&str], limits: Limits) -> Fallible<u8> {
     let [home, address, parts @ ..] = words else {
         return Err("a run wants a home and an address".into());
     };
@@ -31,22 +44,23 @@ pub(crate) fn sync(words: &[&str]) -> Fallible<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(Path::new(home), &address, only))
+    runtime.block_on(run(Path::new(home), &address, only, limits))
 }
 
-async fn run(home: &Path, at: &Address, only: Only) -> Fallible<u8> {
+async fn run(home: &Path, at: &Address, only: Only, limits: Limits) -> Fallible<u8> {
+    let traffic = Arc::new(Traffic::default());
     let base = |url: &str| format!("{url}/").parse();
     let remote = Remote::new(&remote::Options {
         management_url: base(&at.management)?,
         content_url: base(&at.content)?,
         key: Key::new(&secrecy::SecretString::from(at.key.clone())).ok_or("no key for a header")?,
         asset_hosts: at.hosts.clone(),
-        management_per_10s: UNLIMITED,
-        content_per_second: UNLIMITED,
+        management_per_10s: limits.0,
+        content_per_second: limits.1,
         connect_timeout: Duration::from_secs(10),
         read_timeout: Duration::from_secs(30),
         bandwidth: None,
-        traffic: Arc::default(),
+        traffic: Arc::clone(&traffic),
     })?;
     let options = store::Options {
         path: home.join("backup.sqlite3"),
@@ -88,7 +102,21 @@ async fn run(home: &Path, at: &Address, only: Only) -> Fallible<u8> {
     for problem in &report.problems {
         eprintln!("{problem:?}");
     }
+    println!("{}", serde_json::to_string(&classes(&traffic))?);
     Ok(report.exit_code)
+}
+
+fn classes(traffic: &Traffic) -> TokenAges {
+    let ages = traffic.read().token_ages;
+    let mut before = 0;
+    let mut classes: TokenAges = Vec::new();
+    for (limit, within) in ages.within() {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        classes.push((Some(millis), within - before));
+        before = within;
+    }
+    classes.push((None, ages.count() - before));
+    classes
 }
 
 pub(crate) fn now() -> Timestamp {

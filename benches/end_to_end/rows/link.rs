@@ -4,12 +4,13 @@ use crate::Fallible;
 use crate::args::Args;
 use crate::home::Home;
 use crate::listing::{self, Kind};
-use crate::measure::run;
+use crate::measure::{run, to_f64};
 use crate::netns::{SERVER, SlowLine};
 use crate::nginx::Nginx;
 use crate::peers::need;
 use crate::service::Address;
 use crate::table::Line;
+use crate::unlimited::TokenAges;
 use rustix::process::geteuid;
 
 const WHAT: &str = "oldest page token on a line of 10 Mbit/s full of downloads";
@@ -58,8 +59,7 @@ pub(crate) fn link(args: &Args) -> Fallible<Vec<Line>> {
             hosts: vec![base.trim_start_matches("https://").to_owned()],
         };
         let home = Home::new()?;
-        let words = ["-q", "sync", "--only", "media", "--only", "assets"];
-        let mut command = home.program(args, &at, &words);
+        let mut command = home.within_limits(&at, &["media", "assets"])?;
         command.env("SSL_CERT_FILE", &nginx.authority);
         let ours = run(&mut command)?.expect(0, "the program")?;
         let walk = "FROM walks WHERE scope = 'media' AND verdict = 'proven'";
@@ -78,9 +78,28 @@ pub(crate) fn link(args: &Args) -> Fallible<Vec<Line>> {
             format!("{age} ms"),
             "< 5000 ms",
             age < 5_000,
-        ));
+        )
+        .with_other(histogram(&serde_json::from_str(ours.out.trim())?)));
     }
     drop(nginx);
     drop(line);
     Ok(lines)
+}
+
+/// The classes that have tokens, and how many each has.
+fn histogram(ages: &TokenAges) -> String {
+    let mut from = 0.0;
+    let mut told = Vec::new();
+    for (limit, count) in ages {
+        let seconds = |millis: &u64| to_f64(*millis) / 1000.0;
+        let class = match limit.as_ref().map(seconds) {
+            Some(to) => format!("{from}–{to} s"),
+            None => format!("over {from} s"),
+        };
+        if *count > 0 {
+            told.push(format!("{class}: {count}"));
+        }
+        from = limit.as_ref().map_or(from, seconds);
+    }
+    format!("tokens by age: {}", told.join(", "))
 }
