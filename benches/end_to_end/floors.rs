@@ -149,7 +149,9 @@ impl Rows {
         let one = format!("({})", vec!["?"; self.columns.len()].join(", "));
         let (table, columns) = (&self.table, self.columns.join(", "));
         let all = vec![one; rows.len()].join(", ");
-        tx.prepare_cached(&format!("INSERT INTO {table} ({columns}) VALUES {all}"))?
+        // As the program does it: SQLite keeps no copies of pages for the case that this statement alone fails.
+        let insert = format!("INSERT OR ROLLBACK INTO {table} ({columns}) VALUES {all}");
+        tx.prepare_cached(&insert)?
             .execute(params_from_iter(rows.iter().flatten()))?;
         Ok(())
     }

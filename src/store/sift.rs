@@ -1,6 +1,6 @@
 //! What of a listing is recorded just as it is listed, and is set aside before anything is decided.
 
-use super::in_step::{Found, in_step};
+use super::in_step::{Found, Ways, in_step};
 use super::{Store, StoreError};
 use crate::model::{
     ContentId, Endpoint, KnownContent, KnownMedium, MediaId, ServedContent, ServedMedium,
@@ -64,27 +64,22 @@ fn media_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result
     let mut by_id = conn.prepare_cached(
         "SELECT rowid, id, metadata FROM media WHERE id = ?1 AND deleted_at IS NULL",
     )?;
-    let mut behind = conn.prepare_cached(
-        "SELECT rowid, id, metadata FROM media
-         WHERE rowid > ?1 AND rowid <= ?2 AND deleted_at IS NULL ORDER BY rowid",
-    )?;
+    let select = "SELECT rowid, id, metadata FROM media WHERE deleted_at IS NULL";
     let is_same = |row: &Row<'_>, medium: &ServedMedium| {
         Ok(is(row, 1, medium.id.as_str())? && is(row, 2, &medium.metadata)?)
     };
     let find = |medium: &ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
-    in_step(listed, find, &mut behind, is_same)
+    in_step(listed, find, Ways::new(conn, select)?, is_same)
 }
 
 /// Whether each has a row for its file.
 fn assets_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result<Vec<bool>> {
     let mut by_id =
         conn.prepare_cached("SELECT rowid, media_id FROM assets WHERE media_id = ?1")?;
-    let mut behind = conn.prepare_cached(
-        "SELECT rowid, media_id FROM assets WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid",
-    )?;
+    let select = "SELECT rowid, media_id FROM assets WHERE TRUE";
     let is_same = |row: &Row<'_>, medium: &ServedMedium| is(row, 1, medium.id.as_str());
     let find = |medium: &ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
-    in_step(listed, find, &mut behind, is_same)
+    in_step(listed, find, Ways::new(conn, select)?, is_same)
 }
 
 fn contents_in_step(
@@ -103,10 +98,9 @@ fn contents_in_step(
          FROM contents AS c WHERE endpoint = ?1 AND id = ?2 AND deleted_at IS NULL",
     )?;
     // Of what is owed it says that it is missing: that is looked up.
-    let mut behind = conn.prepare_cached(
+    let select =
         "SELECT rowid, endpoint, id, metadata, published_body IS NOT NULL, draft_body IS NOT NULL
-         FROM contents WHERE rowid > ?1 AND rowid <= ?2 AND deleted_at IS NULL ORDER BY rowid",
-    )?;
+        FROM contents WHERE deleted_at IS NULL";
     let is_same = |row: &Row<'_>, content: &ServedContent| {
         Ok(is(row, 1, endpoint.as_str())?
             && is(row, 2, content.id.as_str())?
@@ -118,7 +112,7 @@ fn contents_in_step(
         let key = (endpoint.as_str(), content.id.as_str());
         found(&mut by_id, key, content, is_same)
     };
-    in_step(listed, find, &mut behind, is_same)
+    in_step(listed, find, Ways::new(conn, select)?, is_same)
 }
 
 /// What a query by an item's id finds.
