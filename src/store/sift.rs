@@ -18,9 +18,15 @@ impl Store {
             // One look at the database, not one for each: locks are taken once.
             let _look = conn.unchecked_transaction()?;
             let is_recorded = media_in_step(conn, &listed)?;
-            let has_file = assets_in_step(conn, &listed)?;
-            let both = is_recorded.into_iter().zip(has_file);
-            Ok(both.map(|(one, other)| one && other).collect())
+            let each = listed.iter().zip(&is_recorded);
+            let recorded: Vec<&ServedMedium> = each
+                .filter_map(|(medium, is_recorded)| is_recorded.then_some(medium))
+                .collect();
+            let mut has_file = assets_in_step(conn, &recorded)?.into_iter();
+            let is_recorded = is_recorded.into_iter();
+            Ok(is_recorded
+                .map(|is_recorded| is_recorded && has_file.next() == Some(true))
+                .collect())
         })?;
         let others = without(listed, same);
         if others.is_empty() {
@@ -73,13 +79,13 @@ fn media_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result
 }
 
 /// Whether each has a row for its file.
-fn assets_in_step(conn: &Connection, listed: &[ServedMedium]) -> rusqlite::Result<Vec<bool>> {
+fn assets_in_step(conn: &Connection, media: &[&ServedMedium]) -> rusqlite::Result<Vec<bool>> {
     let mut by_id =
         conn.prepare_cached("SELECT rowid, media_id FROM assets WHERE media_id = ?1")?;
     let select = "SELECT rowid, media_id FROM assets WHERE TRUE";
-    let is_same = |row: &Row<'_>, medium: &ServedMedium| is(row, 1, medium.id.as_str());
-    let find = |medium: &ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
-    in_step(listed, find, Ways::new(conn, select)?, is_same)
+    let is_same = |row: &Row<'_>, medium: &&ServedMedium| is(row, 1, medium.id.as_str());
+    let find = |medium: &&ServedMedium| found(&mut by_id, (medium.id.as_str(),), medium, is_same);
+    in_step(media, find, Ways::new(conn, select)?, is_same)
 }
 
 fn contents_in_step(
