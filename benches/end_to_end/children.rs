@@ -1,7 +1,7 @@
 //! The bench itself, started again as a process of its own, so that what it does is measured apart,
 //! or not at all.
 
-use crate::unlimited::{self, Limits};
+use crate::library::{self, Limits};
 use crate::{Fallible, floors, service};
 use std::process::{Command, ExitCode};
 
@@ -19,8 +19,8 @@ pub(crate) fn run(word: &str, rest: &[String]) -> ExitCode {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let done = match (word, rest.as_slice()) {
         ("service", words) => service::serve(words).map(|()| 0),
-        ("sync", words) => unlimited::sync(words, Limits::NONE),
-        ("sync-within-limits", words) => unlimited::sync(words, Limits::DEFAULT),
+        ("sync", words) => library::sync(words, Limits::NONE),
+        ("sync-within-limits", words) => library::sync(words, Limits::DEFAULT),
         ("read-media", [api, key]) => floors::read_media(api, key).map(|()| 0),
         ("read-contents", [management, content, key]) => {
             floors::read_contents(management, content, key).map(|()| 0)

@@ -2,7 +2,7 @@
 //! that does nothing else. Each tells in seconds how long it took.
 
 use crate::Fallible;
-use crate::unlimited::now;
+use crate::library::now;
 use flate2::read::GzDecoder;
 use futures_util::StreamExt as _;
 use microcms_backup::store::{Mode, Options, Store};

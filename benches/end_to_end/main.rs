@@ -20,6 +20,7 @@ mod args;
 mod children;
 mod floors;
 mod home;
+mod library;
 mod listing;
 mod measure;
 mod netns;
@@ -29,7 +30,6 @@ mod rows;
 mod service;
 mod stats;
 mod table;
-mod unlimited;
 
 use args::{Args, Order};
 use std::error::Error;

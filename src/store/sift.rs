@@ -6,6 +6,8 @@ use crate::model::{
     ContentId, Endpoint, KnownContent, KnownMedium, MediaId, ServedContent, ServedMedium,
 };
 use rusqlite::{CachedStatement, Connection, Params, Row};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 impl Store {
     /// Sets aside the listed media that are recorded with just this text, and returns the others in their
@@ -34,11 +36,7 @@ impl Store {
         }
         let ids: Vec<MediaId> = others.iter().map(|medium| medium.id.clone()).collect();
         let known = self.load_media(&ids)?;
-        let with_known = |medium: ServedMedium| {
-            let known = known.get(&medium.id).cloned();
-            (medium, known)
-        };
-        Ok(others.into_iter().map(with_known).collect())
+        Ok(with_known(others, &known, |medium| &medium.id))
     }
 
     /// Sets aside the listed contents that are recorded with just this text and whose bodies are recorded
@@ -58,11 +56,7 @@ impl Store {
         }
         let ids: Vec<ContentId> = others.iter().map(|content| content.id.clone()).collect();
         let known = self.load_contents(endpoint, &ids)?;
-        let with_known = |content: ServedContent| {
-            let known = known.get(&content.id).cloned();
-            (content, known)
-        };
-        Ok(others.into_iter().map(with_known).collect())
+        Ok(with_known(others, &known, |content| &content.id))
     }
 }
 
@@ -151,4 +145,18 @@ fn without<T>(listed: Vec<T>, same: Vec<bool>) -> Vec<T> {
     let each = listed.into_iter().zip(same);
     each.filter_map(|(item, is_same)| (!is_same).then_some(item))
         .collect()
+}
+
+/// Puts beside each what is known of it.
+fn with_known<T, I: Eq + Hash, K: Clone>(
+    others: Vec<T>,
+    known: &HashMap<I, K>,
+    id: impl Fn(&T) -> &I,
+) -> Vec<(T, Option<K>)> {
+    let each = others.into_iter();
+    each.map(|item| {
+        let known = known.get(id(&item)).cloned();
+        (item, known)
+    })
+    .collect()
 }

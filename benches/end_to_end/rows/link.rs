@@ -3,6 +3,7 @@
 use crate::Fallible;
 use crate::args::Args;
 use crate::home::Home;
+use crate::library::TokenAges;
 use crate::listing::{self, Kind};
 use crate::measure::{run, to_f64};
 use crate::netns::{SERVER, SlowLine};
@@ -10,7 +11,6 @@ use crate::nginx::Nginx;
 use crate::peers::need;
 use crate::service::Address;
 use crate::table::Line;
-use crate::unlimited::TokenAges;
 use rustix::process::geteuid;
 
 const WHAT: &str = "oldest page token on a line of 10 Mbit/s full of downloads";

@@ -104,21 +104,26 @@ fn contents_are_as_recorded_when_each_body_is_recorded_or_owed() {
 /// What becomes of a thing before it is listed once more.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
+    /// Of a content: its body is owed.
     AsItWas,
     Edited,
     Deleted,
     /// Of a medium: without a row for its file. Of a content: of the other API.
     Elsewhere,
-    /// Of a content: its body is recorded, not owed. Of a medium: as it was.
+    /// Of a content: its body is recorded, as it is in all that follow but for one. Of a medium: as it was.
     Filled,
+    /// Of a content: its published body is neither recorded nor owed. Of a medium: without a row for its file.
+    Hollow,
+    /// Of a content: it has a draft, which is neither recorded nor owed. Of a medium: as it was.
+    WithoutDraft,
     Unknown,
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
-    use Fate::{AsItWas, Deleted, Edited, Elsewhere, Filled, Unknown};
+    use Fate::{AsItWas, Deleted, Edited, Elsewhere, Filled, Hollow, Unknown, WithoutDraft};
     // As it mostly is, and then anything.
-    prop_oneof![6 => Just(AsItWas), 1 => prop_oneof![
-        Just(Edited), Just(Deleted), Just(Elsewhere), Just(Filled), Just(Unknown)
+    prop_oneof![1 => Just(AsItWas), 8 => Just(Filled), 2 => prop_oneof![
+        Just(Edited), Just(Deleted), Just(Elsewhere), Just(Filled), Just(Hollow), Just(WithoutDraft), Just(Unknown)
     ]]
 }
 
@@ -148,8 +153,8 @@ proptest! {
             home.store.record_media(&[step], at(1)).unwrap();
             match fate {
                 Fate::Deleted => drop(home.store.retire_media(std::slice::from_ref(id), at(2)).unwrap()),
-                Fate::Elsewhere => drop(home.ask(&format!("DELETE FROM assets WHERE media_id = '{id}' RETURNING 1"))),
-                Fate::AsItWas | Fate::Edited | Fate::Filled | Fate::Unknown => {}
+                Fate::Elsewhere | Fate::Hollow => drop(home.ask(&format!("DELETE FROM assets WHERE media_id = '{id}' RETURNING 1"))),
+                Fate::AsItWas | Fate::Edited | Fate::Filled | Fate::WithoutDraft | Fate::Unknown => {}
             }
         }
         let listed: Vec<_> = order.iter().map(|n| if matches!(fates[*n], Fate::Edited) {
@@ -157,7 +162,8 @@ proptest! {
         } else {
             served_medium(&media[*n])
         }).collect();
-        let expected: Vec<&str> = others_of(&fates, &order).map(|n| media[n].id.as_str()).collect();
+        let is_as_recorded = |fate: &Fate| matches!(fate, Fate::AsItWas | Fate::Filled | Fate::WithoutDraft);
+        let expected: Vec<&str> = others_of(&fates, &order, is_as_recorded).map(|n| media[n].id.as_str()).collect();
         let others = home.store.sift_media(listed).unwrap();
         let others: Vec<&str> = others.iter().map(|(served, _)| served.id.as_str()).collect();
         prop_assert_eq!(others, expected);
@@ -167,23 +173,24 @@ proptest! {
     fn in_whatever_order_contents_are_listed_those_that_are_as_recorded_are_set_aside((fates, order) in listing()) {
         let mut home = Sandbox::new();
         let (blog, news) = (endpoint("blog"), endpoint("news"));
-        let contents: Vec<_> = (0..fates.len()).map(|n| content(&format!("c{n}"), "PUBLISH", "1")).collect();
+        let contents: Vec<_> = fates.iter().enumerate().map(|(n, fate)| {
+            let has_draft = matches!(fate, Fate::WithoutDraft);
+            content(&format!("c{n}"), if has_draft { "PUBLISH_AND_DRAFT" } else { "PUBLISH" }, "1")
+        }).collect();
         for (content, fate) in contents.iter().zip(&fates) {
-            let step = ContentStep::Record {
-                content: content.clone(), published: BodyStep::Fetch, draft: BodyStep::Clear,
-            };
+            let published = if matches!(fate, Fate::Hollow) { BodyStep::Clear } else { BodyStep::Fetch };
+            let step = ContentStep::Record { content: content.clone(), published, draft: BodyStep::Clear };
             let api = if matches!(fate, Fate::Elsewhere) { &news } else { &blog };
             if matches!(fate, Fate::Unknown) {
                 continue;
             }
             home.store.record_contents(api, &[step], at(1)).unwrap();
-            match fate {
-                Fate::Deleted => drop(home.store.retire_contents(api, std::slice::from_ref(&content.id), at(2)).unwrap()),
-                Fate::Filled => {
-                    let body = saved_body(api, &content.id, at(1));
-                    prop_assert_eq!(home.store.record_bodies(&[body], at(2)).unwrap(), 1);
-                }
-                Fate::AsItWas | Fate::Edited | Fate::Elsewhere | Fate::Unknown => {}
+            if !matches!(fate, Fate::AsItWas | Fate::Hollow) {
+                let body = saved_body(api, &content.id, at(1));
+                prop_assert_eq!(home.store.record_bodies(&[body], at(2)).unwrap(), 1);
+            }
+            if matches!(fate, Fate::Deleted) {
+                home.store.retire_contents(api, std::slice::from_ref(&content.id), at(3)).unwrap();
             }
         }
         let listed: Vec<_> = order.iter().map(|n| if matches!(fates[*n], Fate::Edited) {
@@ -191,7 +198,8 @@ proptest! {
         } else {
             served_content(&contents[*n])
         }).collect();
-        let expected: Vec<&str> = others_of(&fates, &order).map(|n| contents[n].id.as_str()).collect();
+        let is_as_recorded = |fate: &Fate| matches!(fate, Fate::AsItWas | Fate::Filled);
+        let expected: Vec<&str> = others_of(&fates, &order, is_as_recorded).map(|n| contents[n].id.as_str()).collect();
         let others = home.store.sift_contents(&blog, listed).unwrap();
         let others: Vec<&str> = others.iter().map(|(served, _)| served.id.as_str()).collect();
         prop_assert_eq!(others, expected);
@@ -199,8 +207,12 @@ proptest! {
 }
 
 /// Those that are not as recorded, as they are listed.
-fn others_of(fates: &[Fate], order: &[usize]) -> impl Iterator<Item = usize> {
-    let is_other = |n: &&usize| !matches!(fates[**n], Fate::AsItWas | Fate::Filled);
+fn others_of(
+    fates: &[Fate],
+    order: &[usize],
+    is_as_recorded: impl Fn(&Fate) -> bool,
+) -> impl Iterator<Item = usize> {
+    let is_other = move |n: &&usize| !is_as_recorded(&fates[**n]);
     order.iter().filter(is_other).copied()
 }
 
