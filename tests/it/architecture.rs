@@ -201,10 +201,15 @@ impl Line {
             .map_or_else(|| self.file.trim_end_matches(".rs"), |(room, _)| room)
     }
 
+    /// A place is a room or a file, with what it was split into.
     fn is_in(&self, places: &[&str]) -> bool {
-        places
-            .iter()
-            .any(|place| self.room() == *place || self.file == *place)
+        let is_part = |whole: &str| {
+            let rest = self.file.strip_prefix(whole.trim_end_matches(".rs"));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        places.iter().any(|place| {
+            self.room() == *place || self.file == *place || place.contains('/') && is_part(place)
+        })
     }
 
     fn wrong(&self, why: &str) -> String {

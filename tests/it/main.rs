@@ -11,6 +11,10 @@ mod attempts;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod body_faults;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
@@ -25,11 +29,15 @@ mod damage;
 #[cfg(test)]
 mod database_docs;
 #[cfg(test)]
+mod deleted_apis;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod export;
+#[cfg(test)]
+mod export_folder;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
@@ -40,6 +48,8 @@ mod history;
 mod hooks;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod hostile_hosts;
 #[cfg(test)]
 mod inspection;
 #[cfg(test)]
@@ -59,7 +69,15 @@ mod pieces;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]
+mod redacted;
+#[cfg(test)]
+mod replaced;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tree;
 #[cfg(test)]
 mod status;
 #[cfg(test)]

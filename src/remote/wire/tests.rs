@@ -1,0 +1,136 @@
+use super::*;
+use crate::model::Status;
+
+#[test]
+fn a_medium_keeps_its_text_and_survives_odd_fields() {
+    let item = r#"{"id":"m1","url":"https://images.microcms-assets.io/assets/a/b/%E7%8C%AB.png","width":"12","height":null,"alt":7,"new":[1]}"#;
+    let body = format!(r#"{{"media":[ {item} ],"totalCount":1,"token":""}}"#);
+    let answer = media_list(body.as_bytes()).unwrap();
+    assert_eq!((answer.total_count, answer.token), (1, None));
+    let served = &answer.media[0];
+    assert_eq!((served.id.as_str(), served.metadata.as_str()), ("m1", item));
+    let medium = read_medium(&served.metadata).unwrap();
+    assert_eq!(
+        (medium.width, medium.height, &medium.updated_at),
+        (None, None, &None)
+    );
+    assert_eq!(
+        (medium.file_name.as_str(), medium.metadata.as_str()),
+        ("猫.png", item)
+    );
+}
+
+#[test]
+fn an_object_type_listing_is_one_content_named_by_its_endpoint() {
+    let body = br#"{"status":["PUBLISH"],"updatedAt":"2026-01-01T00:00:00Z","draftKey":null}"#;
+    let ContentsAnswer::Object(object) = contents_list(body, "settings").unwrap() else {
+        panic!("a page")
+    };
+    assert_eq!(
+        (object.id.as_str(), object.status),
+        ("settings", Status::Publish)
+    );
+    assert!(contents_list(br#"{"message":"hm"}"#, "settings").is_err());
+    assert!(contents_list(br#"{"contents":[]}"#, "blog").is_err());
+}
+
+#[test]
+fn statuses_may_be_new_or_missing() {
+    let read = |text: &str| read_content(text, None).unwrap().status;
+    assert_eq!(
+        read(r#"{"id":"a","status":["PUBLISH_AND_DRAFT"]}"#),
+        Status::PublishAndDraft
+    );
+    assert_eq!(
+        read(r#"{"id":"a","status":["NEU"]}"#),
+        Status::Other("NEU".to_owned())
+    );
+    assert_eq!(read(r#"{"id":"a"}"#), Status::Other(String::new()));
+}
+
+#[test]
+fn both_generations_of_the_api_list_are_read() {
+    let body = r#"{"apis":[{"name":"ブログ","endpoint":"blog","type":"list"},{"apiName":"設定","apiEndpoint":"settings","apiType":["OBJECT"]}]}"#;
+    let apis = apis(body.as_bytes()).unwrap();
+    assert_eq!(
+        apis[0],
+        ("blog".into(), "ブログ".into(), EndpointKind::List)
+    );
+    assert_eq!(
+        apis[1],
+        ("settings".into(), "設定".into(), EndpointKind::Object)
+    );
+}
+
+#[test]
+fn json_that_is_not_about_what_was_asked_is_no_answer() {
+    assert_eq!(
+        body_of(br#"{"id":"a","x":1}"#, "a").unwrap().text,
+        r#"{"id":"a","x":1}"#
+    );
+    assert_eq!(
+        body_of(br#"{"id":"b"}"#, "a").unwrap_err(),
+        "it is about `b`"
+    );
+    assert_eq!(body_of(b"{}", "a").unwrap_err(), "it has no `id`");
+    assert!(body_object(b"{}").is_err() && schema(b"{}").is_err());
+    assert!(body_object(br#"{"createdAt":null,"x":1}"#).is_ok());
+    assert!(schema(br#"{"apiFields":[]}"#).is_ok());
+}
+
+#[test]
+fn what_is_not_json_is_named() {
+    let said = |body: &[u8]| media_list(body).unwrap_err();
+    assert_eq!(said(b""), "it is empty");
+    assert_eq!(said(b"  <!doctype html>"), "it is an HTML page");
+    assert_eq!(
+        said(br#"{"media":[{"id":"#),
+        "its JSON ends early, after 16 bytes"
+    );
+    assert!(said(br#"{"medium":[]}"#).starts_with("it is not the expected JSON: missing field"));
+    let deep = format!(r#"{{"media":[{}"#, "[".repeat(200));
+    assert!(said(deep.as_bytes()).contains("deeper"));
+    assert_eq!(
+        message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),
+        "GET is forbidden."
+    );
+}
+
+#[test]
+fn a_value_of_another_type_or_that_is_no_text_is_as_good_as_none() {
+    let odd = r#"{"id":"m1","url":"\ud800","width":[1,{"a":2}],"updatedAt":7,"alt":"\udfff"}"#;
+    let medium = read_medium(odd).unwrap();
+    assert_eq!(
+        (medium.url.as_str(), medium.width, medium.updated_at),
+        ("", None, None)
+    );
+    let content = read_content(r#"{"id":"a","status":{"x":1},"draftKey":""}"#, None).unwrap();
+    assert_eq!(
+        (content.status, content.draft_key),
+        (Status::Other(String::new()), None)
+    );
+}
+
+#[test]
+fn only_the_id_and_the_status_of_what_is_listed_are_read_at_once() {
+    let item = r#"{"id":"a","status":["DRAFT"],"updatedAt":1,"updatedAt":2}"#;
+    let body = format!(r#"{{"contents":[{item}],"totalCount":1}}"#);
+    let ContentsAnswer::Page { contents, .. } = contents_list(body.as_bytes(), "x").unwrap() else {
+        panic!("an object")
+    };
+    assert_eq!(contents[0].status, Status::Draft);
+    let why = read_content(&contents[0].metadata, None).unwrap_err();
+    assert!(why.contains("duplicate field"), "{why}");
+    let nameless = r#"{"contents":[{"status":["DRAFT"]}],"totalCount":1}"#;
+    assert!(contents_list(nameless.as_bytes(), "x").is_err());
+}
+
+#[test]
+fn brackets_in_texts_do_not_count_as_depth() {
+    let fits = |body: &str| nests_reasonably(body.as_bytes());
+    assert!(fits(&format!(r#"{{"a":"{}\""}}"#, "[".repeat(500))));
+    assert!(fits(&format!(r#"["\\","{}"]"#, "[".repeat(500))));
+    assert!(!fits(&format!(r#"["\"",{}"#, "[".repeat(500))));
+    assert!(fits(&format!(r#"["never closed {}"#, "[".repeat(500))));
+    assert!(fits("\"\\") && fits(""));
+}

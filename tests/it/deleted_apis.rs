@@ -1,0 +1,191 @@
+//! APIs that are gone, forbidden or hidden, and what becomes of their contents.
+
+use crate::deletions::{allowing, delete, hint_of, history, holds_after_a_full_run, tombstones};
+use crate::support::{Expect as _, Sandbox};
+use microcms_backup::model::ExitCode;
+use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, When};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_api_is_told_from_a_forbidden_one() {
+    let sim = Sim::builder()
+        .list_api("blog", 12)
+        .list_api("news", 5)
+        .object_api("settings")
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let without = |sim: &Sim, gone: &str| {
+        let apis: Vec<Value> = sim
+            .truth()
+            .endpoints
+            .iter()
+            .filter(|api| api.endpoint != gone)
+            .map(|api| json!({"name": api.name, "endpoint": api.endpoint, "type": api.kind}))
+            .collect();
+        Fault::Status {
+            status: 200,
+            headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
+            body: json!({ "apis": apis }).to_string(),
+            consumed: true,
+        }
+    };
+    // Not listed, and its schema is forbidden, or there, or cannot be had: no evidence.
+    for about in [
+        Some((Fault::status(403, "Forbidden"), ExitCode::Refused)),
+        Some((
+            Fault::status(400, "IP address rejected."),
+            ExitCode::Refused,
+        )),
+        Some((Fault::status(400, "strange"), ExitCode::Partial)),
+        None,
+    ] {
+        sim.fault(Route::Apis, 1, without(&sim, "news"));
+        let code = about.map_or(ExitCode::Partial, |(fault, code)| {
+            sim.fault(Route::Schema.containing("/news"), Occasion::Every, fault);
+            code
+        });
+        home.sync(&sim).await.expect_code(code);
+        sim.clear_faults();
+        assert_eq!(
+            (
+                tombstones(&home, "endpoints"),
+                tombstones(&home, "contents")
+            ),
+            (0, 0)
+        );
+    }
+    // A listed API whose contents answer 403 or 404 is not deleted either.
+    for (fault, code) in [
+        (Fault::status(403, "Forbidden"), ExitCode::Refused),
+        (Fault::status(404, "Content not found"), ExitCode::Partial),
+    ] {
+        sim.fault(
+            Route::MetadataList.containing("/news"),
+            Occasion::Every,
+            fault,
+        );
+        home.sync(&sim).await.expect_code(code);
+        sim.clear_faults();
+        assert_eq!(
+            (
+                tombstones(&home, "endpoints"),
+                tombstones(&home, "contents")
+            ),
+            (0, 0)
+        );
+    }
+
+    // Really deleted.
+    sim.edit(Edit::DeleteApi {
+        endpoint: "news".into(),
+    })
+    .expect("deleted");
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!(report.contents.deleted, 5);
+    assert_eq!(
+        (
+            tombstones(&home, "endpoints"),
+            tombstones(&home, "contents")
+        ),
+        (1, 5)
+    );
+    holds_after_a_full_run(&home, &sim).await;
+    assert_eq!(history(&home, "endpoints"), 1);
+
+    // And back, with other contents.
+    sim.edit(Edit::AddApi {
+        endpoint: "news".into(),
+        kind: ApiKind::List,
+        contents: 2,
+    })
+    .expect("added");
+    home.sync(&sim).await.expect_complete();
+    holds_after_a_full_run(&home, &sim).await;
+
+    // More than ten: a person looks first.
+    sim.edit(Edit::DeleteApi {
+        endpoint: "blog".into(),
+    })
+    .expect("deleted");
+    let report = home.sync(&sim).await.expect_code(ExitCode::Guard);
+    assert!(hint_of(&report, "contents/blog").contains("--allow-deletes 12"));
+    home.sync_with(&sim, allowing(12)).await.expect_complete();
+    holds_after_a_full_run(&home, &sim).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_apis_that_is_suddenly_empty_is_not_believed() {
+    let sim = Sim::builder()
+        .list_api("blog", 4)
+        .object_api("settings")
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    for endpoint in ["blog", "settings"] {
+        sim.edit(Edit::DeleteApi {
+            endpoint: endpoint.into(),
+        })
+        .expect("deleted");
+    }
+    for _ in 0..2 {
+        home.sync(&sim).await.expect_code(ExitCode::Guard);
+        assert_eq!(
+            (
+                tombstones(&home, "endpoints"),
+                tombstones(&home, "contents")
+            ),
+            (0, 0)
+        );
+    }
+    home.sync_with(&sim, allowing(5)).await.expect_complete();
+    holds_after_a_full_run(&home, &sim).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_deleted_in_the_middle_of_a_run_is_settled_by_the_next_one() {
+    let sim = Sim::builder()
+        .list_api("blog", 12)
+        .list_api("news", 5)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    sim.on(
+        Route::Apis,
+        1,
+        When::After,
+        Edit::DeleteApi {
+            endpoint: "news".into(),
+        },
+    );
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(tombstones(&home, "contents"), 0);
+    home.sync(&sim).await.expect_complete();
+    holds_after_a_full_run(&home, &sim).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_that_are_refused_are_not_repeated_for_every_missing_content() {
+    let sim = Sim::builder().published_list_api("blog", 40).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    for id in sim.content_ids("blog").iter().take(9) {
+        sim.edit(delete("blog", id)).expect("deleted");
+    }
+    sim.fault(
+        Route::Metadata,
+        Occasion::Range(3, 99),
+        Fault::status(403, "Forbidden"),
+    );
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Refused);
+    assert_eq!(sim.counters().of(Route::Metadata), 3);
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    assert_eq!(tombstones(&home, "contents"), 2, "what was proven counts");
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(tombstones(&home, "contents"), 9);
+}

@@ -1,0 +1,282 @@
+//! Bodies that the key may not read, or not in every state: what is said, what it costs, and how it heals.
+
+use crate::bodies::{add, bodies, body_requests};
+use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
+use microcms_backup::model::ExitCode;
+use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
+use serde_json::Map;
+
+fn set_rights(endpoint: &str, rights: ContentRights) -> Edit {
+    Edit::SetContentRights {
+        endpoint: Some(endpoint.to_owned()),
+        rights,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_refused_for_a_strange_reason_costs_few_requests() {
+    let sim = Sim::builder()
+        .published_list_api("blog", 600)
+        .published_list_api("news", 20)
+        .start()
+        .await;
+    let strange = Fault::status(400, "something nobody has documented");
+    sim.fault(
+        Route::ContentList.containing("/blog?"),
+        Occasion::Every,
+        strange,
+    );
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.owed, 600);
+    assert!(body_requests(&sim) < 150, "{}", body_requests(&sim));
+    assert_eq!(
+        home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL"),
+        20
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_the_key_may_not_read_is_reported_survived_and_heals() {
+    let sim = Sim::builder()
+        .list_api("blog", 700)
+        .list_api("news", 60)
+        .object_api("settings")
+        .endpoint_permissions("blog", ContentRights::none())
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    let of_blog = |sim: &Sim| {
+        sim.requests()
+            .iter()
+            .filter(|r| r.path.starts_with("/api/v1/blog"))
+            .filter(|r| matches!(r.route, Route::ContentList | Route::Content))
+            .count()
+    };
+    assert!(
+        of_blog(&sim) <= 10,
+        "{} requests to be told no",
+        of_blog(&sim)
+    );
+    let problem = report
+        .problems
+        .iter()
+        .find(|problem| problem.scope == "bodies/blog")
+        .expect("it is reported");
+    assert!(problem.message.contains("GET is forbidden"), "{problem:?}");
+    assert!(
+        problem
+            .hint
+            .as_deref()
+            .is_some_and(|hint| hint.contains("GET"))
+    );
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    assert_eq!(
+        home.count("SELECT count(*) FROM owed_bodies WHERE state <> 'refused'"),
+        0,
+        "drafts are refused with the rest"
+    );
+    for other in ["news", "settings"] {
+        assert_eq!(
+            home.count(&format!(
+                "SELECT count(*) FROM contents WHERE endpoint = '{other}'
+                     AND published_body IS NULL AND draft_body IS NULL"
+            )),
+            0
+        );
+    }
+
+    sim.forget_requests();
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert!(
+        of_blog(&sim) <= 8,
+        "{} requests for old news",
+        of_blog(&sim)
+    );
+    assert_eq!(
+        of_blog(&sim) as u64,
+        body_requests(&sim),
+        "the others are complete"
+    );
+
+    sim.edit(set_rights("blog", ContentRights::backup()))
+        .expect("granted");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_contents_need_their_right_and_heal_with_it() {
+    let sim = Sim::builder()
+        .list_api("blog", 120)
+        .content_permissions(ContentRights::published_only())
+        .start()
+        .await;
+    let closed = sim
+        .truth()
+        .contents
+        .iter()
+        .filter(|content| content.status == Status::Closed)
+        .count() as u64;
+    assert!(closed > 3);
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(
+        (report.bodies.owed, report.bodies.refused),
+        (closed, closed)
+    );
+    assert!(
+        report.problems[0]
+            .message
+            .contains("公開終了コンテンツの全取得")
+    );
+    assert_eq!(
+        home.count(
+            "SELECT count(*) FROM contents WHERE status = 'CLOSED' AND published_body IS NOT NULL"
+        ),
+        0
+    );
+    sim.forget_requests();
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(body_requests(&sim), 1, "one look is enough");
+
+    sim.edit(Edit::SetContentRights {
+        endpoint: None,
+        rights: ContentRights::backup(),
+    })
+    .expect("granted");
+    home.sync(&sim).await.expect_complete();
+    // Relations to closed contents were left out of bodies that are recorded already.
+    home.sync_with(
+        &sim,
+        Setup {
+            is_full: true,
+            ..Setup::default()
+        },
+    )
+    .await
+    .expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_was_granted_heals_behind_a_crowd_of_closed_contents() {
+    let sim = Sim::builder()
+        .published_list_api("blog", 4)
+        .content_permissions(ContentRights::none())
+        .start()
+        .await;
+    for n in 0..130 {
+        // Before all others in the order of asking.
+        sim.edit(add(&format!("--{n:03}"), Status::Closed))
+            .expect("added");
+    }
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_code(ExitCode::Refused);
+    sim.edit(Edit::SetContentRights {
+        endpoint: None,
+        rights: ContentRights::published_only(),
+    })
+    .expect("granted");
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.owed, 130);
+    assert_eq!(
+        home.count(
+            "SELECT count(*) FROM contents WHERE status = 'PUBLISH' AND published_body IS NULL"
+        ),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_to_all_drafts_never_passes_a_draft_off_as_published() {
+    let sim = Sim::builder()
+        .list_api("blog", 60)
+        .content_permissions(ContentRights::everything())
+        .start()
+        .await;
+    let truth = sim.truth();
+    let both: Vec<_> = truth
+        .contents
+        .iter()
+        .filter(|content| content.status == Status::PublishAndDraft)
+        .collect();
+    assert!(both.len() > 3);
+    // One draft cannot be read at first: without it nothing tells a draft from a published body.
+    let target = Route::Content.containing(&format!("/{}?", both[0].id));
+    sim.fault(target, Occasion::Every, Fault::status(400, "strange"));
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    for content in &both {
+        assert_eq!(bodies(&home, &content.id).0, None, "{}", content.id);
+    }
+    assert!(
+        report.problems[0]
+            .message
+            .contains("下書きコンテンツの全取得"),
+        "{:?}",
+        report.problems
+    );
+
+    sim.clear_faults();
+    sim.edit(Edit::SetContentRights {
+        endpoint: None,
+        rights: ContentRights::backup(),
+    })
+    .expect("changed");
+    home.sync(&sim).await.expect_complete();
+    home.sync_with(
+        &sim,
+        Setup {
+            is_full: true,
+            ..Setup::default()
+        },
+    )
+    .await
+    .expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_was_saved_unchanged_does_not_hide_what_is_published() {
+    let sim = Sim::builder().published_list_api("blog", 5).start().await;
+    let id = sim.content_ids("blog")[2].clone();
+    sim.edit(Edit::AddDraft {
+        endpoint: "blog".into(),
+        id: id.clone(),
+        fields: Map::new(),
+    })
+    .expect("a draft like what is published");
+    // Both bodies come in one text, as a service with one stamp for both would send them.
+    let same = sim
+        .truth()
+        .content("blog", &id)
+        .expect("it")
+        .published
+        .clone();
+    let same = same.expect("it is published");
+    let answer = |body: String| Fault::Status {
+        status: 200,
+        headers: [].into(),
+        body,
+        consumed: false,
+    };
+    let draft = Route::Content.containing(&format!("/{id}?"));
+    sim.fault(draft, Occasion::Every, answer(same.clone()));
+    let home = Sandbox::new();
+    // Nothing tells the two cases apart: no claim is made.
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(bodies(&home, &id).0, None);
+    // A content that was never published does: the key does not see it.
+    sim.edit(Edit::AddContent {
+        endpoint: "blog".into(),
+        id: None,
+        status: Status::Draft,
+        fields: None,
+        place: 0,
+    })
+    .expect("an unpublished one");
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(bodies(&home, &id).0, Some(same));
+}
