@@ -7,12 +7,16 @@ use bytes::Bytes;
 use reqwest::header::{AGE, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
+/// The longest window of a rate limit that is believed. The service's own are of seconds (microcms-facts 3).
+const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
+
 /// Reads what a definite no means. The service's words may change without notice (microcms-facts 6),
 /// so callers decide by the context of the request first; the words only make it finer.
 pub(super) fn classify(status: u16, message: Option<&str>, is_own: bool) -> Refusal {
     let text = message.unwrap_or("").to_ascii_lowercase();
     match status {
-        401 | 403 => Refusal::Forbidden,
+        401 | 403 if is_own => Refusal::Forbidden,
+        401 | 403 => Refusal::Gate,
         // A gateway's page is not the service's word.
         404 if is_own => Refusal::NotFound,
         413 | 414 => Refusal::TooLarge,
@@ -30,13 +34,19 @@ pub(super) fn decode(headers: &HeaderMap, body: Bytes, what: &str) -> Result<Byt
         what: what.to_owned(),
         why,
     };
-    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decode(&body).map(Bytes::from).map_err(unreadable),
-        Some(other) => Err(unreadable(format!(
+    let coding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let coding = coding.unwrap_or_default().trim_ascii();
+    // Names of codings have no case (RFC 9110, 8.4.1).
+    let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+    if coding.is_empty() || is("identity") {
+        Ok(body)
+    } else if is("gzip") || is("x-gzip") {
+        gzip::decode(&body).map(Bytes::from).map_err(unreadable)
+    } else {
+        Err(unreadable(format!(
             "it is encoded as `{}`, which was not asked for",
-            String::from_utf8_lossy(other).escape_debug()
-        ))),
+            String::from_utf8_lossy(coding).escape_debug()
+        )))
     }
 }
 
@@ -67,9 +77,12 @@ pub(super) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
             Err(_not_a_number) => http_date(value).and_then(until),
         };
     }
-    // The reset is a whole second: the window is certainly new one second later.
+    // The reset is a whole second: the window is certainly new one second later. A time that no window
+    // is long enough for, such as one in milliseconds, is none.
     let reset = text("x-ratelimit-reset")?.parse::<i64>().ok()?;
-    until(reset).map(|wait| wait + Duration::from_millis(250))
+    until(reset)
+        .filter(|wait| *wait <= LONGEST_WINDOW)
+        .map(|wait| wait + Duration::from_millis(250))
 }
 
 /// Returns what the service's clock showed when it made this answer: to the second from `Date`, finer
@@ -125,6 +138,11 @@ mod tests {
             "no clock to hold it against"
         );
         assert_eq!(
+            wait_asked(&headers(&[date, ("x-ratelimit-reset", "1795320001000")])),
+            None,
+            "in milliseconds"
+        );
+        assert_eq!(
             wait_asked(&headers(&[
                 date,
                 ("retry-after", "Sun, 22 Nov 2026 03:00:00 GMT")
@@ -165,8 +183,31 @@ mod tests {
     }
 
     #[test]
-    fn a_gateways_404_is_not_the_services_word() {
+    fn what_a_gateway_says_is_not_the_services_word() {
         assert_eq!(classify(404, None, false), Refusal::Other);
+        assert_eq!(classify(403, None, false), Refusal::Gate);
+        assert_eq!(classify(401, None, false), Refusal::Gate);
+    }
+
+    #[test]
+    fn codings_have_no_case() {
+        use std::io::Write as _;
+        let level = flate2::Compression::fast();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), level);
+        packed.write_all(b"{}").unwrap();
+        let packed = Bytes::from(packed.finish().unwrap());
+        for (coding, body) in [
+            ("gzip", &packed),
+            ("GZIP", &packed),
+            (" X-Gzip", &packed),
+            ("Identity", &Bytes::from_static(b"{}")),
+            ("", &Bytes::from_static(b"{}")),
+        ] {
+            let headers = headers(&[("content-encoding", coding)]);
+            let decoded = decode(&headers, body.clone(), "it");
+            assert_eq!(decoded.unwrap(), "{}", "{coding}");
+        }
+        assert!(decode(&headers(&[("content-encoding", "br")]), packed, "it").is_err());
     }
 
     #[test]

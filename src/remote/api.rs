@@ -319,7 +319,8 @@ impl Api {
                 what: ask.what.clone(),
                 retry_after: wait_asked(&headers),
             }),
-            500..=599 => Err(RemoteError::Broken {
+            // 408 and 425 say themselves that the request may be sent again.
+            408 | 425 | 500..=599 => Err(RemoteError::Broken {
                 api: self.which.name(),
                 status,
                 what: ask.what.clone(),

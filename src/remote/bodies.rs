@@ -147,6 +147,7 @@ fn reach(err: &RemoteError) -> Reach {
             Refusal::TooLarge => Reach::Size,
             Refusal::Other => Reach::Contents,
             Refusal::Forbidden
+            | Refusal::Gate
             | Refusal::EndpointForbidden
             | Refusal::Ip
             | Refusal::Stopped

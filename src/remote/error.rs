@@ -69,7 +69,7 @@ pub enum RemoteError {
         /// How long it asked us to wait, where it said.
         retry_after: Option<Duration>,
     },
-    /// 5xx: the request may have been served.
+    /// 5xx, 408, 425: the request may have been served.
     #[error("the {api} answered {status} at {what}")]
     Broken {
         /// Which API, or the asset host.
@@ -124,6 +124,9 @@ pub enum RemoteError {
 pub enum Refusal {
     /// Wrong key, or no permission (the Management API does not tell them apart).
     Forbidden,
+    /// The same status from something in front of the service, such as a firewall: its page is not the
+    /// service's word, and it may let the next request through (microcms-facts 3.1).
+    Gate,
     /// The key may not read this endpoint.
     EndpointForbidden,
     /// An IP restriction.
@@ -175,6 +178,7 @@ impl RemoteError {
                 | Refusal::EndpointForbidden
                 | Refusal::Ip
                 | Refusal::Stopped => Remedy::AskOperator,
+                Refusal::Gate => Remedy::RetryIfIdempotent,
                 Refusal::NotFound | Refusal::TooLarge | Refusal::Other => Remedy::SkipItem,
             },
             Self::NoAddress { .. } | Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => {
@@ -253,6 +257,13 @@ impl RemoteError {
             } => {
                 "check that the key belongs to this service, and that it has the rights the README lists \
                  under \"API key\" (admin screen: API key > Management API tab)"
+            }
+            Self::Refused {
+                refusal: Refusal::Gate,
+                ..
+            } => {
+                "that was no answer of the service's own: ask who runs the firewall or proxy in between, and \
+                 check the key"
             }
             Self::Refused {
                 refusal: Refusal::EndpointForbidden,

@@ -54,6 +54,13 @@ impl IdSet {
         self.seen.len() as u64
     }
 
+    /// Returns a number that is the same for sets of the same ids of one life, and mostly another for others.
+    pub(super) fn sum(&self) -> u64 {
+        self.seen
+            .iter()
+            .fold(0, |sum, hash| sum.wrapping_add(*hash))
+    }
+
     /// Returns whether none was added.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()

@@ -13,12 +13,13 @@
 
 use super::api::{Api, Ask};
 use super::budget::{Lane, Permit};
-use super::error::{Remedy, RemoteError};
+use super::error::{Refusal, Remedy, RemoteError};
 use super::gate::LineGate;
 use super::idset::IdSet;
 use super::{retry, wire};
 use crate::model::{ServedMedium, Tally, WalkVerdict};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::borrow::Cow;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -30,20 +31,32 @@ const TOKEN_LIFE: Duration = Duration::from_secs(15);
 const TRAVEL: Duration = Duration::from_secs(1);
 /// A page that takes longer than this makes downloads hold.
 const LATE: Duration = Duration::from_millis(800);
-/// One try for a page with a token: short enough to leave the token some life.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One try for a page with a token. Longer than the token lives: a page that was asked for in time may
+/// still come, and one that is given up is lost.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a walk begins again before it is left unproven.
 const RESTARTS: u64 = 5;
 /// Failures in a row of one page before the attempt is given up.
 const TRIES_PER_PAGE: u32 = 4;
 /// The most that the service puts on a page.
 const PAGE_SIZE: u64 = 100;
+/// Pages in a row that may bring nothing new before the listing counts as ended.
+const BARREN_PAGES: u64 = 2;
+/// How much longer than its first page promises a listing may be, in pages: later ones may be shorter.
+const LONGER: u64 = 4;
+/// How often in a row a listing may end at the same media before it is taken at its word: it will not
+/// show more in this run.
+const SAME_ENDS: u32 = 3;
+/// How much of something that cannot be read is shown.
+const SHOWN: usize = 60;
 
 /// One page of media. Also those of attempts that were begun again: what was seen is kept.
 #[derive(Debug)]
 pub struct MediaPage {
     /// The media on it.
     pub media: Vec<ServedMedium>,
+    /// What is listed on it and has no id that can be read: its text's beginning, and what is wrong.
+    pub odd: Vec<(String, String)>,
     /// How many media the service announced.
     pub total_count: u64,
 }
@@ -57,6 +70,9 @@ pub struct MediaWalkEnd {
     pub total_count: Option<u64>,
     /// The ids of the last attempt.
     pub seen: IdSet,
+    /// How many things in the last attempt had no id that can be read. Where there are any, nothing can
+    /// be said about what is missing.
+    pub odd: u64,
     /// Items seen twice in the last attempt.
     pub duplicates: u64,
     /// Attempts begun again.
@@ -75,6 +91,8 @@ pub struct MediaWalkEnd {
 enum Broken {
     /// It may help to begin again.
     Again(String),
+    /// The listing itself ended early, without a fault on the way: it may end there again.
+    Short(String),
     /// It will not.
     Never(RemoteError),
 }
@@ -86,7 +104,8 @@ pub(super) struct Walk<'a> {
     out: mpsc::Sender<MediaPage>,
     first_timeout: Duration,
     end: MediaWalkEnd,
-    notes: Vec<String>,
+    /// What happened, and how often.
+    notes: Vec<(String, u32)>,
 }
 
 /// The cursor of one attempt.
@@ -102,11 +121,25 @@ struct Cursor {
     pages: u64,
     is_total_steady: bool,
     has_lost_page: bool,
+    /// The newest token was refused or led nowhere: the first one is used, as the documentation has it
+    /// (microcms-facts 1.3, 8.2).
+    keeps_first: bool,
+    /// Pages in a row that brought nothing new.
+    barren: u64,
 }
 
 impl Cursor {
     fn token(&self) -> Option<&str> {
-        self.newest_token.as_deref().or(self.first_token.as_deref())
+        let newest = self.newest_token.as_deref().filter(|_| !self.keeps_first);
+        newest.or(self.first_token.as_deref())
+    }
+
+    /// Goes back to the first token for the rest of the attempt. Returns whether that is another one than
+    /// the one in use.
+    fn go_back_to_first(&mut self) -> bool {
+        let is_another = self.first_token.is_some() && self.token() != self.first_token.as_deref();
+        self.keeps_first |= is_another;
+        is_another
     }
 
     fn pages_needed(&self) -> u64 {
@@ -130,6 +163,7 @@ impl<'a> Walk<'a> {
             pages: 0,
             total_count: None,
             seen: IdSet::default(),
+            odd: 0,
             duplicates: 0,
             restarts: 0,
             max_token_age: None,
@@ -151,11 +185,13 @@ impl<'a> Walk<'a> {
     /// Walks until proven, given up or refused. Cancel-safe in the sense that dropping it loses
     /// nothing that was handed over.
     pub(super) async fn run(mut self) -> MediaWalkEnd {
+        let mut last_end = None;
+        let mut same_ends = 0;
         loop {
             self.api.budget.open_chain();
             let result = self.attempt().await;
             self.api.budget.close_chain();
-            match result {
+            let (why, end) = match result {
                 Ok(()) => {
                     self.end.verdict = WalkVerdict::Proven;
                     break;
@@ -165,39 +201,53 @@ impl<'a> Walk<'a> {
                     self.end.error = Some(err);
                     break;
                 }
-                Err(Broken::Again(why)) if self.end.restarts >= RESTARTS => {
-                    self.end.verdict = WalkVerdict::Unproven;
-                    self.note(why);
-                    break;
-                }
-                Err(Broken::Again(why)) => {
-                    self.end.restarts += 1;
-                    self.tally.restarts.add(1);
-                    let restart = self.end.restarts;
-                    warn!(
-                        api = "management",
-                        walk = "media",
-                        restart,
-                        "the media walk begins again ({restart} of {RESTARTS}): {why}"
-                    );
-                    self.note(why);
-                    let attempt = u32::try_from(restart).unwrap_or(u32::MAX);
-                    tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
-                }
+                Err(Broken::Again(why)) => (why, None),
+                Err(Broken::Short(why)) => (why, Some((self.end.total_count, self.end.seen.sum()))),
+            };
+            same_ends = match end {
+                Some(_) if end == last_end => same_ends + 1,
+                Some(_) => 1,
+                None => 0,
+            };
+            last_end = end;
+            if self.end.restarts >= RESTARTS || same_ends >= SAME_ENDS {
+                self.end.verdict = WalkVerdict::Unproven;
+                self.note(why);
+                break;
             }
+            self.end.restarts += 1;
+            self.tally.restarts.add(1);
+            let restart = self.end.restarts;
+            warn!(
+                api = "management",
+                walk = "media",
+                restart,
+                "the media walk begins again ({restart} of {RESTARTS}): {why}"
+            );
+            self.note(why);
+            let attempt = u32::try_from(restart).unwrap_or(u32::MAX);
+            tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
         }
-        self.end.detail = (!self.notes.is_empty()).then(|| self.notes.join("; "));
+        let notes = self.notes.into_iter().map(|(note, times)| match times {
+            1 => note,
+            _ => format!("{note} ({times} times)"),
+        });
+        let notes: Vec<String> = notes.collect();
+        self.end.detail = (!notes.is_empty()).then(|| notes.join("; "));
         self.end
     }
 
     fn note(&mut self, note: String) {
-        if self.notes.len() < 20 {
-            self.notes.push(note);
+        if let Some((_, times)) = self.notes.iter_mut().find(|(said, _)| *said == note) {
+            *times += 1;
+        } else if self.notes.len() < 20 {
+            self.notes.push((note, 1));
         }
     }
 
     async fn attempt(&mut self) -> Result<(), Broken> {
         self.end.seen.clear();
+        self.end.odd = 0;
         self.end.duplicates = 0;
         let mut cursor = Cursor {
             is_total_steady: true,
@@ -213,9 +263,11 @@ impl<'a> Walk<'a> {
             cursor.pages += 1;
             self.tally.pages.add(1);
             let is_first = cursor.total.is_none();
-            let total = *cursor.total.get_or_insert(answer.total_count);
+            let announced = answer.total_count.or(cursor.total).unwrap_or(0);
+            let total = *cursor.total.get_or_insert(announced);
+            let listed = (answer.media.len() + answer.odd.len()) as u64;
             if is_first {
-                cursor.page_len = (answer.media.len() as u64).clamp(1, PAGE_SIZE);
+                cursor.page_len = listed.clamp(1, PAGE_SIZE);
                 cursor.first_token.clone_from(&answer.token);
                 self.end.total_count = Some(total);
                 let left = cursor.pages_left();
@@ -223,27 +275,29 @@ impl<'a> Walk<'a> {
                 self.api
                     .budget
                     .chain_needs(usize::try_from(left).unwrap_or(usize::MAX));
-            } else if answer.total_count != total && cursor.is_total_steady {
+            } else if announced != total && cursor.is_total_steady {
                 cursor.is_total_steady = false;
                 self.note(format!(
-                    "the announced total moved from {total} to {} mid-walk",
-                    answer.total_count
+                    "the announced total moved from {total} to {announced} mid-walk"
                 ));
             }
             if answer.token.is_some() {
                 cursor.newest_token = answer.token;
             }
-            let is_empty = answer.media.is_empty();
-            for medium in &answer.media {
-                if !self.end.seen.insert(medium.id.as_str()) {
-                    self.end.duplicates += 1;
-                }
-            }
+            let is_empty = listed == 0;
+            let before = self.end.seen.len();
+            let odd = self.see(&answer.media, answer.odd);
+            cursor.barren = if self.end.seen.len() > before {
+                0
+            } else {
+                cursor.barren + 1
+            };
             if !is_empty
                 && self
                     .out
                     .send(MediaPage {
                         media: answer.media,
+                        odd,
                         total_count: self.end.total_count.unwrap_or(0),
                     })
                     .await
@@ -255,7 +309,27 @@ impl<'a> Walk<'a> {
             if let Some(verdict) = self.judge(&cursor, is_empty) {
                 return verdict;
             }
+            if cursor.barren > 0 && cursor.go_back_to_first() {
+                self.note("the newest page token led nowhere; the first one is used".to_owned());
+            }
         }
+    }
+
+    /// Counts what is on a page. What has no id that can be read is known by its text: it is one of the
+    /// things that the service counts, too. Returns it fit for a person.
+    fn see(&mut self, media: &[ServedMedium], odd: Vec<wire::OddMedium>) -> Vec<(String, String)> {
+        let ids = media.iter().map(|medium| Cow::Borrowed(medium.id.as_str()));
+        // No id has a blank at its beginning.
+        let texts = odd.iter().map(|odd| Cow::Owned(format!(" {}", odd.text)));
+        for name in ids.chain(texts) {
+            if !self.end.seen.insert(&name) {
+                self.end.duplicates += 1;
+            }
+        }
+        self.end.odd += odd.len() as u64;
+        odd.into_iter()
+            .map(|odd| (odd.text.chars().take(SHOWN).collect(), odd.why))
+            .collect()
     }
 
     /// Decides after a page whether the attempt is over.
@@ -263,6 +337,13 @@ impl<'a> Walk<'a> {
         let total = cursor.total.unwrap_or(0);
         let unique = self.end.seen.len();
         let again = |why: String| Some(Err(Broken::Again(why)));
+        let short = |why: String| {
+            Some(Err(if cursor.has_lost_page {
+                Broken::Again(format!("{why} after a lost page"))
+            } else {
+                Broken::Short(why)
+            }))
+        };
         if unique == total {
             return if cursor.is_total_steady {
                 Some(Ok(()))
@@ -272,30 +353,24 @@ impl<'a> Walk<'a> {
                 ))
             };
         }
-        let lost = if cursor.has_lost_page {
-            " after a lost page"
-        } else {
-            ""
-        };
         if unique > total {
             return again(format!(
                 "{unique} distinct media where {total} were announced"
             ));
         }
         if is_empty {
-            return again(format!(
-                "the listing ended at {unique} of {total} media{lost}"
-            ));
+            return short(format!("the listing ended at {unique} of {total} media"));
         }
-        // One page may be short of the expected number without harm; a chain that never ends is not.
-        if cursor.pages >= cursor.pages_needed() + 2 {
-            return again(format!(
-                "{} pages brought only {unique} of {total} media{lost}",
+        // Pages may be shorter than the first one without harm; a chain that never ends is not.
+        let longest = cursor.pages_needed().saturating_mul(LONGER) + BARREN_PAGES;
+        if cursor.barren >= BARREN_PAGES || cursor.pages >= longest {
+            return short(format!(
+                "{} pages brought only {unique} of {total} media",
                 cursor.pages
             ));
         }
         if cursor.token().is_none() {
-            return again(format!(
+            return short(format!(
                 "no token to go on with at {unique} of {total} media"
             ));
         }
@@ -315,21 +390,41 @@ impl<'a> Walk<'a> {
             self.watch_age(cursor);
             let result = self.ask_in_time(&ask, permit).await;
             let err = match result.and_then(|body| read(&body, &ask)) {
-                Ok(answer) => {
+                Ok(answer) if answer.total_count.is_some() || cursor.total.is_some() => {
                     cursor.token_since = Some(sent_at);
                     return Ok(Some(answer));
                 }
+                Ok(_) => RemoteError::Unreadable {
+                    what: ask.what.clone(),
+                    why: wire::NO_TOTAL.to_owned(),
+                },
                 Err(err) => err,
             };
             let has_token = cursor.token().is_some();
-            if let RemoteError::Refused { status, .. } = &err {
-                return match status {
+            if let RemoteError::Refused {
+                status, refusal, ..
+            } = &err
+            {
+                match status {
                     404 if !has_token && err.is_proof_of_absence() && !err.is_wrong_address() => {
-                        Ok(None)
+                        return Ok(None);
                     }
-                    400 if has_token => Err(Broken::Again("the page token had expired".to_owned())),
-                    _ => Err(Broken::Never(err)),
-                };
+                    // Nothing was handed over, so that another token may be tried.
+                    400 if cursor.go_back_to_first() => {
+                        let note = "the newest page token was refused; the first one is used";
+                        self.note(note.to_owned());
+                        continue;
+                    }
+                    400 if has_token => {
+                        return Err(Broken::Again("the page token had expired".to_owned()));
+                    }
+                    // One of the ways to say that nothing is left.
+                    404 | 410 if has_token && (*status == 410 || err.is_proof_of_absence()) => {
+                        return Ok(Some(wire::MediaAnswer::default()));
+                    }
+                    _ if *refusal == Refusal::Gate => {}
+                    _ => return Err(Broken::Never(err)),
+                }
             }
             failures += 1;
             self.tally.retries.add(1);
@@ -412,8 +507,10 @@ impl<'a> Walk<'a> {
             _ if err.is_beyond_patience() => return Err(Broken::Never(err)),
             Remedy::AskOperator | Remedy::SkipItem => return Err(Broken::Never(err)),
             // The budget holds everyone back after a 429: what is waited here only decides whether
-            // the token can live that long.
-            Remedy::Retry { after: Some(after) } => after,
+            // the token can live that long. A wait of nothing is no reason to ask in a burst.
+            Remedy::Retry { after: Some(after) } => {
+                after.max(retry::backoff(failures, fastrand::f64()))
+            }
             Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
                 Duration::ZERO
             }
@@ -430,7 +527,9 @@ impl<'a> Walk<'a> {
         } else {
             retry::ATTEMPTS
         };
-        if failures >= limit {
+        // While the token lives, a 429 took nothing.
+        let is_free = has_token && matches!(err, RemoteError::Busy { .. });
+        if failures >= limit && !is_free {
             return if has_token {
                 Err(Broken::Again(text))
             } else {
@@ -459,7 +558,10 @@ impl<'a> Walk<'a> {
     fn lost(&mut self, err: &RemoteError, cursor: &mut Cursor) -> Result<(), Broken> {
         let page = cursor.pages + 1;
         // A 5xx mostly means that nothing was handed over; a cut or unreadable answer that it was.
-        let is_likely_taken = !matches!(err, RemoteError::Broken { .. });
+        let is_likely_taken = !matches!(
+            err,
+            RemoteError::Broken { .. } | RemoteError::Refused { .. }
+        );
         if !cursor.has_lost_page {
             self.note(format!("page {page} may be lost: {}", err.chain()));
         }

@@ -32,9 +32,12 @@ impl Remote {
     /// As [`Self::service_name`].
     pub async fn count_media(&self) -> Result<u64, RemoteError> {
         let ask = ask("api/v2/media?limit=1", "the number of media");
-        let answer = self.management.get_read(&ask, TRIES, wire::media_list);
+        let answer = self.management.get_read(&ask, TRIES, |body| {
+            let list = wire::media_list(body)?;
+            list.total_count.ok_or_else(|| wire::NO_TOTAL.to_owned())
+        });
         match answer.await {
-            Ok(answer) => Ok(answer.total_count),
+            Ok(total) => Ok(total),
             // A service without media may say so in this way (microcms-facts 1.3).
             Err(err) if err.refusal() == Some(Refusal::NotFound) && !err.is_wrong_address() => {
                 Ok(0)

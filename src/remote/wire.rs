@@ -5,6 +5,7 @@
 
 mod bodies;
 mod contents;
+mod count;
 mod media;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ pub(crate) use bodies::{Body, body_list, body_object, body_of};
 pub use contents::read_content;
 pub(crate) use contents::{ContentsAnswer, content_detail, contents_list};
 pub use media::read_medium;
-pub(crate) use media::{MediaAnswer, media_list};
+pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
 
 use crate::model::EndpointKind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};

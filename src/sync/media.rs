@@ -71,6 +71,8 @@ async fn walk(run: &Run) -> Result<(), RunError> {
         run.listing_problem("media", err);
     }
     match end.verdict {
+        // What has no id may be any of the missing ones.
+        WalkVerdict::Proven if end.odd > 0 => Ok(()),
         WalkVerdict::Proven => absences(run, end.seen, end.total_count.unwrap_or(0)).await,
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();
@@ -112,6 +114,9 @@ fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) 
 async fn record(run: &Run, pages: Vec<MediaPage>) -> Result<(), RunError> {
     if let Some(newest) = pages.last() {
         run.sheet().media_announced = newest.total_count;
+    }
+    for (text, why) in pages.iter().flat_map(|page| &page.odd) {
+        unreadable::note(run, "media", text, why);
     }
     let listed = pages.into_iter().flat_map(|page| page.media).collect();
     for media in sets(listed, |medium: &ServedMedium| medium.id.as_str()) {

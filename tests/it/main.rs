@@ -57,6 +57,8 @@ mod interruption;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod media_forms;
+#[cfg(test)]
 mod media_walk;
 #[cfg(test)]
 mod migrations;

@@ -402,7 +402,9 @@ fn about(err: &RemoteError) -> About {
         Some(Refusal::Forbidden | Refusal::EndpointForbidden | Refusal::Ip | Refusal::Stopped) => {
             About::Key
         }
-        Some(Refusal::NotFound | Refusal::TooLarge | Refusal::Other) | None => About::Other,
+        Some(Refusal::Gate | Refusal::NotFound | Refusal::TooLarge | Refusal::Other) | None => {
+            About::Other
+        }
     }
 }
 

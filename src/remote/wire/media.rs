@@ -1,5 +1,6 @@
 //! What the Management API says about media.
 
+use super::count::lenient_count;
 use super::{lenient, parse};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
@@ -10,9 +11,10 @@ use std::borrow::Cow;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MediaList<'a> {
-    #[serde(borrow)]
-    media: Vec<&'a RawValue>,
-    total_count: u64,
+    #[serde(borrow, default)]
+    media: Option<Vec<&'a RawValue>>,
+    #[serde(default, deserialize_with = "lenient_count")]
+    total_count: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     token: Option<String>,
 }
@@ -41,32 +43,59 @@ struct MediumItem<'a> {
     tags: Option<&'a RawValue>,
 }
 
+/// What is wrong with an answer that has to tell how many things there are.
+pub(crate) const NO_TOTAL: &str = "it has no `totalCount` that is a number";
+
 /// One answer of the media listing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct MediaAnswer {
     pub(crate) media: Vec<ServedMedium>,
-    pub(crate) total_count: u64,
+    /// What is listed and has no id that can be read.
+    pub(crate) odd: Vec<OddMedium>,
+    /// How many media there are, where it says so.
+    pub(crate) total_count: Option<u64>,
     pub(crate) token: Option<String>,
+}
+
+/// Something in a listing of media that cannot be read as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OddMedium {
+    /// Its text, by which it is known.
+    pub(crate) text: String,
+    /// What is wrong with it.
+    pub(crate) why: String,
 }
 
 /// Reads one answer of the media listing; `Err` says what is wrong with it.
 pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
     let list: MediaList<'_> = parse(body)?;
-    let media = list
-        .media
-        .iter()
-        .map(|raw| serve_medium(raw.get()))
-        .collect::<Result<_, _>>()?;
-    Ok(MediaAnswer {
-        media,
+    let items = match (list.media, list.total_count) {
+        (Some(items), _) => items,
+        // "No media", in other words.
+        (None, Some(0)) => Vec::new(),
+        (None, _) => return Err("it has no `media`".to_owned()),
+    };
+    let mut answer = MediaAnswer {
+        media: Vec::with_capacity(items.len()),
+        odd: Vec::new(),
         total_count: list.total_count,
         token: list.token.filter(|token| !token.is_empty()),
-    })
+    };
+    for raw in items {
+        match serve_medium(raw.get()) {
+            Ok(medium) => answer.media.push(medium),
+            Err(why) => answer.odd.push(OddMedium {
+                text: raw.get().to_owned(),
+                why,
+            }),
+        }
+    }
+    Ok(answer)
 }
 
 fn serve_medium(text: &str) -> Result<ServedMedium, String> {
     let head: MediumHead<'_> =
-        serde_json::from_str(text).map_err(|err| format!("a medium in it: {err}"))?;
+        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
     Ok(ServedMedium {
         id: MediaId::parse(&head.id).map_err(|err| err.to_string())?,
         metadata: text.to_owned(),
