@@ -11,33 +11,23 @@
 //! - `400` with a token means that the token is dead: the walk begins again. Without one it is the
 //!   operator's problem.
 
-use super::api::{Api, Ask};
-use super::budget::{Lane, Permit};
-use super::error::{Refusal, Remedy, RemoteError};
+mod ask;
+mod cursor;
+
+use self::cursor::Cursor;
+use super::api::Api;
+use super::error::RemoteError;
 use super::gate::LineGate;
 use super::idset::IdSet;
 use super::{retry, wire};
 use crate::model::{ServedMedium, Tally, WalkVerdict};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-/// What the service promises a token (microcms-facts 1.3).
-const TOKEN_LIFE: Duration = Duration::from_secs(15);
-/// What a request needs to get there.
-const TRAVEL: Duration = Duration::from_secs(1);
-/// A page that takes longer than this makes downloads hold.
-const LATE: Duration = Duration::from_millis(800);
-/// One try for a page with a token. Longer than the token lives: a page that was asked for in time may
-/// still come, and one that is given up is lost.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a walk begins again before it is left unproven.
 const RESTARTS: u64 = 5;
-/// Failures in a row of one page before the attempt is given up.
-const TRIES_PER_PAGE: u32 = 4;
 /// The most that the service puts on a page.
 const PAGE_SIZE: u64 = 100;
 /// Pages in a row that may bring nothing new before the listing counts as ended.
@@ -106,49 +96,6 @@ pub(super) struct Walk<'a> {
     end: MediaWalkEnd,
     /// What happened, and how often.
     notes: Vec<(String, u32)>,
-}
-
-/// The cursor of one attempt.
-#[derive(Default)]
-struct Cursor {
-    first_token: Option<String>,
-    newest_token: Option<String>,
-    /// When the request was sent that brought (or last used) the token: its life counts from there.
-    token_since: Option<Instant>,
-    total: Option<u64>,
-    /// What the service puts on a page, from its first one.
-    page_len: u64,
-    pages: u64,
-    is_total_steady: bool,
-    has_lost_page: bool,
-    /// The newest token was refused or led nowhere: the first one is used, as the documentation has it
-    /// (microcms-facts 1.3, 8.2).
-    keeps_first: bool,
-    /// Pages in a row that brought nothing new.
-    barren: u64,
-}
-
-impl Cursor {
-    fn token(&self) -> Option<&str> {
-        let newest = self.newest_token.as_deref().filter(|_| !self.keeps_first);
-        newest.or(self.first_token.as_deref())
-    }
-
-    /// Goes back to the first token for the rest of the attempt. Returns whether that is another one than
-    /// the one in use.
-    fn go_back_to_first(&mut self) -> bool {
-        let is_another = self.first_token.is_some() && self.token() != self.first_token.as_deref();
-        self.keeps_first |= is_another;
-        is_another
-    }
-
-    fn pages_needed(&self) -> u64 {
-        self.total.unwrap_or(0).div_ceil(self.page_len.max(1))
-    }
-
-    fn pages_left(&self) -> u64 {
-        self.pages_needed().saturating_sub(self.pages)
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -376,209 +323,4 @@ impl<'a> Walk<'a> {
         }
         None
     }
-
-    /// Asks for the next page. `None`: the service says that there is no medium at all.
-    async fn next_page(
-        &mut self,
-        cursor: &mut Cursor,
-    ) -> Result<Option<wire::MediaAnswer>, Broken> {
-        let mut failures = 0;
-        loop {
-            let ask = self.ask(cursor);
-            let permit = self.api.permit(Lane::Chain).await;
-            let sent_at = Instant::now();
-            self.watch_age(cursor);
-            let result = self.ask_in_time(&ask, permit).await;
-            let err = match result.and_then(|body| read(&body, &ask)) {
-                Ok(answer) if answer.total_count.is_some() || cursor.total.is_some() => {
-                    cursor.token_since = Some(sent_at);
-                    return Ok(Some(answer));
-                }
-                Ok(_) => RemoteError::Unreadable {
-                    what: ask.what.clone(),
-                    why: wire::NO_TOTAL.to_owned(),
-                },
-                Err(err) => err,
-            };
-            let has_token = cursor.token().is_some();
-            if let RemoteError::Refused {
-                status, refusal, ..
-            } = &err
-            {
-                match status {
-                    404 if !has_token && err.is_proof_of_absence() && !err.is_wrong_address() => {
-                        return Ok(None);
-                    }
-                    // Nothing was handed over, so that another token may be tried.
-                    400 if cursor.go_back_to_first() => {
-                        let note = "the newest page token was refused; the first one is used";
-                        self.note(note.to_owned());
-                        continue;
-                    }
-                    400 if has_token => {
-                        return Err(Broken::Again("the page token had expired".to_owned()));
-                    }
-                    // One of the ways to say that nothing is left.
-                    404 | 410 if has_token && (*status == 410 || err.is_proof_of_absence()) => {
-                        return Ok(Some(wire::MediaAnswer::default()));
-                    }
-                    _ if *refusal == Refusal::Gate => {}
-                    _ => return Err(Broken::Never(err)),
-                }
-            }
-            failures += 1;
-            self.tally.retries.add(1);
-            self.weigh(err, failures, cursor).await?;
-        }
-    }
-
-    /// Forms the request for the next page.
-    fn ask(&self, cursor: &Cursor) -> Ask {
-        match cursor.token() {
-            None => Ask {
-                target: format!("api/v2/media?limit={PAGE_SIZE}"),
-                what: "the first page of media".to_owned(),
-                timeout: self.first_timeout,
-            },
-            Some(token) => Ask {
-                // `limit` beside a token is not allowed: the chain inherits it (microcms-facts 1.3).
-                target: format!(
-                    "api/v2/media?token={}",
-                    utf8_percent_encode(token, NON_ALPHANUMERIC)
-                ),
-                what: format!("page {} of media", cursor.pages + 1),
-                timeout: PAGE_TIMEOUT,
-            },
-        }
-    }
-
-    /// Notes how old the token is that is about to be used. A late one is used all the same: the
-    /// service may honour it for a while (microcms-facts 1.3), and a `400` costs one request.
-    fn watch_age(&mut self, cursor: &Cursor) {
-        let Some(age) = cursor.token_since.map(|since| since.elapsed()) else {
-            return;
-        };
-        self.api.note_token_age(age);
-        self.end.max_token_age = self.end.max_token_age.max(Some(age));
-        if age + TRAVEL > TOKEN_LIFE {
-            let token_age_ms = age.as_millis();
-            warn!(
-                api = "management",
-                walk = "media",
-                token_age_ms,
-                "the page token is {token_age_ms} ms old and lives 15 s: the next page may come too late"
-            );
-        }
-    }
-
-    /// Asks, and makes downloads hold while the answer is late.
-    async fn ask_in_time(
-        &self,
-        ask: &Ask,
-        permit: Permit<'_>,
-    ) -> Result<bytes::Bytes, RemoteError> {
-        let answer = self.api.once_permitted(ask, permit);
-        tokio::pin!(answer);
-        match tokio::time::timeout(LATE, &mut answer).await {
-            Ok(result) => result,
-            Err(_late) => {
-                debug!(
-                    api = "management",
-                    walk = "media",
-                    "{} is late: downloads hold",
-                    ask.what
-                );
-                let _held = self.gate.hold();
-                answer.await
-            }
-        }
-    }
-
-    /// Decides what a failed page means for the attempt, and waits before the next try.
-    async fn weigh(
-        &mut self,
-        err: RemoteError,
-        failures: u32,
-        cursor: &mut Cursor,
-    ) -> Result<(), Broken> {
-        let has_token = cursor.token().is_some();
-        let text = err.chain();
-        let wait = match err.remedy() {
-            _ if err.is_beyond_patience() => return Err(Broken::Never(err)),
-            Remedy::AskOperator | Remedy::SkipItem => return Err(Broken::Never(err)),
-            // The budget holds everyone back after a 429: what is waited here only decides whether
-            // the token can live that long. A wait of nothing is no reason to ask in a burst.
-            Remedy::Retry { after: Some(after) } => {
-                after.max(retry::backoff(failures, fastrand::f64()))
-            }
-            Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
-                Duration::ZERO
-            }
-            Remedy::Retry { after: None } => retry::backoff(failures, fastrand::f64()),
-            Remedy::RetryIfIdempotent => {
-                if has_token {
-                    self.lost(&err, cursor)?;
-                }
-                retry::backoff(failures, fastrand::f64())
-            }
-        };
-        let limit = if has_token {
-            TRIES_PER_PAGE
-        } else {
-            retry::ATTEMPTS
-        };
-        // While the token lives, a 429 took nothing.
-        let is_free = has_token && matches!(err, RemoteError::Busy { .. });
-        if failures >= limit && !is_free {
-            return if has_token {
-                Err(Broken::Again(text))
-            } else {
-                Err(Broken::Never(err))
-            };
-        }
-        let age = cursor
-            .token_since
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        if has_token && age + wait + TRAVEL > TOKEN_LIFE {
-            return Err(Broken::Again(format!(
-                "{text}; the page token cannot outlive another try"
-            )));
-        }
-        info!(
-            api = "management",
-            walk = "media",
-            attempt = failures + 1,
-            "{text}; asking again"
-        );
-        tokio::time::sleep(wait).await;
-        Ok(())
-    }
-
-    /// Notes that a page may be lost, and begins again where that costs less than going on in doubt.
-    fn lost(&mut self, err: &RemoteError, cursor: &mut Cursor) -> Result<(), Broken> {
-        let page = cursor.pages + 1;
-        // A 5xx mostly means that nothing was handed over; a cut or unreadable answer that it was.
-        let is_likely_taken = !matches!(
-            err,
-            RemoteError::Broken { .. } | RemoteError::Refused { .. }
-        );
-        if !cursor.has_lost_page {
-            self.note(format!("page {page} may be lost: {}", err.chain()));
-        }
-        cursor.has_lost_page = true;
-        let may_restart = self.end.restarts < RESTARTS;
-        if is_likely_taken && may_restart && cursor.pages < cursor.pages_left() {
-            return Err(Broken::Again(format!(
-                "page {page} was probably taken by a lost answer"
-            )));
-        }
-        Ok(())
-    }
-}
-
-fn read(body: &[u8], ask: &Ask) -> Result<wire::MediaAnswer, RemoteError> {
-    wire::media_list(body).map_err(|why| RemoteError::Unreadable {
-        what: ask.what.clone(),
-        why,
-    })
 }
