@@ -243,7 +243,7 @@ fn storage(config: &Config, backup: Option<&BackupState>) -> Storage {
 
 /// The database with its log.
 fn database_bytes(path: &Path) -> Option<u64> {
-    let mut log = path.as_os_str().to_owned();
+    let mut log = store::behind_links(path).into_os_string();
     log.push("-wal");
     let bytes = |path: &Path| std::fs::metadata(path).map(|about| about.len()).ok();
     Some(bytes(path)? + bytes(Path::new(&log)).unwrap_or(0))

@@ -41,6 +41,14 @@ pub enum StoreError {
         /// What was to be opened.
         path: PathBuf,
     },
+    /// The path is a link that leads to no file.
+    #[error("`{}` is a link to `{}`, and there is no such file", path.display(), target.display())]
+    Dangling {
+        /// What was to be opened.
+        path: PathBuf,
+        /// What the link says.
+        target: PathBuf,
+    },
     /// The file is something else. It is left untouched.
     #[error("`{}` is not a SQLite database", path.display())]
     NotADatabase {
@@ -214,6 +222,7 @@ impl StoreError {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
             ),
             Self::NotAFile { .. }
+            | Self::Dangling { .. }
             | Self::NotADatabase { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
@@ -239,6 +248,11 @@ impl StoreError {
         Some(match self {
             Self::NotAFile { .. } | Self::NotADatabase { .. } | Self::Foreign { .. } => {
                 "choose another path for `storage.database`; the file was left as it is".to_owned()
+            }
+            Self::Dangling { .. } => {
+                "check that the volume it leads to is mounted; for a new backup make an empty file there, \
+                 or name the file itself in `storage.database`"
+                    .to_owned()
             }
             Self::Newer { .. } => {
                 "use the program version that wrote it, or a newer one; the file was left as it is"

@@ -69,6 +69,19 @@ pub(super) fn flush(path: &Path) -> Result<(), StoreError> {
         })
 }
 
+/// Returns the file that a database's path leads to: the path itself, or what the link there leads to.
+/// SQLite puts its log beside that file, so whatever lies beside a database is looked for there; else
+/// two ways to one file would have two locks. A link that leads nowhere is returned as it is.
+pub fn behind_links(path: &Path) -> PathBuf {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_symlink() => {
+            fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+        }
+        // People know their own spelling; links among its folders lead to one place for all names.
+        Ok(_) | Err(_) => path.to_owned(),
+    }
+}
+
 /// Returns `path` with `suffix` at the end of its name.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

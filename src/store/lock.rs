@@ -1,7 +1,7 @@
 //! One run at a time: a lock file beside the database.
 
 use super::StoreError;
-use super::files::{beside, create_parents};
+use super::files::{behind_links, beside, create_parents};
 use crate::model::Timestamp;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -65,7 +65,7 @@ fn holder(pid: Option<u32>, since: Option<&str>) -> String {
 }
 
 impl Lock {
-    /// Takes the lock of a database, `<database>.lock`, waiting for up to `wait`. `on_wait` hears of
+    /// Takes the lock of a database, `<database>.lock` beside the file itself, waiting for up to `wait`. `on_wait` hears of
     /// the holder once, before the waiting begins. Blocks the calling thread.
     #[expect(
         clippy::disallowed_methods,
@@ -77,7 +77,7 @@ impl Lock {
         now: Timestamp,
         on_wait: impl FnOnce(&LockError),
     ) -> Result<Self, LockError> {
-        let path = beside(database_path, ".lock");
+        let path = beside(&behind_links(database_path), ".lock");
         create_parents(&path)?;
         let unusable = |doing, source| StoreError::File {
             doing,
@@ -147,7 +147,7 @@ impl Lock {
     /// Looks whether somebody holds the lock of a database, without taking it and without making its
     /// file. By the time of the answer it may be otherwise.
     pub fn look(database_path: &Path) -> LockState {
-        let path = beside(database_path, ".lock");
+        let path = beside(&behind_links(database_path), ".lock");
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return LockState::Free,

@@ -1,7 +1,7 @@
 //! A look at a file before it is opened for writing, so that what is refused stays untouched.
 
 use super::StoreError;
-use super::files::beside;
+use super::files::{behind_links, beside};
 use super::open::APPLICATION_ID;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -39,7 +39,16 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     };
     let about = match fs::metadata(path) {
         Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // A link that leads nowhere tells of a disk that is not mounted rather than of a new backup.
+            return match fs::read_link(path) {
+                Ok(target) => Err(StoreError::Dangling {
+                    path: path.to_owned(),
+                    target,
+                }),
+                Err(_) => Ok(Found::Nothing),
+            };
+        }
         Err(error) => return Err(file_error(error)),
     };
     if !about.is_file() {
@@ -67,7 +76,8 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
 fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
     // The dot keeps a relative path named `:memory:` a path; before an absolute one it vanishes.
     let path = &Path::new(".").join(path);
-    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|about| about.len() > 0);
+    let has_log =
+        fs::metadata(beside(&behind_links(path), "-wal")).is_ok_and(|about| about.len() > 0);
     if has_log {
         // The newest pages stand in the log, so the log must be read too. A reader never moves its
         // pages into the database.

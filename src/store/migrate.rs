@@ -1,7 +1,7 @@
 //! Brings a database to this program's schema.
 
 use super::StoreError;
-use super::files::{beside, create_private, flush};
+use super::files::{behind_links, beside, create_private, flush};
 use super::open::APPLICATION_ID;
 use super::proof;
 use crate::model::Timestamp;
@@ -127,7 +127,7 @@ fn apply(conn: &mut Connection, step: &[Migration], now: Timestamp) -> rusqlite:
 
 /// Copies the database, whole and flushed, and returns the copy's path. Copies from before are kept.
 fn copy_before(conn: &Connection, path: &Path, newest: u32) -> Result<PathBuf, StoreError> {
-    let stem = path.with_extension("");
+    let stem = behind_links(path).with_extension("");
     let target = (1..)
         .map(|n| match n {
             1 => beside(&stem, &format!(".before-v{newest}.sqlite3")),

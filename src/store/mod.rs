@@ -53,6 +53,7 @@ pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedA
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::{StoreError, Taken};
+pub use files::behind_links;
 pub use find::Name;
 pub use held::{HeldFile, HostedFile, NeededBytes};
 pub use lock::{Lock, LockError, LockState};

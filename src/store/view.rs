@@ -1,6 +1,6 @@
 //! Looking at the database without changing anything: while a run writes, and where nobody could.
 
-use super::files::beside;
+use super::files::{behind_links, beside};
 use super::look::{Found, look};
 use super::migrate::{self, MIGRATIONS};
 use super::open::check;
@@ -96,7 +96,8 @@ struct Seen {
 
 impl Seen {
     fn at(path: &Path) -> Self {
-        let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|about| about.len() > 0);
+        let has_log =
+            fs::metadata(beside(&behind_links(path), "-wal")).is_ok_and(|about| about.len() > 0);
         let database = fs::metadata(path)
             .map(|about| (about.ino(), about.len(), about.mtime(), about.mtime_nsec()))
             .ok();

@@ -83,11 +83,12 @@ fn refused(name: &'static str, about: About, err: &ConfigError, checks: &mut Che
 pub(crate) fn backup(config: &Config, checks: &mut Checks) -> Known {
     let storage = &config.storage;
     let is_locked = lock(&storage.database, checks);
-    let mut known = database(config, checks);
+    let mut known = look_into(config, checks);
     // The daemon has the lock between its runs, too.
     known.has_run &= is_locked;
     modes(config, checks);
-    let folder = match storage.database.parent() {
+    let database = store::behind_links(&storage.database);
+    let folder = match database.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
@@ -129,7 +130,7 @@ fn lock(database: &Path, checks: &mut Checks) -> bool {
     }
 }
 
-fn database(config: &Config, checks: &mut Checks) -> Known {
+fn look_into(config: &Config, checks: &mut Checks) -> Known {
     const NAME: &str = "database";
     let path = &config.storage.database;
     let looked = store::view(path, &config.service.id, |store| {
@@ -194,16 +195,17 @@ fn integrity_of(integrity: &Integrity, path: &Path, checks: &mut Checks) {
 fn modes(config: &Config, checks: &mut Checks) {
     const NAME: &str = "file modes";
     let storage = &config.storage;
+    let database = store::behind_links(&storage.database);
     let beside = |suffix: &str| {
-        let mut name = storage.database.as_os_str().to_owned();
+        let mut name = database.clone().into_os_string();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let folder = storage.database.parent().unwrap_or(Path::new("."));
+    let folder = database.parent().unwrap_or(Path::new("."));
     let reading = "others can read drafts and draft keys";
     let writing = "others can change or remove what is in it";
     let cases = [
-        (storage.database.clone(), 0o077, reading, "600"),
+        (database.clone(), 0o077, reading, "600"),
         (beside("-wal"), 0o077, reading, "600"),
         (beside("-shm"), 0o077, reading, "600"),
         (folder.to_owned(), 0o022, writing, "go-w"),

@@ -1,7 +1,7 @@
 //! Where a snapshot is made, and how it gets its name.
 
 use crate::store::error::{StoreError, Taken};
-use crate::store::files::{beside, flush, own_folder};
+use crate::store::files::{behind_links, beside, flush, own_folder};
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -113,8 +113,10 @@ impl Drop for Place {
 
 /// Fails where a snapshot must not stand.
 fn is_free(target: &Path, database: &Path, may_replace: bool) -> Result<(), StoreError> {
-    for suffix in [""].iter().chain(&COMPANIONS) {
-        if is_same(target, &beside(database, suffix)) {
+    let real = behind_links(database);
+    let own = COMPANIONS.iter().map(|suffix| beside(&real, suffix));
+    for own in [database.to_owned(), real.clone()].into_iter().chain(own) {
+        if is_same(target, &own) {
             return Err(taken(target, Taken::Database));
         }
     }

@@ -6,6 +6,7 @@ mod condition;
 mod contents;
 mod endpoints;
 mod inspection;
+mod links;
 mod lock;
 mod lookups;
 mod media;
