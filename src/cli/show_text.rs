@@ -7,7 +7,7 @@ use super::columns::pad;
 use super::paper::{Ink, Paper, Style, visible};
 use super::show::{FileShown, Shown, missing};
 use crate::model::past::{ApiState, ContentState, MediumState};
-use crate::model::{State, Thing, Timestamp};
+use crate::model::{State, Thing, Timestamp, read_json};
 use crate::plan::difference::Part;
 use crate::plan::readable;
 
@@ -102,7 +102,7 @@ fn bodies(content: &ContentState, style: &Style, paper: &mut Paper) {
 }
 
 fn body(json: &str, style: &Style, paper: &mut Paper) {
-    match serde_json::from_str(json) {
+    match read_json(json) {
         Ok(Value::Object(fields)) => {
             for (name, value) in &fields {
                 self::value(name, value, style, paper);

@@ -8,7 +8,7 @@ mod mentions;
 
 pub use mentions::{Mention, Place, UrlPath};
 
-use super::Timestamp;
+use super::{Timestamp, read_json};
 use serde_json::Value;
 
 /// What follows from one body.
@@ -22,10 +22,10 @@ pub struct BodyDigest {
 }
 
 impl BodyDigest {
-    /// Reads a body. A text that is no JSON says nothing.
+    /// Reads a body, half emojis and all ([`read_json`]). A text that is no JSON says nothing.
     pub fn of(body: &str) -> Self {
         let mut digest = Self::default();
-        if let Ok(value) = serde_json::from_str::<Value>(body) {
+        if let Ok(value) = read_json(body) {
             digest.read(&value, &mut "$".to_owned(), None);
         }
         digest

@@ -12,6 +12,7 @@ pub mod condition;
 pub mod content;
 pub mod host;
 pub mod ids;
+pub mod json;
 pub mod medium;
 pub mod merkle;
 pub mod moment;
@@ -41,6 +42,7 @@ pub use content::{
 };
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
+pub use json::read_json;
 pub use medium::{KnownMedium, ListedMedium, MediumStep, ServedMedium};
 pub use merkle::{Hash, Tree};
 pub use moment::{Moment, NoMoment};

@@ -1,5 +1,6 @@
 //! Whether two JSON texts say the same, and if not, where they differ.
 
+use crate::model::read_json;
 use serde_json::Value;
 
 /// Returns the keys at the top whose values differ, or are on one side alone; none: they say the same,
@@ -8,8 +9,8 @@ pub fn differing_keys(here: &str, there: &str) -> Vec<String> {
     if here == there {
         return Vec::new();
     }
-    let parsed = |text| serde_json::from_str::<Value>(text);
-    let (Ok(Value::Object(here)), Ok(Value::Object(there))) = (parsed(here), parsed(there)) else {
+    let (Ok(Value::Object(here)), Ok(Value::Object(there))) = (read_json(here), read_json(there))
+    else {
         return vec!["?".to_owned()];
     };
     let only_there = there.keys().filter(|key| !here.contains_key(*key));

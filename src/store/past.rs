@@ -6,11 +6,10 @@ pub use wanted::Wanted;
 use wanted::{Table, wanted_columns};
 
 use super::plain::digest_start;
-use super::values::{int, optional_count};
+use super::values::{int, lenient, optional_count};
 use super::{Store, StoreError};
 use crate::model::past::{ApiState, ContentState, FileState, MediumState};
 use crate::model::{State, Thing, ThingKind, Timestamp, Version};
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::ControlFlow;
 
@@ -259,8 +258,8 @@ fn version(thing: &Thing, row: &Row<'_>) -> rusqlite::Result<Version> {
             metadata: row.get("metadata")?,
             open_metadata: row.get("open_metadata")?,
             draft_key: row.get("draft_key")?,
-            status: row.get("status")?,
-            updated_by: row.get("updated_by")?,
+            status: text(row, "status")?,
+            updated_by: text(row, "updated_by")?,
             facts: facts(
                 row,
                 &[
@@ -281,7 +280,7 @@ fn version(thing: &Thing, row: &Row<'_>) -> rusqlite::Result<Version> {
         })),
         Thing::Medium(_) => State::Medium(MediumState {
             metadata: row.get("metadata")?,
-            file_name: row.get("file_name")?,
+            file_name: text(row, "file_name")?.unwrap_or_default(),
             facts: facts(
                 row,
                 &[
@@ -318,14 +317,16 @@ fn version(thing: &Thing, row: &Row<'_>) -> rusqlite::Result<Version> {
 fn facts(row: &Row<'_>, columns: &[&'static str]) -> rusqlite::Result<Vec<(&'static str, String)>> {
     let mut facts = Vec::new();
     for column in columns {
-        match row.get(*column)? {
-            Value::Null | Value::Blob(_) => {}
-            Value::Integer(number) => facts.push((*column, number.to_string())),
-            Value::Real(number) => facts.push((*column, number.to_string())),
-            Value::Text(text) => facts.push((*column, text)),
+        if let Some(fact) = text(row, column)? {
+            facts.push((*column, fact));
         }
     }
     Ok(facts)
+}
+
+/// Reads a column that is made of the service's JSON, where half an emoji makes bytes that are no text.
+fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+    Ok(lenient(row, row.as_ref().column_index(column)?))
 }
 
 /// How a version of a kind is looked for.

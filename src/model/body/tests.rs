@@ -131,3 +131,14 @@ fn a_name_with_spaces_and_a_sentence_right_behind_a_url_are_told_apart() {
         ["/a.png", "/b.png"]
     );
 }
+
+#[test]
+fn a_body_with_half_an_emoji_or_a_number_too_large_says_the_rest() {
+    let url = "https://images.microcms-assets.io/assets/aa/bb/one.png";
+    let body =
+        format!(r#"{{"title":"cut \ud83d","image":{{"url":"{url}"}},"n":1e400,"note":"after"}}"#);
+    let digest = BodyDigest::of(&body);
+    assert_eq!(digest.mentions.len(), 1, "{digest:?}");
+    assert_eq!(digest.mentions[0].url, url);
+    assert!(digest.text.contains("cut \u{fffd}") && digest.text.contains("after"));
+}

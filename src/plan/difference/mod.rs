@@ -8,7 +8,7 @@ pub use text::{Line, lines, looks_rich};
 pub(super) use text::{Tag, split};
 
 use crate::model::past::{ContentState, FileState};
-use crate::model::{State, Status, Version};
+use crate::model::{State, Status, Version, read_json};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -208,7 +208,7 @@ pub fn with_file(medium: Option<Difference>, file: Option<Difference>) -> Option
 
 /// Reads a JSON text; one that is none, which only an edited database has, is compared as a text.
 fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_no_json| Value::from(text))
+    read_json(text).unwrap_or_else(|_no_json| Value::from(text))
 }
 
 #[cfg(test)]

@@ -533,3 +533,21 @@ fn what_does_not_follow_from_bodies_and_urls_is_named() {
         assert_eq!(named(&home), [""; 0], "{back}");
     }
 }
+
+#[test]
+fn a_file_that_a_body_with_half_an_emoji_names_is_used() {
+    let mut home = Sandbox::new();
+    list_media(
+        &mut home,
+        &[("m1", &url("one.png")), ("m2", &url("two.png"))],
+        1,
+    );
+    let body = format!(
+        r#"{{"title":"cut \ud83d","image":{{"url":"{}"}}}}"#,
+        url("one.png")
+    );
+    write(&mut home, "a", &[(BodySide::Published, &body)], 2);
+    assert_eq!(column(&home, "SELECT id FROM media_unused"), ["m2"]);
+    let stored = column(&home, "SELECT published_body FROM contents");
+    assert_eq!(stored, [body]);
+}

@@ -1,7 +1,7 @@
 //! Versions as they were, and the ways by which they are read.
 
-use super::{Sandbox, content_id, endpoint, media_id};
-use crate::model::{State, Thing, ThingKind, Timestamp};
+use super::{Sandbox, at, content_id, endpoint, media_id, medium};
+use crate::model::{AssetStep, MediumStep, State, Thing, ThingKind, Timestamp, Why};
 use crate::store::Wanted;
 use crate::store::tests::timeline::{Model, apply, edit};
 use proptest::prelude::*;
@@ -177,5 +177,35 @@ fn a_version_is_never_looked_for_row_by_row() {
             let plan = plan(&home, &sql);
             assert!(!plan.contains("SCAN"), "{sql}\n{plan}");
         }
+    }
+}
+
+#[test]
+fn a_description_with_half_an_emoji_has_a_history_that_is_told() {
+    let mut home = Sandbox::new();
+    for (second, alt) in [(1, r"cut \ud83d"), (2, r"\ude00 mended")] {
+        let medium = medium(
+            "m",
+            "https://a.example/m.png",
+            &format!(r#","alt":"{alt}""#),
+        );
+        let step = MediumStep::Record {
+            medium,
+            asset: AssetStep::Fetch(Why::New),
+        };
+        home.store.record_media(&[step], at(second)).unwrap();
+    }
+    let thing = Thing::Medium(media_id("m"));
+    for (second, words) in [(1, "cut \u{fffd}"), (2, "\u{fffd} mended")] {
+        let version = home.store.version_at(&thing, at(second)).unwrap().unwrap();
+        let State::Medium(medium) = version.state else {
+            panic!("not a medium");
+        };
+        let (_, alt) = medium
+            .facts
+            .iter()
+            .find(|(name, _)| *name == "alt")
+            .unwrap();
+        assert_eq!(alt.replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"), words);
     }
 }
