@@ -55,7 +55,7 @@ pub fn ready(facts: &Facts) -> Finding {
     }
 }
 
-/// Finds whether the backup is as young as it must be.
+/// Finds whether the backup is as young as it must be, and nothing in it is known to be different.
 pub fn healthy(facts: &Facts) -> Finding {
     let backup = match &facts.backup {
         Ok(backup) => backup,
@@ -73,10 +73,20 @@ pub fn healthy(facts: &Facts) -> Finding {
         ));
     }
     let age = facts.now.since(as_of).unwrap_or_default();
+    let left = backup.verify.as_ref().map_or(0, |last| last.differences);
     if age > facts.max_age {
         bad(format!(
             "NOT OK: the last complete run began at {as_of}, {} ago, and {allowed} are allowed{also}",
             span(age)
+        ))
+    } else if left > 0 {
+        let differences = if left == 1 {
+            "difference"
+        } else {
+            "differences"
+        };
+        bad(format!(
+            "NOT OK: `verify` found {left} {differences} that nobody made good; complete as of {as_of}{also}"
         ))
     } else {
         good(format!(

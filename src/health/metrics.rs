@@ -244,7 +244,7 @@ fn verified(text: &mut Text, backup: &Condition) {
     );
     text.gauge(
         "verify_differences",
-        "Differences that `verify` found and that are left, back to where every file was read once or to a repair.",
+        "Differences that `verify` found and that are left: not repaired, and not looked at again since.",
         last.map_or(0, |last| last.differences),
     );
 }

@@ -94,7 +94,7 @@ fn backup() -> Condition {
             started_at: at(880),
             finished_at: at(900),
             scope: VerifyScope::Everything,
-            differences: 3,
+            differences: 0,
             all_read_since: Some(at(120)),
         }),
     }
@@ -166,6 +166,19 @@ fn a_young_backup_is_safe_and_an_old_one_is_not() {
         old.line,
         "NOT OK: the last complete run began at 2023-11-14T22:13:20.000Z, 1 d 2 h ago, and 1 d 2 h \
          are allowed"
+    );
+}
+
+#[test]
+fn a_young_backup_with_a_difference_that_is_left_is_not_well() {
+    let mut facts = facts(2 * HOUR);
+    let backup = facts.backup.as_mut().unwrap();
+    backup.verify.as_mut().unwrap().differences = 1;
+    let finding = healthy(&facts);
+    assert!(!finding.is_good);
+    assert_eq!(
+        finding.line,
+        "NOT OK: `verify` found 1 difference that nobody made good; complete as of 2023-11-14T22:13:20.000Z"
     );
 }
 

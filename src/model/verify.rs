@@ -246,8 +246,8 @@ pub struct VerifyState {
     pub finished_at: Timestamp,
     /// What it was about.
     pub scope: VerifyScope,
-    /// Differences that are left, as far as is known: the most that one of the last ones found, back to
-    /// where all files were read once, or to a repair.
+    /// Differences that are left, as far as is known: the most that one of the last ones found and that no
+    /// later one looked at again, back to where all files were read once.
     pub differences: u64,
     /// When all files were read for the last time, be it in parts; `None`: not yet.
     pub all_read_since: Option<Timestamp>,

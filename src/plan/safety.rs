@@ -2,7 +2,7 @@
 
 use super::verdict::held;
 use crate::model::backup::RunLine;
-use crate::model::{BackupState, ExitCode, Outcome, Timestamp, span};
+use crate::model::{BackupState, ExitCode, Outcome, Timestamp, VerifyState, span};
 use std::time::Duration;
 
 /// How far the clock may have gone back since the last run before its time proves nothing.
@@ -45,7 +45,8 @@ pub struct Judgement {
 /// Judges where the backup stands.
 ///
 /// It is safe as of the start of the last complete run of everything, as long as nothing is owed, that
-/// run is recent enough, and no later one says that a person must act. A later run that failed for a
+/// run is recent enough, no later one says that a person must act, and no difference is left that `verify`
+/// found. A later run that failed for a
 /// reason that may pass, or was interrupted, does not make untrue what the complete one proved: it is a
 /// note, and if it goes on, the age decides.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
@@ -68,6 +69,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         reasons.push(trouble.to_owned());
     }
     debts(state, under_way, &mut reasons, &mut notes);
+    if let Some(verify) = &state.verify {
+        reasons.extend(differences(verify));
+    }
     if let Some(run) = complete {
         age(evidence, run, &mut reasons);
     }
@@ -172,6 +176,18 @@ fn debts(
 
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What `verify` found and nobody made good. Only another look can tell that it was: the files of a run
+/// have their recorded length, and no run reads their bytes.
+fn differences(verify: &VerifyState) -> Option<String> {
+    let found = match verify.differences {
+        0 => return None,
+        left => counted(left, "difference", "differences"),
+    };
+    Some(format!(
+        "`verify` found {found} that nobody made good: run `verify --repair`, then `sync`, then `verify`"
+    ))
 }
 
 fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>) {

@@ -5,6 +5,7 @@ use super::{Store, StoreError};
 use crate::model::{Slice, Timestamp, VerifyReport, VerifyScope, VerifyState};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, named_params};
+use std::collections::HashMap;
 
 /// How far a look back goes: three years of nights.
 const LOOK_BACK: i64 = 1_000;
@@ -81,34 +82,51 @@ impl Store {
     }
 }
 
-/// Goes back to where all files were read once, or to a repair, which was the last word on what came
-/// before it. A comparison with the service says nothing of what is here, and leaves no mark.
+/// Goes back to where all files were read once. What an older record found counts only as far as no newer
+/// one looked there again: each looks through the database, each of everything at all files, and only the
+/// bytes of a file wait for their turn. A comparison with the service says nothing of what is here, and
+/// leaves no mark.
 pub(super) fn verify_state(conn: &Connection) -> rusqlite::Result<Option<VerifyState>> {
     let mut query = conn.prepare(
-        "SELECT started_at, finished_at, scope, is_repair, width, differences - repaired
+        "SELECT started_at, finished_at, scope, width, differences, repaired, kinds
          FROM verifications WHERE scope <> 'remote' ORDER BY id DESC LIMIT :limit",
     )?;
     let mut rows = query.query(named_params! { ":limit": LOOK_BACK })?;
     let mut state: Option<VerifyState> = None;
     let mut read = 0;
-    let mut is_settled = false;
+    let mut looked_at = Vec::new();
     while let Some(row) = rows.next()? {
-        let started_at = row.get(0)?;
+        let (started_at, scope) = (row.get(0)?, row.get(2)?);
         let known = match &mut state {
             Some(known) => known,
             None => state.insert(VerifyState {
                 started_at,
                 finished_at: row.get(1)?,
-                scope: row.get(2)?,
+                scope,
                 differences: 0,
                 all_read_since: None,
             }),
         };
-        if !is_settled {
-            known.differences = known.differences.max(count(row, 5)?);
+        let (found, repaired) = (count(row, 4)?, count(row, 5)?);
+        let kinds: HashMap<String, u64> =
+            serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default();
+        let is_again = |kind: &&&str| looked_at.contains(*kind);
+        let again: u64 = FOUND_BY_EACH
+            .iter()
+            .chain(&FOUND_BY_A_LOOK)
+            .filter(is_again)
+            .filter_map(|kind| kinds.get(*kind))
+            .sum();
+        // Which of them were repaired is not recorded, so that none is left out of count for it.
+        let left = found
+            .saturating_sub(repaired)
+            .min(found.saturating_sub(again));
+        known.differences = known.differences.max(left);
+        looked_at.extend(FOUND_BY_EACH);
+        if scope == VerifyScope::Everything {
+            looked_at.extend(FOUND_BY_A_LOOK);
         }
-        is_settled |= row.get::<_, bool>(3)?;
-        read += optional_count(row, 4)?.unwrap_or(0);
+        read += optional_count(row, 3)?.unwrap_or(0);
         if read >= Slice::ALL.width {
             known.all_read_since = Some(started_at);
             break;
@@ -116,3 +134,8 @@ pub(super) fn verify_state(conn: &Connection) -> rusqlite::Result<Option<VerifyS
     }
     Ok(state)
 }
+
+/// Kinds of differences that every `verify` looks for in the whole database.
+const FOUND_BY_EACH: [&str; 6] = ["structure", "schema", "row", "timeline", "runs", "tampered"];
+/// Kinds that one of everything finds at any file, whether or not its bytes are read.
+const FOUND_BY_A_LOOK: [&str; 4] = ["missing", "size", "not_a_file", "unknown"];

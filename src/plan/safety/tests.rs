@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::backup::{EndpointState, FileState};
 use crate::model::report::{Holdings, HostTransfer};
-use crate::model::{Endpoint, EndpointKind};
+use crate::model::{Endpoint, EndpointKind, VerifyScope};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -274,5 +274,28 @@ fn a_run_s_own_words_find_an_end() {
     assert_eq!(
         judgement.notes,
         [format!("run 2 failed: {}…", "あ".repeat(WORDS))]
+    );
+}
+
+#[test]
+fn a_difference_that_verify_found_and_that_is_left_is_a_reason() {
+    let verified = |differences| VerifyState {
+        started_at: at(9),
+        finished_at: at(9),
+        scope: VerifyScope::Everything,
+        differences,
+        all_read_since: Some(at(9)),
+    };
+    let mut state = after(&[complete(9)]);
+    state.verify = Some(verified(0));
+    assert!(judged(&state).safe);
+    state.verify = Some(verified(2));
+    let judgement = judged(&state);
+    assert!(!judgement.safe);
+    assert_eq!(
+        judgement.reasons,
+        [
+            "`verify` found 2 differences that nobody made good: run `verify --repair`, then `sync`, then `verify`"
+        ]
     );
 }

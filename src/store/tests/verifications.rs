@@ -1,14 +1,24 @@
 //! What the records of `verify` say together.
 
 use super::*;
-use crate::model::{Slice, VerifyReport, VerifyScope, VerifyState};
+use crate::model::{DifferenceKind, Slice, VerifyReport, VerifyScope, VerifyState};
 use crate::store::VerifyBegun;
-use std::collections::BTreeMap;
 
 const PART: u64 = 1 << 30;
 
 /// One record: what it was about, how much of the files was read, what it found and repaired.
 fn record(store: &mut Store, hour: i64, slice: Option<Slice>, found: (u64, u64), is_repair: bool) {
+    record_kinds(store, hour, slice, found, is_repair, &[]);
+}
+
+fn record_kinds(
+    store: &mut Store,
+    hour: i64,
+    slice: Option<Slice>,
+    found: (u64, u64),
+    is_repair: bool,
+    kinds: &[(DifferenceKind, u64)],
+) {
     let scope = match slice {
         Some(_) => VerifyScope::Everything,
         None => VerifyScope::Database,
@@ -31,7 +41,7 @@ fn record(store: &mut Store, hour: i64, slice: Option<Slice>, found: (u64, u64),
         bytes_read: 2,
         difference_count: found.0,
         repaired: found.1,
-        kinds: BTreeMap::new(),
+        kinds: kinds.iter().copied().collect(),
         slice,
         notes: Vec::new(),
         trouble: None,
@@ -51,7 +61,7 @@ fn state(store: &Store) -> VerifyState {
 }
 
 #[test]
-fn a_difference_is_remembered_until_all_files_were_read_again_or_a_repair() {
+fn a_difference_is_remembered_until_all_files_were_read_again() {
     let mut home = Sandbox::new();
     let store = &mut home.store;
     assert_eq!(store.verify_state().expect("read"), None);
@@ -89,5 +99,49 @@ fn a_difference_is_remembered_until_all_files_were_read_again_or_a_repair() {
     assert_eq!(
         store.last_slice(VerifyScope::Everything).expect("read"),
         part(1)
+    );
+}
+
+#[test]
+fn a_difference_is_forgotten_once_another_look_at_the_same_found_none() {
+    use DifferenceKind::{Bytes, Missing, Row};
+    let left = |records: &[(Option<Slice>, &[(DifferenceKind, u64)], u64)]| {
+        let mut home = Sandbox::new();
+        for (hour, (slice, kinds, repaired)) in (1..).zip(records) {
+            let found = kinds.iter().map(|(_, count)| count).sum();
+            let is_repair = *repaired > 0;
+            record_kinds(
+                &mut home.store,
+                hour,
+                *slice,
+                (found, *repaired),
+                is_repair,
+                kinds,
+            );
+        }
+        state(&home.store).differences
+    };
+    // All files are looked at each night, and all of the database is.
+    assert_eq!(left(&[(part(0), &[(Missing, 2), (Row, 1)], 0)]), 3);
+    assert_eq!(
+        left(&[(part(0), &[(Missing, 2), (Row, 1)], 0), (part(1), &[], 0)]),
+        0
+    );
+    // The database alone tells nothing of files, and bytes wait for their turn.
+    assert_eq!(
+        left(&[(part(0), &[(Missing, 2), (Row, 1)], 0), (None, &[], 0)]),
+        2
+    );
+    assert_eq!(left(&[(None, &[(Row, 1)], 0), (None, &[], 0)]), 0);
+    assert_eq!(left(&[(part(0), &[(Bytes, 1)], 0), (part(1), &[], 0)]), 1);
+    // A repair of other things makes none of it good.
+    assert_eq!(
+        left(&[(part(0), &[(Bytes, 1)], 0), (part(1), &[(Bytes, 4)], 4)]),
+        1
+    );
+    assert_eq!(left(&[(part(0), &[(Bytes, 2)], 2), (None, &[], 0)]), 0);
+    assert_eq!(
+        left(&[(Some(Slice::ALL), &[(Bytes, 2)], 1), (None, &[], 0)]),
+        1
     );
 }

@@ -195,3 +195,35 @@ async fn a_repair_that_is_killed_is_gone_on_with() {
     assert_holds(&home, &sim.truth());
     assert_verified(&home, &sim);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_unsafe_until_what_verify_found_is_made_good() {
+    let (sim, home) = backed_up(8).await;
+    let status = || {
+        let output = Program::command(&["status"], &home, &sim).run();
+        let text = String::from_utf8(output.stdout).expect("text");
+        (output.status.code().expect("a number"), text)
+    };
+    let ids = sim.media_ids();
+    flip(&file_of(&home, &ids[0]));
+    assert_eq!(status().0, 0);
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    let (code, text) = status();
+    assert_eq!(code, 6, "{text}");
+    let reason =
+        "UNSAFE: `verify` found 1 difference that nobody made good: run `verify --repair`, ";
+    assert!(text.starts_with(reason), "{text}");
+    // A run changes nothing about it: no run reads the bytes of what is saved.
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(status().0, 6);
+    // The database alone says nothing of files.
+    assert_eq!(verify(&home, &sim, &["--database"]).0, 0);
+    assert_eq!(status().0, 6);
+    // What is owed again is told as what it is, until it is saved.
+    assert_eq!(verify(&home, &sim, &["--repair"]).0, 0);
+    let (code, text) = status();
+    assert!(code == 6 && !text.contains("`verify` found"), "{text}");
+    home.sync(&sim).await.expect_complete();
+    let (code, text) = status();
+    assert_eq!(code, 0, "{text}");
+}
