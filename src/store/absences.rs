@@ -70,6 +70,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Returns the standing of what a walk lacked, in the order of their ids, without recording anything:
+    /// one that no run has missed yet has none.
+    pub fn sightings(&self, scope: &Scope, missing: &[&str]) -> Result<Vec<Sighting>, StoreError> {
+        let (scope, ids) = (scope.to_string(), json_array(missing.iter().copied()));
+        self.read("read what was not listed", |conn| {
+            conn.prepare_cached(
+                "SELECT value, ifnull(proven_walks, 0), ifnull(is_confirmed, 0) FROM json_each(:ids)
+                 LEFT JOIN absences ON scope = :scope AND absences.id = value ORDER BY value",
+            )?
+            .query_map(named_params! { ":scope": scope, ":ids": ids }, |row| {
+                Ok(Sighting {
+                    id: row.get(0)?,
+                    proven_walks: count(row, 1)?,
+                    is_confirmed: row.get(2)?,
+                })
+            })?
+            .collect()
+        })
+    }
+}
+
 /// Goes through the ids of live rows and keeps those that `is_seen` denies.
 pub(super) fn deny<Id: FromSql>(
     mut live_ids: Rows<'_>,

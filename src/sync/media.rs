@@ -232,8 +232,7 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
         .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().media.missing = missing;
-    let Some(id) = run.id else { return Ok(()) };
-    let sightings = sight(run, id, absent.missing.clone(), false).await?;
+    let sightings = sight(run, absent.missing.clone(), false).await?;
     // What a person confirmed in an earlier run is no reason to stop again.
     let open = sightings
         .iter()
@@ -249,7 +248,7 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
         Finding::Whole | Finding::FollowUp => sightings,
         Finding::Confirmed => {
             run.sheet().deletes_left -= open;
-            sight(run, id, absent.missing, true).await?
+            sight(run, absent.missing, true).await?
         }
         Finding::Guard(why) => {
             let hint = format!(
@@ -260,6 +259,9 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
             return Ok(());
         }
     };
+    if run.id.is_none() {
+        return Ok(());
+    }
     let due: Vec<MediaId> = sightings
         .iter()
         .filter(|sighting| sighting.proven_walks >= WALKS_TO_DELETE)
@@ -273,17 +275,20 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Records what was not listed; a dry run only reads what earlier runs recorded of it.
 async fn sight(
     run: &Run,
-    id: crate::store::RunId,
     missing: Vec<MediaId>,
     is_confirmed: bool,
 ) -> Result<Vec<Sighting>, RunError> {
-    let now = run.now();
+    let (id, now) = (run.id, run.now());
     let sightings = run
         .store(move |store| {
             let ids: Vec<&str> = missing.iter().map(MediaId::as_str).collect();
-            store.sight_absences(&Scope::Media, id, &ids, is_confirmed, now)
+            match id {
+                Some(id) => store.sight_absences(&Scope::Media, id, &ids, is_confirmed, now),
+                None => store.sightings(&Scope::Media, &ids),
+            }
         })
         .await?;
     Ok(sightings)

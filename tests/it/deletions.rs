@@ -229,6 +229,85 @@ async fn a_shrunken_listing_trips_the_guard_until_a_person_confirms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_that_the_guard_would_trip_and_marks_nothing() {
+    let sim = Sim::builder()
+        .media(60)
+        .published_list_api("blog", 12)
+        .published_list_api("news", 5)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    for id in sim.content_ids("blog") {
+        sim.edit(delete("blog", &id)).expect("deleted");
+    }
+    for id in sim.media_ids().iter().take(15) {
+        sim.edit(Edit::DeleteMedium { id: id.clone() })
+            .expect("deleted");
+    }
+    let dry = |allow_deletes| Setup {
+        is_dry_run: true,
+        allow_deletes,
+        ..Setup::default()
+    };
+    let told = |report: &RunReport| {
+        let mut told: Vec<_> = report
+            .problems
+            .iter()
+            .map(|problem| {
+                (
+                    problem.scope.clone(),
+                    problem.message.clone(),
+                    problem.hint.clone(),
+                )
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let before = home
+        .sync_with(&sim, dry(0))
+        .await
+        .expect_code(ExitCode::Guard);
+    let real = home.sync(&sim).await.expect_code(ExitCode::Guard);
+    assert_eq!(told(&before), told(&real));
+    assert_eq!(told(&before).len(), 2);
+    home.sync_with(&sim, dry(14))
+        .await
+        .expect_code(ExitCode::Guard);
+    home.sync_with(&sim, dry(27))
+        .await
+        .expect_code(ExitCode::Complete);
+    assert_eq!(
+        (tombstones(&home, "contents"), tombstones(&home, "media")),
+        (0, 0)
+    );
+    // What a person confirmed needs no second word, in a dry run as in a real one.
+    home.sync_with(&sim, allowing(27)).await.expect_complete();
+    home.sync_with(&sim, dry(0))
+        .await
+        .expect_code(ExitCode::Complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_does_not_believe_an_empty_list_of_apis() {
+    let sim = Sim::builder().published_list_api("news", 5).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    sim.edit(Edit::DeleteApi {
+        endpoint: "news".into(),
+    })
+    .expect("deleted");
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let before = home.sync_with(&sim, dry).await.expect_code(ExitCode::Guard);
+    let real = home.sync(&sim).await.expect_code(ExitCode::Guard);
+    assert_eq!(before.problems, real.problems);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_listing_is_not_believed() {
     let sim = Sim::builder()
         .media(3)

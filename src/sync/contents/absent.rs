@@ -21,7 +21,9 @@ pub(super) async fn absences(
         .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().contents.missing += missing;
-    if run.id.is_none() || !may_delete(run, endpoint, absent.live, missing, listed) {
+    // A dry run asks the guard all the same, and then for none of them.
+    let may_delete = may_delete(run, endpoint, absent.live, missing, listed);
+    if !may_delete || run.id.is_none() {
         return Ok(None);
     }
     let mut gone = Vec::new();
@@ -123,7 +125,8 @@ pub(super) async fn follow_up_endpoint(
     run.sheet().contents.missing += live;
     // The API's own 404 speaks for its contents: only a large number of them calls for a person, or
     // a list of APIs that is suddenly empty.
-    if run.id.is_none() || (live > 0 && !may_delete(run, &endpoint, live, live, listed)) {
+    let may_delete = live == 0 || may_delete(run, &endpoint, live, live, listed);
+    if !may_delete || run.id.is_none() {
         return Ok(());
     }
     let now = run.now();
