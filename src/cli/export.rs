@@ -127,6 +127,29 @@ struct Done {
     run: Option<i64>,
 }
 
+/// An export with all of its rows, of which nothing is removed or committed yet.
+struct Filled {
+    export: Export<'static>,
+    git: Option<(Git, Commit)>,
+    at: Timestamp,
+    run: Option<i64>,
+}
+
+impl Filled {
+    fn finish(self) -> Result<Done, Failure> {
+        let Self {
+            export,
+            git,
+            at,
+            run,
+        } = self;
+        let finished = export.finish(git.as_ref().map(|(git, commit)| (git, commit)));
+        finished
+            .map_err(refused)
+            .map(|exported| Done { exported, at, run })
+    }
+}
+
 /// Exports and prints. Returns the number for the shell.
 pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Failure> {
     let config = config::load(sources)?;
@@ -135,7 +158,8 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     }
     check_place(&args.folder, &config)?;
     let now = clock();
-    let done = look(&config, |store| export(args, &config, store, now))??;
+    let filled = look(&config, |store| fill_folder(args, &config, store, now))??;
+    let done = filled.finish()?;
     let exit = conclude(&done);
     let text = if args.json {
         let folder = args.folder.display().to_string();
@@ -173,12 +197,14 @@ fn check_place(folder: &Path, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn export(
+/// Writes all rows into the folder. Whether they were of one moment is known only after this: where the
+/// database changed meanwhile, it is done once more, so that nothing is removed or committed here.
+fn fill_folder(
     args: &Args,
     config: &Config,
     store: &Store,
     now: Timestamp,
-) -> Result<Result<Done, Failure>, StoreError> {
+) -> Result<Result<Filled, Failure>, StoreError> {
     let at = match &args.at {
         None => None,
         Some(text) => match moment(text, config, now) {
@@ -215,9 +241,9 @@ fn export(
         service: config.service.id.clone(),
         about: about(at, run.map(|run| (run.id, run.outcome.as_str())), args),
     };
-    let finished = export.finish(git.as_ref().map(|git| (git, commit)));
-    Ok(finished.map_err(refused).map(|exported| Done {
-        exported,
+    Ok(Ok(Filled {
+        export: export.filled(),
+        git: git.map(|git| (git, commit)),
         at: told,
         run: run.map(|run| run.id),
     }))
@@ -401,4 +427,73 @@ fn summary(done: &Done, folder: &Path) -> String {
         files.removed,
         files.kept
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use std::cell::Cell;
+    use std::fs::{self, File};
+    use std::time::SystemTime;
+
+    use super::super::args::{Cli, Command};
+    use super::*;
+    use crate::store::{Mode, Options};
+
+    #[test]
+    fn rows_that_changed_while_they_were_read_are_read_again_before_anything_is_removed() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (database, folder) = (home.path().join("backup.sqlite3"), home.path().join("out"));
+        let now = Timestamp::from_unix_millis(1_700_000_000_000);
+        let options = Options {
+            path: database.clone(),
+            service_id: "my-service".to_owned(),
+            mode: Mode::ReadWrite,
+        };
+        let store = Store::open(&options, now).expect("a new database");
+        store.close().expect("closed");
+        let env = [
+            ("MICROCMS_SERVICE_ID", "my-service"),
+            (
+                "MICROCMS_BACKUP__STORAGE__DATABASE",
+                &database.display().to_string(),
+            ),
+        ];
+        let sources = Sources {
+            env: env
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..Sources::default()
+        };
+        let config = config::load(&sources).expect("a configuration");
+        let line = ["microcms-backup", "export", &folder.display().to_string()];
+        let Command::Export(args) = Cli::try_parse_from(line).expect("a command").command else {
+            panic!("not an export");
+        };
+
+        let list = || fs::read_dir(&folder).map_or(0, Iterator::count);
+        let (tries, seen) = (Cell::new(0), Cell::new(0));
+        let filled = look(&config, |store| {
+            seen.set(list());
+            let filled = fill_folder(&args, &config, store, now)?;
+            tries.set(tries.get() + 1);
+            if tries.get() == 1 {
+                // Somebody writes in this moment.
+                let file = File::options().write(true).open(&database).expect("a file");
+                file.set_modified(SystemTime::UNIX_EPOCH).expect("touched");
+            }
+            Ok(filled)
+        });
+        let manifest = folder.join(".microcms-backup-export.json");
+        assert!(tries.get() == 2 && seen.get() > 0);
+        assert!(
+            !manifest.exists(),
+            "it was finished before its rows were certain"
+        );
+        filled
+            .unwrap_or_else(|failure| panic!("{}", failure.line()))
+            .and_then(Filled::finish)
+            .unwrap_or_else(|failure| panic!("{}", failure.line()));
+        assert!(manifest.exists());
+    }
 }

@@ -234,11 +234,33 @@ impl<'a> Export<'a> {
         self.list_media(&line)
     }
 
+    /// Says that all rows came: from here on nothing is asked of where they came from, which may change.
+    pub fn filled(self) -> Export<'static> {
+        let Self {
+            options,
+            folder,
+            links: _,
+            converter,
+            current,
+            media,
+            done,
+        } = self;
+        Export {
+            options,
+            folder,
+            links: None,
+            converter,
+            current,
+            media,
+            done,
+        }
+    }
+
     /// Removes what is not part of the export any more, commits if that was asked for, and closes the folder.
     ///
     /// # Errors
     /// Those of the folder and of Git. Without the commit everything is written, and the next export commits.
-    pub fn finish(mut self, git: Option<(&Git, Commit)>) -> Result<Exported, ExportError> {
+    pub fn finish(mut self, git: Option<(&Git, &Commit)>) -> Result<Exported, ExportError> {
         self.list_media("\n]\n")?;
         if let Some(media) = self.media.take() {
             self.folder.end(media)?;
