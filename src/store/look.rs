@@ -73,7 +73,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
 }
 
 /// Opens a database so that closing it leaves the folder as it was.
-fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
     // The dot keeps a relative path named `:memory:` a path; before an absolute one it vanishes.
     let path = &Path::new(".").join(path);
     let has_log =

@@ -1,14 +1,14 @@
 //! Brings a database to this program's schema.
 
 use super::StoreError;
-use super::files::{behind_links, beside, create_private, flush};
+use super::before::copy_before;
 use super::open::APPLICATION_ID;
 use super::proof;
 use crate::model::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One file of `migrations/`.
 #[derive(Debug)]
@@ -123,48 +123,4 @@ fn apply(conn: &mut Connection, step: &[Migration], now: Timestamp) -> rusqlite:
         tx.pragma_update(None, "user_version", migration.version)?;
     }
     tx.commit()
-}
-
-/// Copies the database, whole and flushed, and returns the copy's path. Copies from before are kept.
-fn copy_before(conn: &Connection, path: &Path, newest: u32) -> Result<PathBuf, StoreError> {
-    let stem = behind_links(path).with_extension("");
-    let target = (1..)
-        .map(|n| match n {
-            1 => beside(&stem, &format!(".before-v{newest}.sqlite3")),
-            n => beside(&stem, &format!(".before-v{newest}-{n}.sqlite3")),
-        })
-        .find(|target| !target.exists())
-        .unwrap_or_else(|| beside(&stem, ".before.sqlite3"));
-    let partial = beside(&target, ".partial");
-    let file_error = |doing, path: &Path, source| StoreError::File {
-        doing,
-        path: path.to_owned(),
-        source,
-    };
-    match fs::remove_file(&partial) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(file_error("remove", &partial, source));
-        }
-        Ok(()) | Err(_) => {}
-    }
-    // `VACUUM INTO` writes into an existing file only if it is empty, and keeps its permissions.
-    create_private(&partial)?;
-    let name = partial.to_str().ok_or_else(|| {
-        let source = std::io::Error::other("the path is not UTF-8");
-        file_error("copy the database to", &partial, source)
-    })?;
-    let copied = conn.execute("VACUUM INTO :target", named_params! { ":target": name });
-    if let Err(source) = copied {
-        drop(fs::remove_file(&partial));
-        return Err(StoreError::sql(
-            "copy the database before its migration",
-            source,
-        ));
-    }
-    flush(&partial)?;
-    fs::rename(&partial, &target).map_err(|source| file_error("rename", &partial, source))?;
-    if let Some(folder) = target.parent().filter(|folder| *folder != Path::new("")) {
-        flush(folder)?;
-    }
-    Ok(target)
 }

@@ -12,6 +12,7 @@ mod absences;
 mod answers;
 mod as_of;
 mod assets;
+mod before;
 mod bodies;
 mod condition;
 mod contents;

@@ -279,7 +279,7 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// A name of the schema, as SQL writes it.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -185,3 +185,45 @@ fn two_processes_that_create_the_same_database_do_not_collide() {
         .unwrap();
     assert_eq!(applied, latest(MIGRATIONS));
 }
+
+#[test]
+fn a_migration_that_is_cut_short_again_and_again_leaves_one_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let mut store = Store::open(&options, at(0)).unwrap();
+    store
+        .write("test", |tx| {
+            tx.execute("INSERT INTO meta (key, value) VALUES ('a', 'x')", [])
+        })
+        .unwrap();
+    store.close().unwrap();
+    let old = fs::read(&options.path).unwrap();
+    let migrations = future("SELECT 1;");
+    let copies = || {
+        let names = contents_of(folder.path()).into_keys();
+        names.filter(|name| name.contains("before")).count()
+    };
+    for _ in 0..3 {
+        // As a kill leaves it after the copy, before the migration.
+        fs::write(&options.path, &old).unwrap();
+        Store::open_with(&options, &migrations, at(1))
+            .unwrap()
+            .close()
+            .unwrap();
+        assert_eq!(copies(), 1);
+    }
+    // An older program worked on in between: its rows are in no copy yet.
+    fs::write(&options.path, &old).unwrap();
+    let mut store = Store::open(&options, at(2)).unwrap();
+    store
+        .write("test", |tx| {
+            tx.execute("UPDATE meta SET value = 'y' WHERE key = 'a'", [])
+        })
+        .unwrap();
+    store.close().unwrap();
+    Store::open_with(&options, &migrations, at(3))
+        .unwrap()
+        .close()
+        .unwrap();
+    assert_eq!(copies(), 2);
+}
