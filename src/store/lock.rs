@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tracing::debug;
 
 /// How often a waiting process looks whether the lock is free.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -116,7 +117,11 @@ impl Lock {
             }
             std::thread::sleep(left.min(LOOK_EVERY));
         }
-        write_holder(&mut file, now).map_err(|e| unusable("write to the lock file", e))?;
+        // Only a courtesy: with a full disk, too, the lock is held.
+        if let Err(err) = write_holder(&mut file, now) {
+            let path = path.display();
+            debug!("`{path}` does not say who holds it: {err}");
+        }
         Ok(Self { file })
     }
 }

@@ -190,3 +190,14 @@ fn who_only_looks_is_in_nobody_s_way() {
         Lock::acquire(&database, None, at(2), never).unwrap();
     });
 }
+
+#[test]
+fn a_full_disk_keeps_nobody_from_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("backup.sqlite3");
+    // It takes no byte.
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("backup.sqlite3.lock")).unwrap();
+    let _lock = Lock::acquire(&database, None, at(1), never).unwrap();
+    let error = Lock::acquire(&database, None, at(2), never).unwrap_err();
+    assert!(matches!(error, LockError::Held { .. }), "{error}");
+}
