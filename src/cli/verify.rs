@@ -20,7 +20,7 @@ use crate::config::{self, ApiKey, Config, Sources};
 use crate::daemon::Signals;
 use crate::mirror::{Mirror, MirrorError, Reader};
 use crate::model::{Difference, ExitCode, RootPrefix, Share, Timestamp, VerifyReport, VerifyScope};
-use crate::store::{Lock, LockError, Mode, Store, StoreError, StoreThread};
+use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
 use crate::sync::{self, Stop, VerifyError, VerifyHand, VerifyOptions, VerifyRooms};
 
 const EXAMPLES: &str = "\
@@ -247,13 +247,8 @@ impl Work<'_> {
         if options.scope == VerifyScope::Database {
             return Ok((rooms, None));
         }
+        self.look_at_database()?;
         if !self.args.repair {
-            // The database first: without one there is no backup, whatever folders there are.
-            let path = &self.config.storage.database;
-            if matches!(path.try_exists(), Ok(false)) {
-                let path = path.clone();
-                return Err(failed(VerifyError::NoBackup { path }, VerifyError::hint));
-            }
             let reader = Reader::open(&mirror_options(self.config)).map_err(unusable)?;
             rooms.reader = Some(reader);
             return Ok((rooms, None));
@@ -271,8 +266,9 @@ impl Work<'_> {
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (config, now) = (self.config.clone(), (self.clock)());
         let opened = tokio::task::spawn_blocking(move || {
+            let store = open_store(&config, now)?;
             let mirror = Mirror::open(&mirror_options(&config)).map_err(unusable)?;
-            Ok::<_, Failure>((open_store(&config, now)?, mirror))
+            Ok::<_, Failure>((store, mirror))
         });
         let (store, mirror) = opened
             .await
@@ -285,6 +281,20 @@ impl Work<'_> {
             mirror: Arc::new(mirror),
         });
         Ok((rooms, Some(Held { lock, thread })))
+    }
+
+    /// Looks at the database before anything else: without one of ours there is no backup, whatever folders
+    /// there are. A repair migrates an older one, and says itself where there is none.
+    fn look_at_database(&self) -> Result<(), Failure> {
+        let path = &self.config.storage.database;
+        let is_repair = self.args.repair;
+        let err = match store::view(path, &self.config.service.id, |_store| Ok(())) {
+            Ok(Some(())) => return Ok(()),
+            Ok(None) | Err(StoreError::Older { .. }) if is_repair => return Ok(()),
+            Ok(None) => VerifyError::NoBackup { path: path.clone() },
+            Err(err) => VerifyError::Store(err),
+        };
+        Err(failed(err, VerifyError::hint))
     }
 
     /// Records what was found: the one thing that is written without `--repair`, with the lock for a

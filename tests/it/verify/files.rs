@@ -256,3 +256,22 @@ async fn twenty_nights_with_a_twentieth_read_every_file_and_lengths_are_seen_eac
         (6, vec![format!("size {}", place(&home, &victim))])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_another_program_is_named_before_any_folder() {
+    let (sim, home) = backed_up(1).await;
+    for name in ["", "-wal", "-shm"] {
+        let path = format!("{}{name}", home.database().display());
+        if fs::exists(&path).expect("a look") {
+            fs::remove_file(&path).expect("removed");
+        }
+    }
+    fs::remove_dir_all(home.path("mirror")).expect("removed");
+    super::meddle(&home, "CREATE TABLE theirs (x); PRAGMA application_id = 7;");
+    for flags in [&[][..], &["--repair"], &["--database"]] {
+        let (code, text) = told(&home, &sim, flags);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains("is a database of another program"), "{text}");
+        assert!(!text.contains("mirror"), "{text}");
+    }
+}
