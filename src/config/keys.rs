@@ -61,37 +61,91 @@ pub(crate) fn is_section(name: &str) -> bool {
     })
 }
 
-/// Returns the section that a person most likely meant by `written`, if one is near enough.
-pub(crate) fn nearest_section(written: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .filter_map(|key| key.split_once('.').map(|(section, _)| section))
-        .map(|section| {
-            let likeness = strsim::normalized_damerau_levenshtein(section, &written.to_lowercase());
-            (section, likeness)
-        })
-        .filter(|(_, likeness)| *likeness >= 0.6)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(section, _)| section)
+/// The name that comes nearest to what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nearest {
+    /// The name.
+    pub(crate) name: &'static str,
+    /// Whether it is so near that it was most likely meant.
+    pub(crate) is_likely: bool,
 }
 
-/// Returns the known key that a person most likely meant by `written`, if one is near enough
-/// to be a help.
-pub(crate) fn nearest(written: &str) -> Option<&'static str> {
+/// How much alike two names must be, from 0 to 1, for one to stand for the other.
+const LIKELY: f64 = 0.6;
+/// The same for variables, of which others may mean something else.
+const LIKELY_VARIABLE: f64 = 0.85;
+
+/// Returns the section that comes nearest to `written`.
+pub(crate) fn nearest_section(written: &str) -> Option<Nearest> {
+    KEYS.iter()
+        .filter_map(|key| key.split_once('.').map(|(section, _)| section))
+        .map(|section| (section, likeness(section, &written.to_lowercase())))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(name, likeness)| Nearest {
+            name,
+            is_likely: likeness >= LIKELY,
+        })
+}
+
+/// Returns the known key that comes nearest to `written`: one of its section if that exists, unless a key
+/// elsewhere was most likely meant.
+pub(crate) fn nearest(written: &str) -> Option<Nearest> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     // The right key in the wrong section, or in none.
-    if let Some(same) = KEYS.iter().find(|key| last(key) == last(written)) {
-        return Some(same);
+    if let Some(name) = KEYS.iter().find(|key| last(key) == last(written)) {
+        return Some(Nearest {
+            name,
+            is_likely: true,
+        });
     }
-    KEYS.iter()
-        .map(|key| {
-            let name = strsim::normalized_damerau_levenshtein(&last(key), &last(written));
-            let whole = strsim::normalized_damerau_levenshtein(key, written);
-            (*key, name, whole)
-        })
+    let rated = |key: &&'static str| {
+        let (name, whole) = (likeness(&last(key), &last(written)), likeness(key, written));
+        (*key, name, whole)
+    };
+    let by_both = |a: &(&str, f64, f64), b: &(&str, f64, f64)| (a.1 + a.2).total_cmp(&(b.1 + b.2));
+    let likely = KEYS
+        .iter()
+        .map(rated)
         // The section is shared by many keys; only the name shows what was meant.
-        .filter(|(_, name, _)| *name >= 0.6)
-        .max_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)))
-        .map(|(key, _, _)| key)
+        .filter(|(_, name, _)| *name >= LIKELY)
+        .max_by(by_both);
+    if let Some((name, ..)) = likely {
+        return Some(Nearest {
+            name,
+            is_likely: true,
+        });
+    }
+    let section = written.split_once('.').map(|(section, _)| section);
+    let section = section.filter(|section| is_section(section));
+    let is_there = |key: &&&str| {
+        section.is_none_or(|section| key.split_once('.').is_some_and(|(own, _)| own == section))
+    };
+    KEYS.iter()
+        .filter(is_there)
+        .map(rated)
+        .max_by(by_both)
+        .map(|(name, ..)| Nearest {
+            name,
+            is_likely: false,
+        })
+}
+
+/// Returns the variable that was most likely meant by one that does not begin as ours do. Others may begin
+/// much alike: those of Kubernetes, and what a hook of ours is told.
+pub(crate) fn nearest_variable(written: &str) -> Option<String> {
+    let single = |name: &str| name.replace("__", "_").to_uppercase();
+    let (prefix, meant) = (single(PREFIX), single(written));
+    // What all of them begin with says nothing.
+    let meant = meant.strip_prefix(&prefix)?;
+    KEYS.iter()
+        .map(|key| (likeness(&key.replace('.', "_").to_uppercase(), meant), key))
+        .filter(|(likeness, _)| *likeness >= LIKELY_VARIABLE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| variable(key))
+}
+
+fn likeness(one: &str, other: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(one, other)
 }
 
 #[cfg(test)]
@@ -99,28 +153,81 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_that_is_nearly_right_is_recognised() {
-        for (written, meant) in [
-            ("limit", Some("limits")),
-            ("Storage", Some("storage")),
-            ("notifications", None),
-            ("x", None),
+    fn the_nearest_section_is_always_named() {
+        for (written, name, is_likely) in [
+            ("limit", "limits", true),
+            ("Storage", "storage", true),
+            ("notifications", "notify", false),
+            ("nosuch", "notify", false),
         ] {
-            assert_eq!(nearest_section(written), meant, "{written}");
+            let nearest = Nearest { name, is_likely };
+            assert_eq!(nearest_section(written), Some(nearest), "{written}");
         }
+        assert!(nearest_section("x").is_some());
     }
 
     #[test]
     fn a_typo_a_wrong_section_and_a_missing_section_find_the_key() {
-        for (written, meant) in [
-            ("limits.download", Some("limits.downloads")),
-            ("downloads", Some("limits.downloads")),
-            ("service.downloads", Some("limits.downloads")),
-            ("storage.databse", Some("storage.database")),
-            ("shedule.corn", Some("schedule.cron")),
-            ("service.colour", None),
+        for (written, name) in [
+            ("limits.download", "limits.downloads"),
+            ("downloads", "limits.downloads"),
+            ("service.downloads", "limits.downloads"),
+            ("storage.databse", "storage.database"),
+            ("shedule.corn", "schedule.cron"),
         ] {
-            assert_eq!(nearest(written), meant, "{written}");
+            let is_likely = true;
+            let expected = Nearest { name, is_likely };
+            assert_eq!(nearest(written), Some(expected), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_key_like_no_other_has_a_nearest_one_in_its_section() {
+        for (written, section) in [
+            ("service.colour", "service."),
+            ("limits.foo", "limits."),
+            ("foo.bar", ""),
+        ] {
+            let found = nearest(written).expect(written);
+            assert!(
+                !found.is_likely && found.name.starts_with(section),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_ours_is_told_from_those_of_others() {
+        for (written, meant) in [
+            (
+                "MICROCMS_BACKUP_LIMITS_DOWNLOADS",
+                Some("MICROCMS_BACKUP__LIMITS__DOWNLOADS"),
+            ),
+            (
+                "MICROCMS_BACKUP_LIMITS__DOWNLOADS",
+                Some("MICROCMS_BACKUP__LIMITS__DOWNLOADS"),
+            ),
+            (
+                "MICROCMS_BACKUP_LIMIT_DOWNLOAD",
+                Some("MICROCMS_BACKUP__LIMITS__DOWNLOADS"),
+            ),
+            (
+                "MICROCMS_BACKUP_STORAGE_DATABSE",
+                Some("MICROCMS_BACKUP__STORAGE__DATABASE"),
+            ),
+            ("MICROCMS_BACKUP_SERVICE_HOST", None),
+            ("MICROCMS_BACKUP_SERVICE_PORT", None),
+            ("MICROCMS_BACKUP_SERVICE_PORT_HTTP", None),
+            ("MICROCMS_BACKUP_PORT_9464_TCP_ADDR", None),
+            ("MICROCMS_BACKUP_HOOK", None),
+            ("MICROCMS_BACKUP_REPORT", None),
+            ("MICROCMS_BACKUP_OUTCOME", None),
+            ("MICROCMS_BACKUP_VERDICT", None),
+            ("MICROCMS_BACKUP_SERVICE", None),
+            ("MICROCMS_BACKUP_EXIT_CODE", None),
+            ("MICROCMS_SERVICE_ID", None),
+        ] {
+            assert_eq!(nearest_variable(written).as_deref(), meant, "{written}");
         }
     }
 

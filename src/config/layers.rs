@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use config::{ConfigError as Failed, FileFormat, Format, Map, Source, Value, ValueKind};
 
-use super::keys::{self, KEYS};
+use super::keys::{self, KEYS, Nearest};
 use super::problem::{ConfigError, Place, Problem};
 use super::sources::Sources;
 
@@ -112,10 +112,8 @@ fn known_only(
     for (name, value) in table {
         if !keys::is_section(&name) {
             let text = match (&value.kind, keys::nearest_section(&name)) {
-                (ValueKind::Table(_), Some(meant)) => {
-                    format!("is not a known section; did you mean `[{meant}]`?")
-                }
-                _ => unknown_key(&name, nearest_key),
+                (ValueKind::Table(_), Some(near)) => unknown_section(&name, near),
+                _ => unknown_key(&name, keys::nearest, str::to_owned),
             };
             unknown.push((name, text));
             continue;
@@ -130,7 +128,7 @@ fn known_only(
             if KEYS.contains(&key.as_str()) {
                 known.insert(key, value);
             } else {
-                unknown.push((key.clone(), unknown_key(&key, nearest_key)));
+                unknown.push((key.clone(), unknown_key(&key, keys::nearest, str::to_owned)));
             }
         }
     }
@@ -144,12 +142,32 @@ fn known_only(
     known
 }
 
-fn nearest_key(written: &str) -> Option<String> {
-    keys::nearest(written).map(str::to_owned)
+/// The text for a section that does not exist. It may also be a key that got brackets.
+fn unknown_section(name: &str, near: Nearest) -> String {
+    match keys::nearest(name).filter(|key| key.is_likely) {
+        Some(key) if !near.is_likely => unknown_key(name, |_| Some(key), str::to_owned),
+        Some(_) | None => {
+            let near = told(near, |name| format!("[{name}]"));
+            format!("is not a known section; {near}")
+        }
+    }
+}
+
+/// Names what comes nearest, and as what.
+fn told(near: Nearest, spelled: impl FnOnce(&str) -> String) -> String {
+    let name = spelled(near.name);
+    match near.is_likely {
+        true => format!("did you mean `{name}`?"),
+        false => format!("the nearest is `{name}`"),
+    }
 }
 
 /// The text for a key that does not exist.
-fn unknown_key(key: &str, nearest: impl FnOnce(&str) -> Option<String>) -> String {
+fn unknown_key(
+    key: &str,
+    nearest: impl FnOnce(&str) -> Option<Nearest>,
+    spelled: impl FnOnce(&str) -> String,
+) -> String {
     let last = key
         .rsplit('.')
         .next()
@@ -166,7 +184,7 @@ fn unknown_key(key: &str, nearest: impl FnOnce(&str) -> Option<String>) -> Strin
             .to_owned();
     }
     match nearest(key) {
-        Some(meant) => format!("is not a known key; did you mean `{meant}`?"),
+        Some(near) => format!("is not a known key; {}", told(near, spelled)),
         None => "is not a known key".to_owned(),
     }
 }
@@ -194,7 +212,7 @@ fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Map<String, Va
         } else {
             problems.push(Problem {
                 key: key.clone(),
-                text: unknown_key(&key, |key| keys::nearest(key).map(keys::variable)),
+                text: unknown_key(&key, keys::nearest, keys::variable),
                 place: Place::Variable(name.clone()),
             });
         }
@@ -202,13 +220,11 @@ fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Map<String, Va
     values
 }
 
-/// Variables with one underscore too few: not ours to refuse, but surely meant for us.
+/// Variables that are not ours to refuse, but surely meant for us: with one underscore too few, mostly.
 pub(crate) fn near_variables(sources: &Sources) -> Vec<String> {
-    let single = |name: &str| name.replace("__", "_");
-    let ours: Vec<String> = KEYS.iter().map(|key| keys::variable(key)).collect();
     let near = |name: &&String| !name.starts_with(keys::PREFIX);
     let meant = |name: &String| {
-        let variable = ours.iter().find(|ours| single(ours) == single(name))?;
+        let variable = keys::nearest_variable(name)?;
         Some(format!(
             "environment variable {name} is not read; write {variable}"
         ))

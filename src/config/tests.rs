@@ -189,7 +189,7 @@ fn all_problems_are_told_at_once_with_key_value_and_place() {
     assert_eq!(
         room.problems(),
         [
-            "colour: is not a known key [config.toml]",
+            "colour: is not a known key; the nearest is `service.content_url` [config.toml]",
             "downloads: is not a known key; did you mean `limits.downloads`? [config.toml]",
             "storage.databse: is not a known key; did you mean `storage.database`? [config.toml]",
             "limit.download: is not a known key; did you mean \
