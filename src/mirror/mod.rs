@@ -29,7 +29,7 @@ pub use inspect::{Heed, Lying};
 pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Kept, Partial};
 pub use publish::{Entry, Published, Superseded};
-pub use read::{Found, Hashed, Reader, Scan, Space};
+pub use read::{FileId, Found, Hashed, Reader, Scan, Space};
 pub use tree::{Added, Source, TreeCopy};
 
 #[cfg(test)]

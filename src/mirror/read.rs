@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cap_std::fs::{Dir, File, ReadDir};
+use cap_std::fs::{Dir, File, MetadataExt as _, ReadDir};
 
 use super::digest::Digest;
 use super::error::MirrorError;
@@ -30,6 +30,13 @@ pub struct Hashed {
     pub sha256: Digest,
     /// How many there are.
     pub bytes: u64,
+}
+
+/// A file of the disk, under whatever names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    number: u64,
 }
 
 /// What is left in the mirror's file system for us.
@@ -108,6 +115,26 @@ impl Reader {
     /// When the file cannot be read.
     pub fn hash(&self, path: &RelPath) -> Result<Option<Hashed>, MirrorError> {
         hash_at(&self.root, path.as_str())
+    }
+
+    /// Returns which file lies at a path, so that two paths to one file are not taken for two copies. `None`
+    /// if there is no regular file at the path.
+    ///
+    /// # Errors
+    /// When the disk cannot tell.
+    pub fn which(&self, path: &RelPath) -> Result<Option<FileId>, MirrorError> {
+        which_at(&self.root, path.as_str())
+    }
+
+    /// Returns in which file archived bytes are. `None` if they are not there.
+    ///
+    /// # Errors
+    /// When the disk cannot tell.
+    pub fn which_archived(&self, digest: &Digest) -> Result<Option<FileId>, MirrorError> {
+        match &self.archive {
+            Some(archive) => which_at(archive, &archived_path(digest)),
+            None => Ok(None),
+        }
     }
 
     /// Opens a file for reading. `None` if there is no regular file at the path.
@@ -268,6 +295,17 @@ impl Iterator for Scan {
 pub(super) fn archived_path(digest: &Digest) -> String {
     let (folder, name) = digest.place();
     format!("{folder}/{name}")
+}
+
+fn which_at(dir: &Dir, path: &str) -> Result<Option<FileId>, MirrorError> {
+    match dir.symlink_metadata(path) {
+        Ok(found) => Ok(found.is_file().then(|| FileId {
+            device: found.dev(),
+            number: found.ino(),
+        })),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(source) => Err(MirrorError::io("look at", path)(source)),
+    }
 }
 
 fn hash_at(root: &Dir, path: &str) -> Result<Option<Hashed>, MirrorError> {

@@ -1,7 +1,7 @@
 //! One doomed file: looked at, decided about, removed.
 
 use super::PruneFiles;
-use crate::mirror::{Digest, MirrorError, Reader, Superseded};
+use crate::mirror::{Digest, FileId, MirrorError, Reader, Superseded};
 use crate::model::{Claims, DoomedFile, PrunedFiles, RelPath};
 use crate::plan::{Fate, archived_fate, mirrored_fate};
 use crate::sync::Stop;
@@ -99,7 +99,10 @@ impl Hand {
             files.left += 1;
             return Ok(());
         }
-        match mirrored_fate(&file.claims, || self.is_elsewhere(&file.claims, &digest))? {
+        let doomed = self.reader().which(&path)?;
+        match mirrored_fate(&file.claims, || {
+            self.is_elsewhere(&file.claims, &digest, doomed)
+        })? {
             Fate::Keep => {}
             Fate::Remove => {
                 debug!(asset.path = %path, "`{path}` goes from the mirror");
@@ -129,7 +132,10 @@ impl Hand {
         let Some(bytes) = self.reader().archived_length(&digest)? else {
             return Ok(());
         };
-        match archived_fate(&file.claims, || self.is_mirrored(&file.claims, &digest))? {
+        let doomed = self.reader().which_archived(&digest)?;
+        match archived_fate(&file.claims, || {
+            self.is_mirrored(&file.claims, &digest, doomed)
+        })? {
             Fate::Keep | Fate::Archive => {}
             Fate::Remove => {
                 debug!("`{digest}` goes from the archive");
@@ -144,22 +150,37 @@ impl Hand {
     }
 
     /// Reads whether there is another copy than the doomed one.
-    fn is_elsewhere(&self, claims: &Claims, digest: &Digest) -> Result<bool, MirrorError> {
+    fn is_elsewhere(
+        &self,
+        claims: &Claims,
+        digest: &Digest,
+        doomed: Option<FileId>,
+    ) -> Result<bool, MirrorError> {
         let archived = self.reader().hash_archived(digest)?;
-        if archived.is_some_and(|found| found.sha256 == *digest) {
+        if archived.is_some_and(|found| found.sha256 == *digest)
+            && self.reader().which_archived(digest)? != doomed
+        {
             return Ok(true);
         }
-        self.is_mirrored(claims, digest)
+        self.is_mirrored(claims, digest, doomed)
     }
 
-    /// Reads whether the mirror has the bytes where a row that stays says so.
-    fn is_mirrored(&self, claims: &Claims, digest: &Digest) -> Result<bool, MirrorError> {
+    /// Reads whether the mirror has the bytes where a row that stays says so, in another file than the doomed
+    /// one: a folder that is a link to another makes two paths to one file.
+    fn is_mirrored(
+        &self,
+        claims: &Claims,
+        digest: &Digest,
+        doomed: Option<FileId>,
+    ) -> Result<bool, MirrorError> {
         for path in &claims.current_paths {
             let Ok(path) = RelPath::parse(path) else {
                 continue;
             };
             // A file that cannot be read is no copy to rely on.
-            if matches!(self.reader().hash(&path), Ok(Some(found)) if found.sha256 == *digest) {
+            if matches!(self.reader().hash(&path), Ok(Some(found)) if found.sha256 == *digest)
+                && self.reader().which(&path)? != doomed
+            {
                 return Ok(true);
             }
         }

@@ -91,6 +91,33 @@ async fn of_two_media_with_the_same_bytes_each_has_its_own_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_path_to_the_same_file_is_no_second_copy() {
+    let twin = png(900, 1);
+    let (sim, home, ids) = service(&[("a.png", &twin), ("b.png", &twin)]).await;
+    let mirror = home.path("mirror");
+    // A person let one host's folder stand for another's, and the rows of both lead to one file.
+    let (own, kept) = (path_of(&home, &ids[0]), path_of(&home, &ids[1]));
+    let (host, rest) = kept.split_once('/').expect("a host");
+    std::os::unix::fs::symlink(host, mirror.join("alias.example")).expect("a link");
+    std::fs::remove_file(mirror.join(own)).expect("removed");
+    rusqlite::Connection::open(home.database())
+        .and_then(|conn| {
+            conn.execute(
+                "UPDATE assets SET path = ?1, valid_from = strftime('%Y-%m-%dT%H:%M:%fZ', valid_from, '+0.001 seconds')
+                 WHERE media_id = ?2",
+                (format!("alias.example/{rest}"), &ids[0]),
+            )
+        })
+        .expect("edited");
+    delete(&sim, &home, &ids[0]).await;
+    let done = pruned(&home, all()).await;
+    assert_eq!((done.files.mirror, done.files.moved), (0, 1));
+    assert_eq!(archived(&home, &digest(&twin)), Some(twin.clone()));
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(home.saved_bytes(&ids[1]), Some(twin));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn archived_bytes_stay_while_one_version_that_stays_has_them() {
     let (old, new) = (png(900, 1), png(901, 2));
     let (sim, home, ids) = service(&[("a.png", &old), ("b.png", &old)]).await;
