@@ -43,7 +43,8 @@ pub enum Added {
     Missing,
 }
 
-/// A tree that is being made. Nobody sees it before [`TreeCopy::publish`]; dropped, it is gone.
+/// A tree that is being made. Nobody sees it before [`TreeCopy::publish`]; dropped without
+/// [`TreeCopy::keep`], it is gone.
 #[derive(Debug)]
 pub struct TreeCopy {
     target: PathBuf,
@@ -56,7 +57,8 @@ pub struct TreeCopy {
     copies: bool,
     file_mode: Option<u32>,
     dir_mode: Option<u32>,
-    is_published: bool,
+    is_visible: bool,
+    is_kept: bool,
     /// Held as long as this is: the hidden folder has one user.
     _lock: fs::File,
 }
@@ -105,7 +107,8 @@ impl TreeCopy {
             copies,
             file_mode: options.file_mode,
             dir_mode: options.dir_mode,
-            is_published: false,
+            is_visible: false,
+            is_kept: false,
             _lock: lock,
         })
     }
@@ -159,7 +162,7 @@ impl TreeCopy {
     ///
     /// # Errors
     /// When it cannot be flushed or renamed; [`MirrorError::Taken`] where something came to be there.
-    pub fn publish(mut self) -> Result<(), MirrorError> {
+    pub fn publish(&mut self) -> Result<(), MirrorError> {
         let failed = |doing| MirrorError::io(doing, self.target.display());
         self.manifest.flush().map_err(failed("write"))?;
         if let Some(mode) = self.dir_mode {
@@ -171,11 +174,16 @@ impl TreeCopy {
         is_free(&self.target)?;
         // An empty folder gives way; one that is not empty any more does not.
         fs::rename(&self.hidden, &self.target).map_err(failed("write"))?;
-        self.is_published = true;
+        self.is_visible = true;
         let above = folder_of(&self.target);
         existing_folder(above)
             .and_then(|dir| sync_folder(&dir))
             .map_err(MirrorError::io("flush", above.display()))
+    }
+
+    /// Leaves the tree where it is, once all that belongs to it is there.
+    pub fn keep(mut self) {
+        self.is_kept = true;
     }
 
     /// Opens the folder of the next file, making what is missing.
@@ -206,11 +214,16 @@ impl TreeCopy {
 
 impl Drop for TreeCopy {
     fn drop(&mut self) {
-        if !self.is_published {
-            // Nobody is left to tell; the next snapshot clears the folder.
-            drop(clear(&self.root));
-            drop(fs::remove_dir(&self.hidden));
+        if self.is_kept {
+            return;
         }
+        // Nobody is left to tell; the next snapshot clears the folder.
+        if self.is_visible {
+            // Out of sight first: a part of a tree is none.
+            drop(fs::rename(&self.target, &self.hidden));
+        }
+        drop(clear(&self.root));
+        drop(fs::remove_dir(&self.hidden));
     }
 }
 

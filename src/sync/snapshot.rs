@@ -114,10 +114,11 @@ fn make(plan: &SnapshotPlan, now: Timestamp, stop: &Stop) -> Result<SnapshotRepo
         &|| stop.requested().is_none(),
     )?;
     let snapshot = taken.ok_or_else(|| SnapshotError::Nothing(plan.database.clone()))?;
-    let mut files = None;
+    let (mut files, mut visible) = (None, None);
     if let Some((wanted, mut tree)) = tree {
         files = Some(fill(plan, wanted, &mut tree, &snapshot, stop)?);
         tree.publish()?;
+        visible = Some(tree);
     }
     let exit = match &files {
         Some(files) if files.missing > 0 => ExitCode::Difference,
@@ -135,7 +136,11 @@ fn make(plan: &SnapshotPlan, now: Timestamp, stop: &Stop) -> Result<SnapshotRepo
         rows: snapshot.rows().clone(),
         mirror: files,
     };
+    // The tree first: it can be taken back, and the file may take the place of an older one.
     snapshot.publish()?;
+    if let Some(tree) = visible {
+        tree.keep();
+    }
     Ok(report)
 }
 

@@ -263,3 +263,14 @@ async fn a_link_in_the_place_of_the_working_folder_leads_nobody_elsewhere() {
         fs::remove_dir(home.path(link)).expect("removed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_file_cannot_get_its_name_the_tree_loses_its_own() {
+    let (home, sim) = backup().await;
+    let before = names(&home.path("."));
+    // SQLite would take the tree for the log of the file, so that the file is refused when the tree is there.
+    let words = ["s.sqlite3", "--with-mirror", "s.sqlite3-wal"];
+    let text = said(&program(&home, &sim, &words).run(), 2);
+    assert!(text.contains("has a log of SQLite beside it"), "{text}");
+    assert_eq!(names(&home.path(".")), before);
+}

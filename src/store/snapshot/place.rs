@@ -80,6 +80,8 @@ impl Place {
     /// Gives the snapshot its name, on the disk too.
     pub(super) fn publish(self) -> Result<(), StoreError> {
         let made = self.made();
+        // Once more: it may have come meanwhile.
+        has_no_log(&self.target)?;
         if self.may_replace {
             fs::rename(&made, &self.target).map_err(failed("write", &self.target))?;
         } else {
@@ -127,14 +129,16 @@ fn is_free(target: &Path, database: &Path, may_replace: bool) -> Result<(), Stor
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed("look at", target)(error)),
     }
-    // SQLite would take an old log for the new file's own, and apply it.
-    if COMPANIONS
-        .iter()
-        .any(|suffix| exists(&beside(target, suffix)))
-    {
-        return Err(taken(target, Taken::Log));
+    has_no_log(target)
+}
+
+/// SQLite would take an old log for the new file's own, and apply it.
+fn has_no_log(target: &Path) -> Result<(), StoreError> {
+    let mut logs = COMPANIONS.iter().map(|suffix| beside(target, suffix));
+    match logs.any(|log| exists(&log)) {
+        true => Err(taken(target, Taken::Log)),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether two paths name one file, or would.
