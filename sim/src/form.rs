@@ -75,7 +75,7 @@ impl Form {
                 head.extend(b"IDAT");
                 head
             }
-            Self::Jpeg => b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x48\0\x48\0\0".to_vec(),
+            Self::Jpeg => b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x48\0\x48\0\0\xff\xda\0\x08\x01\x01\0\0\x3f\0".to_vec(),
             Self::Gif => {
                 let mut head = b"GIF89a".to_vec();
                 head.extend(width.to_le_bytes().iter().take(2));

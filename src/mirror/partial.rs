@@ -124,6 +124,34 @@ impl Partial {
             .map_err(MirrorError::io("read the temporary file for", &self.hint))
     }
 
+    /// The first bytes, 512 at most: what `model::sniff` and `model::ending` look at.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Returns the bytes from an offset on, `most` at most and fewer only at the end of what is here. Reads the
+    /// disk where they are on it.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn read(&mut self, from: u64, most: usize) -> Result<Vec<u8>, MirrorError> {
+        if self.temp.is_none() {
+            let from = usize::try_from(from).unwrap_or(usize::MAX);
+            let bytes = self.buffer.get(from..).unwrap_or_default();
+            return Ok(bytes.get(..most).unwrap_or(bytes).to_vec());
+        }
+        let spilled = if self.buffer.is_empty() {
+            Ok(())
+        } else {
+            self.spill(&[])
+        };
+        let read = spilled.and_then(|()| match &self.temp {
+            Some(temp) => temp.read(from, most),
+            None => Ok(Vec::new()),
+        });
+        read.map_err(MirrorError::io("read the temporary file for", &self.hint))
+    }
+
     /// Flushes what came so far and keeps it on the disk, in the place of what was kept for the same
     /// medium before: [`Mirror::resume`] goes on from there, in this process or a later one. From then on
     /// dropping this leaves the file; [`Partial::discard`] removes it.

@@ -275,6 +275,25 @@ impl TempFile {
         Ok(bytes)
     }
 
+    /// Reads from an offset on, `most` bytes at most and fewer only at the end.
+    pub(super) fn read(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let Some(file) = &self.file else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let mut bytes = vec![0; most];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::pread(file, rest, from.saturating_add(filled as u64)) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(Errno::INTR) => {}
+                Err(err) => return Err(err.into()),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     /// Cuts the file at `len`; what is written next goes there.
     pub(super) fn cut_at(&mut self, len: u64) -> io::Result<()> {
         self.steps.pass()?;

@@ -10,6 +10,7 @@ pub mod body;
 pub mod causes;
 pub mod condition;
 pub mod content;
+pub mod ending;
 pub mod host;
 pub mod ids;
 pub mod json;

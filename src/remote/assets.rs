@@ -12,9 +12,9 @@ use crate::model::path::AssetUrl;
 use flate2::write::MultiGzDecoder;
 use reqwest::Method;
 use reqwest::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    LAST_MODIFIED, LOCATION, RANGE,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,6 +55,8 @@ impl Conditions {
 pub enum Ask {
     /// All of them, unless these conditions still hold. Without conditions: all of them.
     Unless(Conditions),
+    /// All of them, and not as some cache on the way has them.
+    Anew,
     /// Those from an offset on, if the file is still the version that this validator names (a strong
     /// `ETag` or a `Last-Modified`, verbatim); all of them otherwise.
     From {
@@ -239,6 +241,7 @@ impl AssetClient {
                     request = request.header(IF_MODIFIED_SINCE, date);
                 }
             }
+            Some(Ask::Anew) => request = request.header(CACHE_CONTROL, "no-cache"),
             Some(Ask::From { offset, validator }) => {
                 request = request
                     .header(RANGE, format!("bytes={offset}-"))

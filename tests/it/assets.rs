@@ -311,10 +311,14 @@ async fn a_slow_drip_is_waited_for_as_long_as_it_drips() {
     assert_eq!(sim.counters().assets(), 1);
 }
 
+/// The last chunk of a PNG.
+pub(crate) const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
 /// Bytes that pass for a PNG.
 pub(crate) fn png(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    bytes.resize(length.max(8), 0x5a);
+    bytes.resize(length.max(20) - 12, 0x5a);
+    bytes.extend(PNG_END);
     bytes
 }
 

@@ -1,5 +1,6 @@
 //! What a disk, a person or a full file system did to the backup, and what the next run makes of it.
 
+use crate::assets::PNG_END;
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, archived, assert_holds, assert_sound,
     assert_sound_and_tidy, digest, files,
@@ -300,6 +301,7 @@ async fn a_file_larger_than_the_disk_holds_up_no_other_for_good() {
     let sim = Sim::builder().media(20).start().await;
     let mut huge = b"\x89PNG\r\n\x1a\n".to_vec();
     huge.resize(3_000_000, 1);
+    huge.extend(PNG_END);
     let id = sim
         .edit(Edit::AddMedium {
             name: "huge.png".into(),

@@ -1,5 +1,6 @@
 //! Answers of asset hosts as nobody should send them.
 
+use crate::assets::PNG_END;
 use crate::hostile::{add, path_of};
 use crate::support::{
     Expect as _, Sandbox, Setup, archived, assert_holds, assert_sound_and_tidy, digest, files,
@@ -32,7 +33,7 @@ fn host_that_says(answer: Vec<u8>) -> String {
     address
 }
 
-fn http(head: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn http(head: &str, body: &[u8]) -> Vec<u8> {
     let mut answer = format!("HTTP/1.1 {}\r\n\r\n", head.trim().replace('\n', "\r\n")).into_bytes();
     answer.extend(body);
     answer
@@ -74,11 +75,12 @@ async fn run_against(answer: Vec<u8>) -> (Sandbox, ExitCode, String) {
 
 fn png(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    bytes.resize(length, 7);
+    bytes.resize(length.max(20) - PNG_END.len(), 7);
+    bytes.extend(PNG_END);
     bytes
 }
 
-fn zipped(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zipped(bytes: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
     packer.write_all(bytes).expect("in memory");
     packer.finish().expect("in memory")

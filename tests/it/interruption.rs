@@ -1,5 +1,6 @@
 //! Stopped, terminated, killed: at any moment, and the next run ends as if nothing had happened.
 
+use crate::assets::PNG_END;
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound, assert_sound_and_tidy,
 };
@@ -33,6 +34,7 @@ async fn slow_service() -> Sim {
 fn add_huge(sim: &Sim) {
     let mut huge = b"\x89PNG\r\n\x1a\n".to_vec();
     huge.resize(2_500_000, 3);
+    huge.extend(PNG_END);
     sim.edit(Edit::AddMedium {
         name: "huge.png".into(),
         bytes: Some(huge),

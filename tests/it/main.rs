@@ -55,6 +55,8 @@ mod inspection;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod media_forms;

@@ -264,7 +264,7 @@ async fn urls_that_decode_to_one_path_never_write_one_file() {
         })
         .expect("a new medium");
     }
-    let other = "GIF89a: other bytes";
+    let other = "GIF89a: other bytes;";
     sim.fault(
         Route::Image.containing("%41"),
         Occasion::Every,
@@ -286,7 +286,7 @@ async fn urls_that_decode_to_one_path_never_write_one_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_whose_owner_waits_for_its_file_is_not_given_away() {
     let sim = Sim::builder().start().await;
-    let first = add(&sim, "A.png", Some(b"GIF87a"));
+    let first = add(&sim, "A.png", Some(b"GIF87a;"));
     let home = Sandbox::new();
     home.sync(&sim).await.expect_complete();
     // The file is lost and cannot be had; meanwhile a newcomer's URL decodes to the same path.
@@ -307,7 +307,7 @@ async fn a_path_whose_owner_waits_for_its_file_is_not_given_away() {
     sim.fault(
         Route::Image.containing("%41"),
         Occasion::Every,
-        answer(200, &[("content-type", "image/png")], "GIF89a"),
+        answer(200, &[("content-type", "image/png")], "GIF89a;"),
     );
     home.sync(&sim).await.expect_code(ExitCode::Partial);
     assert_sound(&home);
@@ -316,12 +316,12 @@ async fn a_path_whose_owner_waits_for_its_file_is_not_given_away() {
     sim.fault(
         Route::Image.containing("/A.png"),
         Occasion::Every,
-        answer(200, &[("content-type", "image/png")], "GIF87a"),
+        answer(200, &[("content-type", "image/png")], "GIF87a;"),
     );
     home.sync(&sim).await.expect_complete();
     assert_sound(&home);
     let held = home.saved_bytes(&first);
-    assert_eq!(held.as_deref(), Some(&b"GIF87a"[..]));
+    assert_eq!(held.as_deref(), Some(&b"GIF87a;"[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

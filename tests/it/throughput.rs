@@ -1,5 +1,6 @@
 //! Downloads beside the walk: together, bounded, in nobody's way.
 
+use crate::assets::PNG_END;
 use crate::support::{Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy};
 use microcms_sim::{Edit, Fault, Occasion, RequestRecord, Route, Sim};
 use std::collections::BTreeSet;
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 fn png(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    bytes.resize(length, 9);
+    bytes.resize(length.max(20) - PNG_END.len(), 9);
+    bytes.extend(PNG_END);
     bytes
 }
 

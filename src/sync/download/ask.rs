@@ -1,14 +1,16 @@
 //! Asking a host for one file: in the way decided on, and again where that may help.
 
-use super::receive::Beginning;
+use super::receive::{Beginning, Whole};
 use super::unsaved::Unsaved;
 use super::{Arrived, Download, LONGEST_WAIT, Told};
+use crate::mirror::{Digest, Finished};
 use crate::model::AssetUrl;
+use crate::model::ending::Format;
 use crate::model::sniff::{self, Answer};
 use crate::plan::{Lesson, Way, is_doubtful, may_try};
 use crate::remote::{Ask, AssetAnswer, AssetBody, AssetHead, Conditions, RemoteError};
 use std::time::Duration;
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// What is known and kept between the requests for one file.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Session {
     short: Option<(u64, u64)>,
     /// Whether it was looked for what an earlier run kept.
     is_resumed: bool,
+    /// What came whole and lacked its end.
+    endless: Option<Digest>,
 }
 
 impl Session {
@@ -39,6 +43,7 @@ impl Session {
             beginning: None,
             short: None,
             is_resumed: false,
+            endless: None,
         }
     }
 }
@@ -181,7 +186,11 @@ impl Download {
                 announced: Some(announced),
             });
         }
-        match self.get(url, &Ask::Unless(Conditions::default())).await? {
+        let ask = match session.endless {
+            Some(_) => Ask::Anew,
+            None => Ask::Unless(Conditions::default()),
+        };
+        match self.get(url, &ask).await? {
             AssetAnswer::Whole(body) => self.take(url, host, session, *body).await,
             AssetAnswer::NotModified | AssetAnswer::Rest { .. } | AssetAnswer::WrongPart { .. } => {
                 Err(Unsaved::WrongPart)
@@ -294,7 +303,11 @@ impl Download {
         let (etag, last_modified) = (body.etag.clone(), body.last_modified.clone());
         let mut got = 0;
         let received = self.receive_into(host, beginning, body, reserved, &mut got);
-        let (finished, place) = match received.await {
+        let Whole {
+            finished,
+            place,
+            lacks_end,
+        } = match received.await {
             Ok(received) => received,
             Err((err, beginning)) => {
                 self.weigh_short(host, session, &err, announced.map(|length| (length, got)));
@@ -312,6 +325,9 @@ impl Download {
             head: finished.head(),
             total_bytes: finished.bytes(),
         })?;
+        if let Some(format) = lacks_end {
+            self.weigh_lack(session, format, &finished)?;
+        }
         Ok(Got::Bytes(Box::new(Arrived {
             finished,
             place,
@@ -321,6 +337,39 @@ impl Download {
                 last_modified,
             },
         })))
+    }
+
+    /// A file without its end is believed when it came before just so, or when those bytes are saved already.
+    /// Otherwise the host is asked once more, without conditions; two that differ are both no file.
+    fn weigh_lack(
+        &self,
+        session: &mut Session,
+        format: Format,
+        finished: &Finished,
+    ) -> Result<(), Unsaved> {
+        let (sha256, bytes) = (finished.sha256(), finished.bytes());
+        let id = &self.owed.media_id;
+        if self.owed.row.sha256 == Some(sha256.to_string()) {
+            return Ok(());
+        }
+        let is_second = match session.endless.replace(sha256) {
+            Some(before) if before == sha256 => {
+                warn!(
+                    asset.id = %id, bytes,
+                    "`{}` is a {format} without its end; it came twice alike and is saved as it is",
+                    self.owed.file_name
+                );
+                return Ok(());
+            }
+            before => before.is_some(),
+        };
+        session.way = Way::Whole;
+        session.sent = (false, false);
+        Err(Unsaved::CutOff {
+            format,
+            bytes,
+            is_second,
+        })
     }
 
     /// Two answers that end early at the very same byte are no accident of the line: the host announces

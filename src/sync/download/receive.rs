@@ -3,6 +3,7 @@
 use super::Download;
 use super::unsaved::Unsaved;
 use crate::mirror::{Digest, Expect, Finished, Kept, MirrorError, Partial};
+use crate::model::ending::{self, Format};
 use crate::model::{AssetUrl, MediaId, PartialFile};
 use crate::plan::{Lesson, may_try};
 use crate::remote::{Ask, AssetBody};
@@ -41,6 +42,15 @@ pub(super) struct Beginning {
     /// How much is on the disk for a later process.
     kept_bytes: u64,
     kept_at: Instant,
+}
+
+/// A file all of whose announced bytes are here.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) finished: Finished,
+    pub(super) place: Place,
+    /// Its format, if it does not end as that format does.
+    pub(super) lacks_end: Option<Format>,
 }
 
 impl Beginning {
@@ -108,7 +118,7 @@ impl Download {
         mut body: AssetBody,
         mut reserved: Reserved,
         got: &mut u64,
-    ) -> Result<(Finished, Place), (Unsaved, Option<Beginning>)> {
+    ) -> Result<Whole, (Unsaved, Option<Beginning>)> {
         let mut place = match self.shared.room.promise(body.length.unwrap_or(0)) {
             Ok(place) => place,
             Err(no_room) => return Err((no_room.into(), None)),
@@ -174,9 +184,13 @@ impl Download {
                 Err((Unsaved::WrongPart, None))
             }
             Ok(()) => {
-                let finished = finish(beginning).await.map_err(|err| (err, None))?;
+                let (finished, lacks_end) = finish(beginning).await.map_err(|err| (err, None))?;
                 place.keep_for(finished.unflushed().0.min(finished.bytes()));
-                Ok((finished, place))
+                Ok(Whole {
+                    finished,
+                    place,
+                    lacks_end,
+                })
             }
             Err(err) => Err((err, Some(beginning).filter(Beginning::may_go_on))),
         }
@@ -344,13 +358,22 @@ impl Download {
     }
 }
 
-async fn finish(beginning: Beginning) -> Result<Finished, Unsaved> {
-    let Beginning { partial, total, .. } = beginning;
+async fn finish(beginning: Beginning) -> Result<(Finished, Option<Format>), Unsaved> {
+    let Beginning {
+        mut partial, total, ..
+    } = beginning;
     let expect = Expect { len: total };
-    if partial.bytes() <= GATHER as u64 {
-        return Ok(partial.finish(expect)?);
+    let is_in_memory = partial.bytes() <= GATHER as u64;
+    let finish = move || {
+        // Before the bytes are flushed: then the file is still open.
+        let (head, bytes) = (partial.head().to_vec(), partial.bytes());
+        let lacks_end = ending::lacking(&head, bytes, |from, most| partial.read(from, most))?;
+        Ok::<_, MirrorError>((partial.finish(expect)?, lacks_end))
+    };
+    if is_in_memory {
+        return Ok(finish()?);
     }
-    Ok(tokio::task::spawn_blocking(move || partial.finish(expect)).await??)
+    Ok(tokio::task::spawn_blocking(finish).await??)
 }
 
 async fn on_disk(

@@ -1,6 +1,7 @@
 //! Why a file was not saved, and what follows from it.
 
 use crate::mirror::MirrorError;
+use crate::model::ending::Format;
 use crate::model::sniff;
 use crate::plan::Blame;
 use crate::remote::{Remedy, RemoteError};
@@ -35,6 +36,13 @@ pub(super) enum Unsaved {
     TooLong { bytes: u64, longest: u64 },
     #[error("the host sent another part of the file than it was asked for")]
     WrongPart,
+    #[error("the {format} of {} that came lacks its end{}", ByteSize(*.bytes), if *.is_second { ", and was another one the time before" } else { "" })]
+    CutOff {
+        format: Format,
+        bytes: u64,
+        /// Whether the answer before lacked its end, too.
+        is_second: bool,
+    },
     #[error("the saved file went away while its host was asked about it")]
     Vanished,
     #[error("it does not fit into the month's budget")]
@@ -78,8 +86,15 @@ impl Unsaved {
             },
             // A body of the wrong length: the next one may be whole. A wrong part: from the start, it
             // may be the right one.
-            Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart => Some(None),
-            Self::Url(_)
+            Self::Mirror(MirrorError::Length { .. })
+            | Self::WrongPart
+            | Self::CutOff {
+                is_second: false, ..
+            } => Some(None),
+            Self::CutOff {
+                is_second: true, ..
+            }
+            | Self::Url(_)
             | Self::Path(_)
             | Self::NotTheFile(_)
             | Self::Mirror(_)
@@ -111,6 +126,7 @@ impl Unsaved {
             | Self::HostDown { .. }
             | Self::TooLong { .. }
             | Self::WrongPart
+            | Self::CutOff { .. }
             | Self::Vanished
             | Self::OverBudget { .. }
             | Self::Halted
@@ -137,7 +153,9 @@ impl Unsaved {
                 | RemoteError::Redirected { .. }
                 | RemoteError::NoAddress { .. } => Blame::Nobody,
             },
-            Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart => Blame::Line,
+            Self::Mirror(MirrorError::Length { .. }) | Self::WrongPart | Self::CutOff { .. } => {
+                Blame::Line
+            }
             Self::Url(_) | Self::Path(_) | Self::NotTheFile(_) => Blame::File,
             Self::Mirror(_)
             | Self::NoRoom(_)
@@ -157,7 +175,11 @@ impl Unsaved {
     pub(super) fn is_about_the_file_or_disk(&self) -> bool {
         matches!(
             self,
-            Self::Mirror(_) | Self::NoRoom(_) | Self::TooLong { .. } | Self::NotTheFile(_)
+            Self::Mirror(_)
+                | Self::NoRoom(_)
+                | Self::TooLong { .. }
+                | Self::NotTheFile(_)
+                | Self::CutOff { .. }
         )
     }
 

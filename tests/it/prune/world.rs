@@ -1,5 +1,6 @@
 //! A backup with a past, and ways to prune it at any moment.
 
+use crate::assets::PNG_END;
 use crate::support::{Expect as _, Sandbox, Setup, files, now};
 use microcms_backup::mirror::{self, Mirror, Reader};
 use microcms_backup::model::{Cutoffs, PruneReport, Timestamp};
@@ -169,7 +170,8 @@ pub(crate) fn add(sim: &Sim, name: &str, bytes: &[u8]) -> String {
 /// Something that is taken for an image.
 pub(crate) fn png(length: usize, fill: u8) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    bytes.resize(length, fill);
+    bytes.resize(length.saturating_sub(PNG_END.len()).max(8), fill);
+    bytes.extend(PNG_END);
     bytes
 }
 

@@ -1,0 +1,177 @@
+//! What is taken for a file: answers without a byte, with a text instead, and without their end.
+
+use crate::assets::{add, png};
+use crate::hostile_hosts::http;
+use crate::support::{Expect as _, Sandbox, Setup, assert_sound_and_tidy, digest, files};
+use microcms_backup::model::{ExitCode, RunReport};
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A host that gives one answer after the other, whatever the question was, and hangs up after each.
+struct InTurn {
+    address: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl InTurn {
+    /// The last answer is for all questions that follow.
+    fn answering(answers: Vec<Vec<u8>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        // Ends with the process: it holds nothing but its port.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut request = [0; 4096];
+                drop(stream.read(&mut request));
+                let turn = count.fetch_add(1, Ordering::SeqCst);
+                let answer = answers.get(turn).or(answers.last());
+                drop(stream.write_all(answer.expect("an answer")));
+                drop(stream.shutdown(Shutdown::Write));
+                drop(stream.read(&mut request));
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// A service whose one file is at a host that answers so.
+struct World {
+    sim: Sim,
+    home: Sandbox,
+    host: InTurn,
+    id: String,
+}
+
+impl World {
+    async fn with(name: &str, answers: Vec<Vec<u8>>) -> Self {
+        let sim = Sim::builder().start().await;
+        let id = add(&sim, name, None);
+        let host = InTurn::answering(answers);
+        for route in [Route::Image, Route::File] {
+            let location = format!("http://{}/{name}", host.address);
+            let there = Fault::Redirect {
+                status: 302,
+                location,
+            };
+            sim.fault(route, Occasion::Every, there);
+        }
+        Self {
+            sim,
+            home: Sandbox::new(),
+            host,
+            id,
+        }
+    }
+
+    async fn sync(&self) -> RunReport {
+        let setup = Setup {
+            extra_hosts: vec![self.host.address.clone()],
+            read_timeout: Duration::from_millis(500),
+            ..Setup::default()
+        };
+        let report = self.home.sync_with(&self.sim, setup).await;
+        assert_sound_and_tidy(&self.home);
+        report
+    }
+
+    fn saved(&self) -> Vec<String> {
+        self.home
+            .texts("SELECT sha256 FROM assets WHERE state = 'saved'")
+    }
+}
+
+/// An answer that is whole as far as HTTP goes.
+fn whole(body: &[u8]) -> Vec<u8> {
+    http(&format!("200 OK\ncontent-length: {}", body.len()), body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_its_end_is_asked_for_once_more_and_the_whole_one_is_saved() {
+    // Once in memory, once by way of the disk.
+    for length in [5_000, 700_000] {
+        let file = png(length);
+        let short = &file[..length / 2];
+        for cut in [whole(short), http("200 OK\nconnection: close", short)] {
+            let world = World::with("x.png", vec![cut, whole(&file)]).await;
+            world.sync().await.expect_complete();
+            assert_eq!(world.saved(), [digest(&file)]);
+            assert_eq!(world.host.asked(), 2);
+            assert_eq!(
+                files(&world.home.path("archive")).len(),
+                0,
+                "what was cut off was never a version"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_file_is_saved_when_it_comes_twice_alike_and_never_fetched_twice_again() {
+    for length in [5_000, 700_000] {
+        let mut odd = png(length);
+        odd.truncate(length - 8);
+        let world = World::with("x.png", vec![whole(&odd)]).await;
+        world.sync().await.expect_complete();
+        assert_eq!(world.saved(), [digest(&odd)]);
+        assert_eq!(world.host.asked(), 2);
+        // What is saved vouches for the same bytes.
+        let touched = Edit::TouchMedium {
+            id: world.id.clone(),
+        };
+        world.sim.edit(touched).expect("edited");
+        world.sync().await.expect_complete();
+        assert_eq!(world.host.asked(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_beginnings_of_different_lengths_are_no_file() {
+    let file = png(5_000);
+    let world = World::with("x.png", vec![whole(&file[..1_000]), whole(&file[..2_000])]).await;
+    let report = world.sync().await.expect_code(ExitCode::Partial);
+    assert!(
+        report.failed[0].error.contains("lacks its end"),
+        "{:?}",
+        report.failed
+    );
+    assert_eq!(world.host.asked(), 2, "and no more in this run");
+    assert_eq!(world.saved(), [""; 0]);
+    assert_eq!(files(&world.home.path("mirror")).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rest_that_ends_before_the_file_does_is_found_out_too() {
+    let file = png(4_000_000);
+    let short = &file[..3_000_000];
+    let (first, rest) = (&short[..2_000_000], &short[2_000_000 - 1_024..]);
+    let etag = "etag: \"1\"\naccept-ranges: bytes";
+    let broken = http(
+        &format!("200 OK\n{etag}\ncontent-length: {}", short.len()),
+        first,
+    );
+    let goes_on = http(
+        &format!(
+            "206 Partial Content\n{etag}\ncontent-range: bytes {}-{}/{}\ncontent-length: {}",
+            short.len() - rest.len(),
+            short.len() - 1,
+            short.len(),
+            rest.len()
+        ),
+        rest,
+    );
+    let world = World::with("x.png", vec![broken, goes_on, whole(&file)]).await;
+    world.sync().await.expect_complete();
+    assert_eq!(world.saved(), [digest(&file)]);
+    assert_eq!(world.host.asked(), 3);
+}
