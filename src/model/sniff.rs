@@ -23,6 +23,10 @@ pub struct Answer<'a> {
     pub head: &'a [u8],
     /// Length of the whole body in bytes.
     pub total_bytes: u64,
+    /// Whether the host said where the body ends; an empty one may be a connection that broke otherwise.
+    pub has_told_end: bool,
+    /// Length of the version that this body would supersede; `None`: it would be the first.
+    pub saved_bytes: Option<u64>,
 }
 
 /// Why a body is not the file.
@@ -46,9 +50,18 @@ pub enum NotTheFile {
         /// What the medium is.
         expected: Expected,
     },
-    /// There is no byte in the body.
-    #[error("answered with an empty body where an image is expected")]
-    Empty,
+    /// There is no byte in the body, and such a file cannot be empty, or nobody said that this one is.
+    #[error("answered with an empty body where {expected} is expected")]
+    Empty {
+        /// What the medium is.
+        expected: Expected,
+    },
+    /// There is no byte in the body, and there are some in what it would supersede.
+    #[error("answered with an empty body where a file of {saved_bytes} bytes was saved before")]
+    Emptied {
+        /// The length of what is saved.
+        saved_bytes: u64,
+    },
 }
 
 /// The kinds of page that stand in for a file.
@@ -88,14 +101,8 @@ pub enum Expected {
 /// The reason to refuse the body.
 pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
     let expected = expected(answer);
-    let is_image = matches!(expected, Expected::Image | Expected::Svg);
     if answer.total_bytes == 0 {
-        // Other files may be empty; an image of no bytes is none.
-        return if is_image {
-            Err(NotTheFile::Empty)
-        } else {
-            Ok(())
-        };
+        return check_empty(answer, expected);
     }
     if expected == Expected::Markup
         || (expected == Expected::Image && has_image_signature(answer.head))
@@ -124,6 +131,24 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
     match found.filter(|page| refuses_bytes(expected, *page)) {
         Some(page) => Err(NotTheFile::FirstBytes { page, expected }),
         None => Ok(()),
+    }
+}
+
+/// Judges a body without a byte. A file that can be empty is taken for empty when its host said so, but never in
+/// place of bytes: whoever emptied a file on purpose loses less by a file that stays owed than all others by a slip
+/// of the host.
+fn check_empty(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
+    // An empty database is one.
+    let may_be_empty = match expected {
+        Expected::Image | Expected::Svg => false,
+        Expected::Binary => matches!(extension(answer).as_str(), "sqlite" | "db"),
+        Expected::File | Expected::Text | Expected::Markup => true,
+    };
+    match answer.saved_bytes {
+        _ if !may_be_empty => Err(NotTheFile::Empty { expected }),
+        Some(saved_bytes @ 1..) => Err(NotTheFile::Emptied { saved_bytes }),
+        Some(0) | None if answer.has_told_end => Ok(()),
+        Some(0) | None => Err(NotTheFile::Empty { expected }),
     }
 }
 

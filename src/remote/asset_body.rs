@@ -33,6 +33,8 @@ pub struct AssetBody {
     pub offers_ranges: bool,
     /// Whether the bytes are the host's own: a body that is encoded on the way has no parts to ask for.
     pub is_plain: bool,
+    /// Whether the host says where this ends: an end that is told cannot be a connection that broke.
+    pub has_told_end: bool,
     pub(super) line: Line,
 }
 

@@ -10,12 +10,12 @@ use super::throttle::Throttle;
 use crate::model::ApiName;
 use crate::model::path::AssetUrl;
 use flate2::write::MultiGzDecoder;
-use reqwest::Method;
 use reqwest::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, LOCATION, RANGE,
+    LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING,
 };
+use reqwest::{Method, Version};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
@@ -301,6 +301,7 @@ impl AssetClient {
             offers_ranges: text(headers, &ACCEPT_RANGES)
                 .is_some_and(|units| units.eq_ignore_ascii_case("bytes")),
             is_plain: unpack.is_none(),
+            has_told_end: has_told_end(&answer),
             line: Line {
                 answer,
                 unpack,
@@ -315,6 +316,15 @@ impl AssetClient {
             },
         })
     }
+}
+
+/// Returns whether the answer says where it ends. One of HTTP/1 with neither a length nor chunks ends where
+/// its connection does, for whatever reason that was.
+fn has_told_end(answer: &reqwest::Response) -> bool {
+    let headers = answer.headers();
+    answer.version() > Version::HTTP_11
+        || headers.contains_key(CONTENT_LENGTH)
+        || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// The encoding of a body on its way, in lower case; `None` if it is plain.

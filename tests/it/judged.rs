@@ -1,8 +1,10 @@
 //! What is taken for a file: answers without a byte, with a text instead, and without their end.
 
-use crate::assets::{add, png};
+use crate::assets::{add, answer, png};
 use crate::hostile_hosts::http;
-use crate::support::{Expect as _, Sandbox, Setup, assert_sound_and_tidy, digest, files};
+use crate::support::{
+    Expect as _, Sandbox, Setup, assert_holds, assert_sound, assert_sound_and_tidy, digest, files,
+};
 use microcms_backup::model::{ExitCode, RunReport};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::io::{Read as _, Write as _};
@@ -174,4 +176,55 @@ async fn a_rest_that_ends_before_the_file_does_is_found_out_too() {
     world.sync().await.expect_complete();
     assert_eq!(world.saved(), [digest(&file)]);
     assert_eq!(world.host.asked(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_a_byte_never_takes_the_place_of_bytes() {
+    for name in ["x.pdf", "x.txt", "x.csv", "x.unheard-of", "x.zip", "x.mp4"] {
+        let sim = Sim::builder().start().await;
+        let id = add(&sim, name, None);
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        let good = home.saved_bytes(&id).expect("saved");
+        sim.edit(Edit::TouchMedium { id: id.clone() })
+            .expect("edited");
+        sim.fault(Route::File, Occasion::Every, answer(200, &[], ""));
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert!(
+            report.failed[0].error.contains("empty body"),
+            "{name}: {:?}",
+            report.failed
+        );
+        assert_sound(&home);
+        assert_eq!(home.count("SELECT bytes FROM assets"), good.len() as u64);
+        sim.clear_faults();
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_file_is_saved_where_it_can_be_one_and_its_host_says_where_it_ends() {
+    let told = whole(b"");
+    let open = http("200 OK\nconnection: close", b"");
+    let chunked = http("200 OK\ntransfer-encoding: chunked", b"0\r\n\r\n");
+    let cases = [
+        ("x.txt", &told, true),
+        ("x.csv", &chunked, true),
+        ("x.unheard-of", &told, true),
+        ("x.txt", &open, false),
+        ("x.pdf", &told, false),
+        ("x.mp4", &chunked, false),
+        ("x.png", &told, false),
+    ];
+    for (name, answer, is_saved) in cases {
+        let world = World::with(name, vec![answer.clone()]).await;
+        let code = if is_saved {
+            ExitCode::Complete
+        } else {
+            ExitCode::Partial
+        };
+        world.sync().await.expect_code(code);
+        assert_eq!(world.saved().len(), usize::from(is_saved), "{name}");
+    }
 }

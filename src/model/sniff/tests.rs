@@ -24,6 +24,8 @@ fn verdict(
         content_type,
         head,
         total_bytes: head.len() as u64,
+        has_told_end: true,
+        saved_bytes: None,
     })
 }
 
@@ -83,7 +85,9 @@ fn a_file_that_is_what_it_is_called_passes() {
         ),
         ("noextension", false, None, b"<svg>"),
         ("empty.txt", false, Some("text/plain"), b""),
-        ("empty.pdf", false, Some("text/html"), b""),
+        ("empty.csv", false, Some("text/html"), b""),
+        ("empty.sqlite", false, None, b""),
+        ("empty", false, None, b""),
         ("a.mp4", false, Some("video/mp4"), b"\0\0\0 ftypisom"),
     ];
     for (name, is_image, content_type, head) in table {
@@ -191,11 +195,25 @@ fn an_error_page_is_refused_with_a_reason() {
             "answered with an empty body where an image is expected",
         ),
         (
+            "a.pdf",
+            false,
+            Some("application/pdf"),
+            b"",
+            "answered with an empty body where a file is expected",
+        ),
+        (
+            "a.zip",
+            false,
+            None,
+            b"",
+            "answered with an empty body where a file is expected",
+        ),
+        (
             "a.svg",
             true,
             Some("image/svg+xml"),
             b"",
-            "answered with an empty body where an image is expected",
+            "answered with an empty body where an SVG image is expected",
         ),
         (
             "a.svg",
@@ -298,6 +316,7 @@ fn any_start_of_an_image_passes_whatever_follows() {
             content_type: Some("image/png"),
             head,
             total_bytes: 9,
+            ..Answer::default()
         };
         assert_eq!(check(&answer), Ok(()), "{length}");
     }
@@ -317,4 +336,40 @@ fn a_minified_page_is_a_page_too() {
         );
     }
     assert!(verdict("a.svg", true, None, b"<!DOCTYPE svg><svg/>").is_ok());
+}
+
+#[test]
+fn an_empty_body_is_a_file_only_where_it_takes_nothing_away_and_somebody_said_so() {
+    let judge = |file_name: &str, has_told_end, saved_bytes| {
+        let answer = Answer {
+            file_name,
+            has_told_end,
+            saved_bytes,
+            ..Answer::default()
+        };
+        check(&answer).map_err(|reason| reason.to_string())
+    };
+    for name in ["a.txt", "a.json", "a.html", "a.unheard-of", "a.db"] {
+        assert_eq!(judge(name, true, None), Ok(()), "{name}");
+        assert_eq!(judge(name, true, Some(0)), Ok(()), "{name}");
+        assert!(judge(name, false, None).is_err(), "{name}");
+        assert_eq!(
+            judge(name, true, Some(7)).unwrap_err(),
+            "answered with an empty body where a file of 7 bytes was saved before"
+        );
+    }
+    for name in ["a.pdf", "a.mp4", "a.zip", "a.png", "a.svg"] {
+        assert!(judge(name, true, None).is_err(), "{name}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_check_panic(
+        head in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..HEAD_BYTES),
+        name in "[a-z]{1,4}\\.(png|pdf|svg|txt|mp4|html|bin)",
+        is_image in proptest::prelude::any::<bool>(),
+    ) {
+        drop(verdict(&name, is_image, Some("text/plain"), &head));
+    }
 }

@@ -298,7 +298,7 @@ impl Download {
         body: AssetBody,
         reserved: crate::sync::quota::Reserved,
     ) -> Result<Got, Unsaved> {
-        let announced = body.length;
+        let (announced, has_told_end) = (body.length, body.has_told_end);
         let content_type = body.content_type.clone();
         let (etag, last_modified) = (body.etag.clone(), body.last_modified.clone());
         let mut got = 0;
@@ -324,6 +324,8 @@ impl Download {
             content_type: content_type.as_deref(),
             head: finished.head(),
             total_bytes: finished.bytes(),
+            has_told_end,
+            saved_bytes: self.owed.row.bytes,
         })?;
         if let Some(format) = lacks_end {
             self.weigh_lack(session, format, &finished)?;
