@@ -2,8 +2,11 @@
 //!
 //! CDNs, captive portals and S3 answer with HTML, JSON or XML where a file is expected. Saving that as the
 //! medium would overwrite the good copy's place in the mirror, so such an answer is refused by its content type and by its
-//! first bytes. A wrong refusal costs as much as a wrong acceptance (the medium stays owed for ever), hence a
+//! first bytes. So is a plain text where a format has bytes of its own to begin with, and an empty body where there
+//! were bytes before. A wrong refusal costs as much as a wrong acceptance (the medium stays owed for ever), hence a
 //! file whose type may legitimately hold such text is let through.
+
+mod signature;
 
 use std::fmt;
 
@@ -73,6 +76,8 @@ pub enum Page {
     Json,
     /// XML; in the first bytes only with the root `<Error>`, as from S3.
     Xml,
+    /// Words of any other kind, as from a proxy.
+    Text,
 }
 
 /// What the medium is, as far as it is known.
@@ -105,7 +110,7 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
         return check_empty(answer, expected);
     }
     if expected == Expected::Markup
-        || (expected == Expected::Image && has_image_signature(answer.head))
+        || (expected == Expected::Image && signature::is_image(answer.head))
     {
         return Ok(());
     }
@@ -128,9 +133,13 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
             expected,
         });
     }
-    match found.filter(|page| refuses_bytes(expected, *page)) {
-        Some(page) => Err(NotTheFile::FirstBytes { page, expected }),
-        None => Ok(()),
+    if let Some(page) = found.filter(|page| refuses_bytes(expected, *page)) {
+        return Err(NotTheFile::FirstBytes { page, expected });
+    }
+    if has_magic(answer, expected) {
+        check_text(answer, expected)
+    } else {
+        Ok(())
     }
 }
 
@@ -152,12 +161,69 @@ fn check_empty(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile
     }
 }
 
+/// Refuses words where a format has bytes of its own to begin with. What has the bytes of another such format is a file
+/// under a wrong name, and passes; so does a picture that is drawn in text, and what its host knows as a text of some
+/// kind (`text/csv`), which no error is.
+fn check_text(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
+    let head = answer.head;
+    if head.is_empty() || signature::is_known(head) || is_drawing(head) {
+        return Ok(());
+    }
+    let page = Page::Text;
+    match essence(answer.content_type).filter(|essence| essence.starts_with("text/")) {
+        Some(content_type)
+            if matches!(
+                content_type.as_str(),
+                "text/plain" | "text/html" | "text/xml" | "text/json"
+            ) =>
+        {
+            Err(NotTheFile::ContentType {
+                page,
+                content_type,
+                expected,
+            })
+        }
+        None if signature::is_text(head) => Err(NotTheFile::FirstBytes { page, expected }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Returns whether every file of this kind begins with bytes that are no text. Not so tables under the names of
+/// spreadsheets, which many programs write as text.
+fn has_magic(answer: &Answer<'_>, expected: Expected) -> bool {
+    match expected {
+        Expected::Image => true,
+        Expected::Binary => !matches!(
+            extension(answer).as_str(),
+            "xlsx"
+                | "xlsm"
+                | "ods"
+                | "dmg"
+                | "exe"
+                | "msi"
+                | "tar"
+                | "mid"
+                | "aac"
+                | "fig"
+                | "xd"
+                | "sketch"
+                | "sqlite"
+                | "db"
+                | "eot"
+                | "mpg"
+                | "mpeg"
+                | "parquet"
+        ),
+        Expected::Svg | Expected::File | Expected::Text | Expected::Markup => false,
+    }
+}
+
 fn refuses_type(expected: Expected, page: Page) -> bool {
     match expected {
         Expected::Image => true,
         // Served as text/html by careless hosts; its bytes decide.
         Expected::Svg | Expected::Text | Expected::Markup => false,
-        Expected::Binary | Expected::File => page != Page::Xml,
+        Expected::Binary | Expected::File => !matches!(page, Page::Xml | Page::Text),
     }
 }
 
@@ -183,7 +249,7 @@ fn holds(answer: &Answer<'_>, page: Page) -> bool {
             "xml" | "xsl" | "xslt" | "xsd" | "dtd" | "rss" | "atom" | "rdf" | "opml" | "plist"
             | "kml" | "gpx" | "dae" | "wsdl" | "resx" | "xlf" | "drawio",
         ) => true,
-        (Page::Json | Page::Xml | Page::Html, _) => false,
+        (Page::Json | Page::Xml | Page::Html | Page::Text, _) => false,
     }
 }
 
@@ -223,8 +289,13 @@ fn expected(answer: &Answer<'_>) -> Expected {
     }
 }
 
+/// Returns a content type without its parameters, in lower case.
+fn essence(content_type: Option<&str>) -> Option<String> {
+    Some(content_type?.split(';').next()?.trim().to_ascii_lowercase())
+}
+
 fn claimed_page(content_type: Option<&str>) -> Option<(Page, String)> {
-    let essence = content_type?.split(';').next()?.trim().to_ascii_lowercase();
+    let essence = essence(content_type)?;
     let page = match essence.as_str() {
         "text/html" | "application/xhtml+xml" => Page::Html,
         "application/json" | "text/json" | "application/problem+json" => Page::Json,
@@ -246,6 +317,28 @@ fn found_page(head: &[u8]) -> Option<Page> {
     if matches!(compact.as_str(), "{\"" | "{}" | "[{" | "[\"" | "[]") {
         return Some(Page::Json);
     }
+    let (name, rest) = root(text)?;
+    match name {
+        "!doctype" => is_doctype_of(rest, "html").then_some(Page::Html),
+        "html" | "head" | "body" | "title" | "meta" | "link" | "script" | "style" | "base"
+        | "h1" | "h2" | "p" | "div" | "center" | "table" | "font" | "iframe" | "br" | "hr"
+        | "b" | "a" | "pre" => Some(Page::Html),
+        "error" => Some(Page::Xml),
+        _ => None,
+    }
+}
+
+/// Returns whether a body begins like an SVG image.
+fn is_drawing(head: &[u8]) -> bool {
+    let text = ascii_start(head);
+    root(&text).is_some_and(|(name, rest)| match name {
+        "!doctype" => is_doctype_of(rest, "svg"),
+        name => name == "svg" || name.ends_with(":svg"),
+    })
+}
+
+/// Returns the name of the first element, or `!doctype`, and the text from there on.
+fn root(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
     // A declaration and comments may stand before the first element.
     loop {
@@ -263,23 +356,16 @@ fn found_page(head: &[u8]) -> Option<Page> {
     let name = name
         .split(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))
         .next()?;
-    match name {
-        "!doctype" => is_html_doctype(rest).then_some(Page::Html),
-        "html" | "head" | "body" | "title" | "meta" | "link" | "script" | "style" | "base"
-        | "h1" | "h2" | "p" | "div" | "center" | "table" | "font" | "iframe" | "br" | "hr"
-        | "b" | "a" | "pre" => Some(Page::Html),
-        "error" => Some(Page::Xml),
-        _ => None,
-    }
+    Some((name, rest))
 }
 
-fn is_html_doctype(text: &str) -> bool {
+fn is_doctype_of(text: &str, name: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     words.next();
     // What is minified goes on right behind it: `<!doctype html><html>`.
     words
         .next()
-        .is_some_and(|root| root.split('>').next() == Some("html"))
+        .is_some_and(|root| root.split('>').next() == Some(name))
 }
 
 /// Reads the start as lowercase ASCII text, without byte order mark; UTF-16 loses its zero bytes. What is not
@@ -305,43 +391,13 @@ fn ascii_start(head: &[u8]) -> String {
     .collect()
 }
 
-fn has_image_signature(head: &[u8]) -> bool {
-    match head {
-        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..]
-        | [0xff, 0xd8, 0xff, ..]
-        | [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..]
-        | [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ]
-        | [b'I', b'I', b'*', 0, ..]
-        | [b'M', b'M', 0, b'*', ..] => true,
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
-            [b"avif", b"avis", b"heic", b"heix", b"mif1"]
-                .iter()
-                .any(|known| brand.starts_with(*known))
-        }
-        _ => false,
-    }
-}
-
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Html => "an HTML page",
             Self::Json => "a JSON answer",
             Self::Xml => "an XML error",
+            Self::Text => "a text",
         })
     }
 }

@@ -228,3 +228,32 @@ async fn an_empty_file_is_saved_where_it_can_be_one_and_its_host_says_where_it_e
         assert_eq!(world.saved().len(), usize::from(is_saved), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_comes_for_an_image_or_a_document_is_not_saved() {
+    let text = b"upstream connect error or disconnect/reset before headers. reset reason: overflow";
+    let typed = |kind: &str| {
+        http(
+            &format!(
+                "200 OK\ncontent-type: {kind}\ncontent-length: {}",
+                text.len()
+            ),
+            text,
+        )
+    };
+    for (name, kind) in [
+        ("x.png", "text/plain"),
+        ("x.jpg", "image/jpeg"),
+        ("x.pdf", "text/plain"),
+        ("x.mp4", "application/octet-stream"),
+    ] {
+        let world = World::with(name, vec![typed(kind)]).await;
+        let report = world.sync().await.expect_code(ExitCode::Partial);
+        assert!(
+            report.failed[0].error.contains("a text"),
+            "{name}: {:?}",
+            report.failed
+        );
+        assert_eq!(files(&world.home.path("mirror")).len(), 0, "{name}");
+    }
+}

@@ -38,7 +38,7 @@ fn a_file_that_is_what_it_is_called_passes() {
             "a.png",
             true,
             Some("application/octet-stream"),
-            b"unknown bytes",
+            b"\x01unknown bytes\xfe",
         ),
         // The bytes are what is backed up; a wrong header does not make them wrong.
         ("a.png", true, Some("text/html"), PNG),
@@ -88,6 +88,32 @@ fn a_file_that_is_what_it_is_called_passes() {
         ("empty.csv", false, Some("text/html"), b""),
         ("empty.sqlite", false, None, b""),
         ("empty", false, None, b""),
+        // Files under a wrong name, of a wrong type or both.
+        ("a.png", true, Some("text/plain"), b"BM\x36\0\0\0"),
+        ("a.png", true, Some("text/plain"), b"\xff\xd8\xff\xe0"),
+        ("a.png", true, Some("image/png"), SVG),
+        ("a.png", true, None, b"<svg:svg xmlns:svg=\"\">"),
+        (
+            "a.jpg",
+            true,
+            Some("text/plain"),
+            b"\x8aPDF or so\xff %PDF-1.4",
+        ),
+        ("noextension", true, Some("image/svg+xml"), b"<svg/>"),
+        ("a.pdf", false, Some("text/plain"), b"%PDF-1.4\n1 0 obj"),
+        ("a.mp3", false, Some("text/plain"), b"\xff\xfb\x90\x00"),
+        ("a.docx", false, Some("text/plain"), b"{\\rtf1\\ansi"),
+        ("a.png", true, Some("text/csv"), b"id,name\n"),
+        ("a.xlsx", false, Some("text/csv"), b"id,name\n1,2\n"),
+        ("a.bin", false, Some("text/plain"), b"words"),
+        (
+            "a.txt",
+            false,
+            Some("text/plain"),
+            b"upstream connect error",
+        ),
+        ("a.svg", true, Some("text/plain"), b"<svg/>"),
+        ("a.zip", false, None, b"\x07\x08no words"),
         ("a.mp4", false, Some("video/mp4"), b"\0\0\0 ftypisom"),
     ];
     for (name, is_image, content_type, head) in table {
@@ -193,6 +219,42 @@ fn an_error_page_is_refused_with_a_reason() {
             Some("image/png"),
             b"",
             "answered with an empty body where an image is expected",
+        ),
+        (
+            "a.png",
+            true,
+            Some("text/plain; charset=utf-8"),
+            b"upstream connect error or disconnect/reset before headers",
+            "answered with a text (`text/plain`) where an image is expected",
+        ),
+        (
+            "a.jpg",
+            true,
+            Some("text/plain"),
+            // Words in Shift_JIS are no UTF-8.
+            b"\x83G\x83\x89\x81[",
+            "answered with a text (`text/plain`) where an image is expected",
+        ),
+        (
+            "a.webp",
+            true,
+            Some("image/webp"),
+            "ただいま混み合っています\r\n".as_bytes(),
+            "answered with what begins like a text where an image is expected",
+        ),
+        (
+            "a.pdf",
+            false,
+            None,
+            b"Bad Gateway",
+            "answered with what begins like a text where a file is expected",
+        ),
+        (
+            "a.mp4",
+            false,
+            Some("video/mp4"),
+            b"Bad Gateway",
+            "answered with what begins like a text where a file is expected",
         ),
         (
             "a.pdf",
@@ -361,6 +423,17 @@ fn an_empty_body_is_a_file_only_where_it_takes_nothing_away_and_somebody_said_so
     for name in ["a.pdf", "a.mp4", "a.zip", "a.png", "a.svg"] {
         assert!(judge(name, true, None).is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_character_that_is_cut_where_the_head_ends_is_text_all_the_same() {
+    let words = "あ".repeat(200);
+    let head = &words.as_bytes()[..HEAD_BYTES];
+    assert!(verdict("a.png", true, None, head).is_err());
+    assert!(
+        verdict("a.png", true, None, &head[..100]).is_ok(),
+        "a body that ends so is no text"
+    );
 }
 
 proptest::proptest! {
