@@ -257,3 +257,19 @@ async fn a_text_that_comes_for_an_image_or_a_document_is_not_saved() {
         assert_eq!(files(&world.home.path("mirror")).len(), 0, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_asks_for_no_wait_is_not_asked_in_a_burst() {
+    let busy = http(
+        "429 Too Many Requests\nretry-after: 0\ncontent-length: 0",
+        b"",
+    );
+    let world = World::with("x.png", vec![busy]).await;
+    let begun = std::time::Instant::now();
+    world.sync().await.expect_code(ExitCode::Partial);
+    let asked = world.host.asked();
+    assert!(asked > 1);
+    // Half a second, doubled each time, less a quarter.
+    let least = Duration::from_millis(375 * ((1 << (asked - 1)) - 1));
+    assert!(begun.elapsed() >= least, "{asked} in {:?}", begun.elapsed());
+}

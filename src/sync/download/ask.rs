@@ -85,13 +85,15 @@ impl Download {
                 return Err(err);
             };
             self.shared.tally.retries.add(1);
-            let wait = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
+            let own = Duration::from_millis(500 * 2_u64.pow(attempt - 1))
                 .mul_f64(0.75 + 0.5 * fastrand::f64());
+            // A wait that is over already, as clocks differ, is no reason to ask in a burst.
+            let wait = after.map_or(own, |after| after.max(own));
             tokio::select! {
                 biased;
                 // The grace period is for what is arriving, not for what waits.
                 () = self.shared.stop.wait() => return Err(err),
-                () = tokio::time::sleep(after.unwrap_or(wait)) => attempt += 1,
+                () = tokio::time::sleep(wait) => attempt += 1,
             }
         }
     }
