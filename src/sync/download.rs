@@ -152,14 +152,13 @@ impl Download {
         let error = crate::model::chain(&err);
         let hint = err.hint();
         let failures = self.owed.row.attempts.saturating_add(1);
-        let asked_for = err.asked_wait().map(|wait| now.plus(wait));
         let outcome = AssetOutcome::Failed {
             media_id: self.owed.media_id.clone(),
             owed_at: self.owed.owed_at,
             why,
             error,
             is_attempt: err.is_attempt(),
-            next_attempt_at: next_attempt(err.blame(), failures, now).max(asked_for),
+            next_attempt_at: next_attempt(err.blame(), failures, err.asked_wait(), now),
             announced_bytes: err.announced(),
         };
         Done {

@@ -259,6 +259,23 @@ async fn a_text_that_comes_for_an_image_or_a_document_is_not_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_asks_for_a_thousand_years_is_asked_again_within_a_day() {
+    for wait in ["99999999999", "18446744073709551615"] {
+        let head = format!("429 Too Many Requests\nretry-after: {wait}\ncontent-length: 0");
+        let world = World::with("x.png", vec![http(&head, b"")]).await;
+        let report = world.sync().await.expect_code(ExitCode::Partial);
+        let day = report.finished_at.plus(Duration::from_secs(24 * 60 * 60));
+        assert_eq!(
+            world.home.texts(&format!(
+                "SELECT 'in time' FROM assets WHERE next_attempt_at <= '{day}'"
+            )),
+            ["in time"],
+            "{wait}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_asks_for_no_wait_is_not_asked_in_a_burst() {
     let busy = http(
         "429 Too Many Requests\nretry-after: 0\ncontent-length: 0",
