@@ -10,6 +10,7 @@ use super::throttle::Throttle;
 use crate::model::ApiName;
 use crate::model::path::AssetUrl;
 use flate2::write::MultiGzDecoder;
+use percent_encoding::{CONTROLS, percent_encode};
 use reqwest::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -403,9 +404,14 @@ fn next_hop(from: &Url, headers: &HeaderMap, what: &str) -> Result<Url, RemoteEr
         what: what.to_owned(),
         why: why.to_owned(),
     };
-    let location = text(headers, &LOCATION).ok_or_else(|| astray("to nowhere"))?;
+    let location = headers
+        .get(LOCATION)
+        .ok_or_else(|| astray("to nowhere"))?
+        .as_bytes();
+    // Some hosts send a name's letters as they are; each byte stands for itself.
+    let location = percent_encode(location, CONTROLS).to_string();
     let next = from
-        .join(&location)
+        .join(location.trim())
         .map_err(|_not_a_url| astray("to something that is no URL"))?;
     // The same border as for a listed URL: no plain http beyond this machine, no credentials.
     AssetUrl::parse(next.as_str()).map_err(|err| astray(&format!("out of bounds: {err}")))?;
@@ -449,5 +455,36 @@ mod tests {
             assert!(part(wrong).is_err(), "{wrong}");
         }
         assert!(super::part(&HeaderMap::new(), 10).is_err());
+    }
+
+    #[test]
+    fn a_redirect_may_name_its_goal_in_any_letters() {
+        let from = Url::parse("https://h.example/assets/a.png").unwrap();
+        let goal = |location: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_bytes(location).unwrap());
+            next_hop(&from, &headers, "`a`").map(String::from)
+        };
+        for (location, expected) in [
+            (
+                "/b/写真 1.png?n=猫",
+                "https://h.example/b/%E5%86%99%E7%9C%9F%201.png?n=%E7%8C%AB",
+            ),
+            ("b%20c.png", "https://h.example/assets/b%20c.png"),
+            (
+                "https://xn--wgv71a.example/é",
+                "https://xn--wgv71a.example/%C3%A9",
+            ),
+            ("https://日本.example/", "https://xn--wgv71a.example/"),
+        ] {
+            assert_eq!(goal(location.as_bytes()).unwrap(), expected);
+        }
+        assert_eq!(
+            goal(b"/caf\xe9.png").unwrap(),
+            "https://h.example/caf%E9.png",
+            "in Latin-1: its own bytes"
+        );
+        assert!(next_hop(&from, &HeaderMap::new(), "`a`").is_err());
+        assert!(goal(b"").is_ok_and(|same| same == from.as_str()));
     }
 }
