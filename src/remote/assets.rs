@@ -8,7 +8,7 @@ use super::gate::LineGate;
 use super::meter::Meter;
 use super::throttle::Throttle;
 use crate::model::ApiName;
-use crate::model::path::AssetUrl;
+use crate::model::path::{AssetUrl, file_name};
 use flate2::write::MultiGzDecoder;
 use percent_encoding::{CONTROLS, percent_encode};
 use reqwest::header::{
@@ -134,7 +134,7 @@ impl AssetClient {
         let status = answer.status().as_u16();
         match (status, ask) {
             (200, _) => self
-                .body(answer, host, what)
+                .body(answer, url, host, what)
                 .map(|body| AssetAnswer::Whole(Box::new(body))),
             (304, Ask::Unless(conditions)) if !conditions.is_empty() => {
                 Ok(AssetAnswer::NotModified)
@@ -143,7 +143,7 @@ impl AssetClient {
                 let part = part(answer.headers(), *offset);
                 match part {
                     Ok(total) => {
-                        let body = self.body(answer, host, what)?;
+                        let body = self.body(answer, url, host, what)?;
                         if !body.is_plain {
                             let why = "it is a part of something that is encoded".to_owned();
                             return Ok(AssetAnswer::WrongPart { why });
@@ -173,7 +173,7 @@ impl AssetClient {
         if status != 200 {
             return Err(refused(status, headers, what));
         }
-        let is_plain = coding(headers).is_none();
+        let is_plain = coding(headers, url).is_none();
         Ok(AssetHead {
             // Not `content_length()`: that is about the body, which an answer to HEAD has not.
             length: text(headers, &CONTENT_LENGTH)
@@ -272,16 +272,17 @@ impl AssetClient {
     fn body(
         &self,
         answer: reqwest::Response,
+        url: &AssetUrl,
         host: String,
         what: String,
     ) -> Result<AssetBody, RemoteError> {
         let headers = answer.headers();
         // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
         // are what comes out.
-        let unpack = match coding(headers).as_deref() {
+        let unpack = match coding(headers, url).as_deref() {
             None => None,
             // A gzip file may have several members; all of them are the file.
-            Some("gzip" | "x-gzip") => Some(MultiGzDecoder::new(Vec::new())),
+            Some(coding) if is_gzip(coding) => Some(MultiGzDecoder::new(Vec::new())),
             Some(other) => {
                 let why = format!(
                     "it is encoded as `{}`, which was not asked for",
@@ -329,10 +330,24 @@ fn has_told_end(answer: &reqwest::Response) -> bool {
 }
 
 /// The encoding of a body on its way, in lower case; `None` if it is plain.
-fn coding(headers: &HeaderMap) -> Option<String> {
+fn coding(headers: &HeaderMap, url: &AssetUrl) -> Option<String> {
     text(headers, &CONTENT_ENCODING)
         .map(|coding| coding.to_ascii_lowercase())
         .filter(|coding| !coding.is_empty() && coding != "identity")
+        .filter(|coding| !(is_gzip(coding) && is_packed_by_name(url)))
+}
+
+fn is_gzip(coding: &str) -> bool {
+    matches!(coding, "gzip" | "x-gzip")
+}
+
+/// Returns whether the file itself is packed with gzip, by its name. A host that speaks of an encoding as well
+/// means that packing, as servers do that tell it by the ending: unpacked it would be another file.
+fn is_packed_by_name(url: &AssetUrl) -> bool {
+    let name = file_name(url.as_str()).to_ascii_lowercase();
+    [".gz", ".tgz", ".svgz"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 /// Holds a 206 against what was asked for: everything from `offset` to the end, in one piece. Returns

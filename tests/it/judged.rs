@@ -1,7 +1,7 @@
 //! What is taken for a file: answers without a byte, with a text instead, and without their end.
 
 use crate::assets::{add, answer, png};
-use crate::hostile_hosts::http;
+use crate::hostile_hosts::{http, zipped};
 use crate::support::{
     Expect as _, Sandbox, Setup, assert_holds, assert_sound, assert_sound_and_tidy, digest, files,
 };
@@ -255,6 +255,20 @@ async fn a_text_that_comes_for_an_image_or_a_document_is_not_saved() {
             report.failed
         );
         assert_eq!(files(&world.home.path("mirror")).len(), 0, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gzip_file_stays_packed_whatever_its_host_calls_the_packing() {
+    let packed = zipped(&png(5_000));
+    let head = format!(
+        "200 OK\ncontent-encoding: gzip\ncontent-length: {}",
+        packed.len()
+    );
+    for name in ["x.gz", "x.tgz", "x.tar.GZ", "x.svgz"] {
+        let world = World::with(name, vec![http(&head, &packed)]).await;
+        world.sync().await.expect_complete();
+        assert_eq!(world.saved(), [digest(&packed)], "{name}");
     }
 }
 
