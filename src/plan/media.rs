@@ -70,10 +70,10 @@ fn asset_step(
     }
     let is_described_anew = listed.description != before.description;
     match (&before.updated_at, &listed.updated_at) {
-        // The listing's older form had no `updatedAt` (nor `tags`). When the newer form arrives, every
+        // The listing's older form had no `updatedAt` (nor `tags`). When one form follows the other, every
         // medium changes at once and none of their bytes: revalidation covers them.
-        (None, Some(_)) if !is_moved => AssetStep::Keep,
-        (None, Some(_)) => AssetStep::Fetch(Why::Moved),
+        (None, Some(_)) | (Some(_), None) if !is_moved => AssetStep::Keep,
+        (None, Some(_)) | (Some(_), None) => AssetStep::Fetch(Why::Moved),
         // A description explains the stamp, but a re-upload takes the `alt` away as well.
         _ if has_alt(before) && !has_alt(listed) => AssetStep::Fetch(Why::Stripped),
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
@@ -205,10 +205,6 @@ mod tests {
                 listed(Some("t2"), "u1", "d2"),
                 Some(AssetStep::Fetch(Why::Described)),
             ),
-            (
-                listed(None, "u1", "d1"),
-                Some(AssetStep::Fetch(Why::Changed)),
-            ),
         ];
         for (now, expected) in cases {
             assert_eq!(step(&before, now.clone()), expected, "{now:?}");
@@ -278,6 +274,23 @@ mod tests {
         assert_eq!(
             step(&listed(None, "u", ""), listed(Some("t1"), "u", "[]")),
             Some(AssetStep::Keep)
+        );
+    }
+
+    #[test]
+    fn the_older_form_of_the_listing_downloads_nothing_either() {
+        let before = listed(Some("t1"), "u", "\"a cat\"\n[\"pets\"]");
+        for description in ["", "\n", "\"a cat\"\n", "\"a cat\"\n[\"pets\"]"] {
+            assert_eq!(
+                step(&before, listed(None, "u", description)),
+                Some(AssetStep::Keep),
+                "{description}"
+            );
+        }
+        assert_eq!(
+            step(&before, listed(None, "v", "")),
+            Some(AssetStep::Fetch(Why::Changed)),
+            "another path is another file in every form"
         );
     }
 
