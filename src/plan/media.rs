@@ -58,8 +58,8 @@ fn asset_step(
     let Some(before) = before.filter(|_| !known.is_deleted) else {
         return AssetStep::Fetch(Why::Changed);
     };
-    // Width and height cannot move without the bytes.
-    if (listed.width, listed.height) != (before.width, before.height) {
+    // Width and height cannot move without the bytes. One that is not told, then or now, is unknown.
+    if has_moved(listed.width, before.width) || has_moved(listed.height, before.height) {
         return AssetStep::Fetch(Why::Resized);
     }
     let is_moved = listed.url != before.url;
@@ -81,6 +81,12 @@ fn asset_step(
         (old, new) if old == new => AssetStep::Keep,
         _ => AssetStep::Fetch(Why::Changed),
     }
+}
+
+fn has_moved(listed: Option<i64>, before: Option<i64>) -> bool {
+    listed
+        .zip(before)
+        .is_some_and(|(listed, before)| listed != before)
 }
 
 /// The description is the `alt`, empty where there is none, and the tags on a line of their own.
@@ -292,6 +298,19 @@ mod tests {
             Some(AssetStep::Fetch(Why::Changed)),
             "another path is another file in every form"
         );
+    }
+
+    #[test]
+    fn a_size_that_is_not_told_is_no_other_size() {
+        let before = listed(Some("t1"), "u1", "d1");
+        let mut untold = before.clone();
+        (untold.width, untold.height) = (None, None);
+        untold.metadata.push('w');
+        assert_eq!(step(&before, untold.clone()), Some(AssetStep::Keep));
+        assert_eq!(step(&untold, before.clone()), Some(AssetStep::Keep));
+        let mut half = untold;
+        half.height = Some(21);
+        assert_eq!(step(&before, half), Some(AssetStep::Fetch(Why::Resized)));
     }
 
     #[test]

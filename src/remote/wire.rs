@@ -9,6 +9,7 @@ mod count;
 mod media;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
 pub use contents::read_content;

@@ -1,6 +1,7 @@
 //! What the Management API says about media.
 
 use super::count::lenient_count;
+use super::whole::lenient_whole;
 use super::{lenient, parse};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
@@ -31,9 +32,9 @@ struct MediumItem<'a> {
     id: String,
     #[serde(default, deserialize_with = "lenient")]
     url: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_whole")]
     width: Option<i64>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_whole")]
     height: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     updated_at: Option<String>,

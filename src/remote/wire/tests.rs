@@ -135,3 +135,20 @@ fn brackets_in_texts_do_not_count_as_depth() {
     assert!(fits(&format!(r#"["never closed {}"#, "[".repeat(500))));
     assert!(fits("\"\\") && fits(""));
 }
+
+#[test]
+fn a_size_is_the_same_number_however_it_is_spelled() {
+    let width = |spelled: &str| {
+        let item = format!(r#"{{"id":"m1","url":"https://h/a.png","width":{spelled}}}"#);
+        read_medium(&item).unwrap().width
+    };
+    for spelled in ["1200", "1200.0", "1.2e3", "1200.000"] {
+        assert_eq!(width(spelled), Some(1200), "{spelled}");
+    }
+    for odd in [
+        "1200.5", "\"1200\"", "null", "1e300", "-1e300", "[1200]", "true",
+    ] {
+        assert_eq!(width(odd), None, "{odd}");
+    }
+    assert_eq!(width("-3"), Some(-3));
+}
