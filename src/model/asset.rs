@@ -315,6 +315,8 @@ pub enum AssetOutcome {
         /// Whether it was the file's own attempt: `false` where nobody was asked, or where the trouble
         /// is this machine's.
         is_attempt: bool,
+        /// Whether the file stays owed as it was: it was this machine's disk that had no room.
+        stays_owed: bool,
         /// Not before this; `None`: by the next run.
         next_attempt_at: Option<Timestamp>,
         /// Its length, where the host told it.

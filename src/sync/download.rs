@@ -158,6 +158,7 @@ impl Download {
             why,
             error,
             is_attempt: err.is_attempt(),
+            stays_owed: err.is_lack_of_room(),
             next_attempt_at: next_attempt(err.blame(), failures, err.asked_wait(), now),
             announced_bytes: err.announced(),
         };

@@ -287,6 +287,11 @@ async fn a_full_mirror_is_told_once_and_filled_up_when_there_is_room() {
     let hint = told[0].hint.as_deref().unwrap_or_default();
     assert!(hint.contains("free space"), "{told:#?}");
     assert_sound_and_tidy(&home);
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets WHERE state = 'owed'"),
+        120 - report.assets.saved,
+        "the disk's trouble is no failure of a file"
+    );
     // Contents need no room in the mirror.
     assert_eq!(home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL OR draft_body IS NOT NULL"), 5);
 

@@ -130,12 +130,13 @@ pub(super) fn record(
             why,
             error,
             is_attempt,
+            stays_owed,
             next_attempt_at,
             announced_bytes,
         } => {
             tx.prepare_cached(
                 "UPDATE assets SET
-                     state = 'failed', why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
+                     state = iif(:stays_owed, 'owed', 'failed'), why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
                      attempts = attempts + :is_attempt, last_error = :error, failed_at = :now,
                      next_attempt_at = :next_attempt_at,
                      announced_bytes = coalesce(:announced_bytes, announced_bytes)
@@ -144,7 +145,7 @@ pub(super) fn record(
             )?
             .execute(named_params! {
                 ":id": media_id, ":owed_at": owed_at, ":why": why, ":error": error,
-                ":is_attempt": is_attempt, ":next_attempt_at": next_attempt_at,
+                ":is_attempt": is_attempt, ":stays_owed": stays_owed, ":next_attempt_at": next_attempt_at,
                 ":announced_bytes": announced_bytes.map(int), ":now": now,
             })?;
         }

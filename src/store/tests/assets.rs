@@ -58,6 +58,7 @@ fn failed(owed: &OwedAsset) -> AssetOutcome {
         why: owed.row.why.unwrap(),
         error: "503".to_owned(),
         is_attempt: true,
+        stays_owed: false,
         next_attempt_at: None,
         announced_bytes: None,
     }

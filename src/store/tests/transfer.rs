@@ -60,6 +60,7 @@ fn failed(owed: &OwedAsset, next_attempt_at: Option<Timestamp>) -> AssetOutcome 
         why: Why::New,
         error: "404".to_owned(),
         is_attempt: true,
+        stays_owed: false,
         next_attempt_at,
         announced_bytes: None,
     }

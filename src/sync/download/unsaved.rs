@@ -188,6 +188,15 @@ impl Unsaved {
         self.blame() != Blame::Nobody
     }
 
+    /// Returns whether only room was lacking: the file has not failed, and stays owed as it was.
+    pub(super) fn is_lack_of_room(&self) -> bool {
+        if let Self::Mirror(err) = self {
+            err.is_out_of_space()
+        } else {
+            matches!(self, Self::NoRoom(_))
+        }
+    }
+
     /// Returns the wait that the host asked for.
     pub(super) fn asked_wait(&self) -> Option<Duration> {
         if let Self::Remote(RemoteError::Busy { retry_after, .. }) = self {
