@@ -102,10 +102,13 @@ fn a_difference_is_remembered_until_all_files_were_read_again() {
     );
 }
 
+/// What was read, what was found by kind, and how much of it was repaired.
+type Recorded<'a> = (Option<Slice>, &'a [(DifferenceKind, u64)], u64);
+
 #[test]
 fn a_difference_is_forgotten_once_another_look_at_the_same_found_none() {
     use DifferenceKind::{Bytes, Missing, Row};
-    let left = |records: &[(Option<Slice>, &[(DifferenceKind, u64)], u64)]| {
+    let left = |records: &[Recorded<'_>]| {
         let mut home = Sandbox::new();
         for (hour, (slice, kinds, repaired)) in (1..).zip(records) {
             let found = kinds.iter().map(|(_, count)| count).sum();
