@@ -1,9 +1,9 @@
 //! Does a body end as its format ends, or was it cut off before it came here?
 //!
-//! A host that announces the length of what it has, and has only the beginning, sends a body that is whole as far
-//! as HTTP goes; so does one that announces nothing and hangs up. The format tells. It is no proof: readers
-//! are lenient, so there are files without an end that somebody uploaded just so. What lacks its end is suspect,
-//! and whether it comes twice alike decides.
+//! A host that announces neither a length nor chunks and hangs up sends a body that is whole as far as HTTP goes,
+//! wherever it was cut. The format tells. It is no proof: readers are lenient, so there are files without an end that
+//! somebody uploaded just so. What lacks its end is suspect, and whether it comes twice alike decides. What a host
+//! itself says to be whole is taken for whole: files without an end are more common than hosts that miscount.
 
 use std::fmt;
 

@@ -161,29 +161,26 @@ fn check_empty(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile
     }
 }
 
-/// Refuses words where a format has bytes of its own to begin with. What has the bytes of another such format is a file
-/// under a wrong name, and passes; so does a picture that is drawn in text, and what its host knows as a text of some
-/// kind (`text/csv`), which no error is.
+/// Refuses words that their host calls words, where a format has bytes of its own to begin with. What has the bytes of
+/// another such format is a file under a wrong name, and passes; so does a picture that is drawn in text, what its host
+/// knows as a text of some kind (`text/csv`), which no error is, and what it calls the file that was asked for.
 fn check_text(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
     let head = answer.head;
     if head.is_empty() || signature::is_known(head) || is_drawing(head) {
         return Ok(());
     }
-    let page = Page::Text;
-    match essence(answer.content_type).filter(|essence| essence.starts_with("text/")) {
-        Some(content_type)
-            if matches!(
-                content_type.as_str(),
-                "text/plain" | "text/html" | "text/xml" | "text/json"
-            ) =>
-        {
-            Err(NotTheFile::ContentType {
-                page,
-                content_type,
-                expected,
-            })
-        }
-        None if signature::is_text(head) => Err(NotTheFile::FirstBytes { page, expected }),
+    let is_plain = |essence: &String| {
+        matches!(
+            essence.as_str(),
+            "text/plain" | "text/html" | "text/xml" | "text/json"
+        )
+    };
+    match essence(answer.content_type).filter(is_plain) {
+        Some(content_type) if signature::is_text(head) => Err(NotTheFile::ContentType {
+            page: Page::Text,
+            content_type,
+            expected,
+        }),
         Some(_) | None => Ok(()),
     }
 }

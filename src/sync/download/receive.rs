@@ -124,6 +124,7 @@ impl Download {
             Err(no_room) => return Err((no_room.into(), None)),
         };
         let is_part = !beginning.overlap.is_empty();
+        let has_told_end = body.has_told_end;
         let mut gathered: Vec<u8> = Vec::new();
         let done = loop {
             let piece = tokio::select! {
@@ -184,7 +185,9 @@ impl Download {
                 Err((Unsaved::WrongPart, None))
             }
             Ok(()) => {
-                let (finished, lacks_end) = finish(beginning).await.map_err(|err| (err, None))?;
+                let (finished, lacks_end) = finish(beginning, has_told_end)
+                    .await
+                    .map_err(|err| (err, None))?;
                 place.keep_for(finished.unflushed().0.min(finished.bytes()));
                 Ok(Whole {
                     finished,
@@ -358,7 +361,11 @@ impl Download {
     }
 }
 
-async fn finish(beginning: Beginning) -> Result<(Finished, Option<Format>), Unsaved> {
+/// Ends the file. Where nothing said where its body ends, it is looked whether its format's end is there.
+async fn finish(
+    beginning: Beginning,
+    has_told_end: bool,
+) -> Result<(Finished, Option<Format>), Unsaved> {
     let Beginning {
         mut partial, total, ..
     } = beginning;
@@ -367,7 +374,11 @@ async fn finish(beginning: Beginning) -> Result<(Finished, Option<Format>), Unsa
     let finish = move || {
         // Before the bytes are flushed: then the file is still open.
         let (head, bytes) = (partial.head().to_vec(), partial.bytes());
-        let lacks_end = ending::lacking(&head, bytes, |from, most| partial.read(from, most))?;
+        let lacks_end = if has_told_end {
+            None
+        } else {
+            ending::lacking(&head, bytes, |from, most| partial.read(from, most))?
+        };
         Ok::<_, MirrorError>((partial.finish(expect)?, lacks_end))
     };
     if is_in_memory {
