@@ -1,5 +1,6 @@
 //! What the Management API says about contents: all but their bodies.
 
+use super::count::lenient_count;
 use super::{OneOrMany, lenient, parse, text};
 use crate::model::{ContentId, ListedContent, ServedContent, Status};
 use serde::Deserialize;
@@ -82,7 +83,7 @@ pub(crate) enum ContentsAnswer {
 struct ContentsEnvelope<'a> {
     #[serde(borrow, default)]
     contents: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient_count")]
     total_count: Option<u64>,
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
                 total_count,
             })
         }
-        (Some(_), None) => Err("it has no `totalCount`".to_owned()),
+        (Some(_), None) => Err("it has no `totalCount` that is a number".to_owned()),
         (None, _) => {
             let object = read_content(text(body)?, Some(name))?;
             if object.updated_at.is_none() && matches!(object.status, Status::Other(_)) {

@@ -35,6 +35,19 @@ fn an_object_type_listing_is_one_content_named_by_its_endpoint() {
 }
 
 #[test]
+fn the_total_of_a_listing_may_be_spelled_as_a_fraction_or_as_text() {
+    for total in ["3", "3.0", "\"3\""] {
+        let body = format!(r#"{{"contents":[],"totalCount":{total}}}"#);
+        let ContentsAnswer::Page { total_count, .. } = contents_list(body.as_bytes(), "x").unwrap()
+        else {
+            panic!("an object")
+        };
+        assert_eq!(total_count, 3, "{total}");
+    }
+    assert!(contents_list(br#"{"contents":[],"totalCount":"many"}"#, "x").is_err());
+}
+
+#[test]
 fn statuses_may_be_new_or_missing() {
     let read = |text: &str| read_content(text, None).unwrap().status;
     assert_eq!(
