@@ -12,6 +12,7 @@
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
 use super::idset::IdSet;
+use super::wire::{ContentsItem, OddContent};
 use super::{retry, wire};
 use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Tally, WalkVerdict};
 use percent_encoding::utf8_percent_encode;
@@ -31,6 +32,8 @@ const RESTARTS: u64 = 5;
 pub struct ContentsPage {
     /// The contents on it.
     pub contents: Vec<ServedContent>,
+    /// Items on it that have no id.
+    pub odd: Vec<OddContent>,
 }
 
 /// What a contents walk found out.
@@ -42,8 +45,10 @@ pub struct ContentsWalkEnd {
     pub pages: u64,
     /// What the first page of the last attempt announced.
     pub total_count: Option<u64>,
-    /// The ids of the last attempt.
+    /// The ids of the last attempt, and what stands for those of odd items.
     pub seen: IdSet,
+    /// How many of these are odd items: what the listing lacks may be one of them.
+    pub odd: u64,
     /// Items seen twice in the last attempt, seams not counted.
     pub duplicates: u64,
     /// Attempts begun again.
@@ -102,6 +107,7 @@ impl<'a> Walk<'a> {
             pages: 0,
             total_count: None,
             seen: IdSet::default(),
+            odd: 0,
             duplicates: 0,
             restarts: 0,
             verdict: WalkVerdict::Unproven,
@@ -159,6 +165,7 @@ impl<'a> Walk<'a> {
 
     async fn attempt(&mut self) -> Result<(), Broken> {
         self.end.seen.clear();
+        self.end.odd = 0;
         self.end.duplicates = 0;
         let first = match self.page(0).await {
             Err(Broken::Never(err))
@@ -182,7 +189,7 @@ impl<'a> Walk<'a> {
         self.expect(pages_of(total));
         let mut position = contents.len() as u64;
         // What is looked at once more, by offset: the top, or all but the last page.
-        let mut looked = vec![(0, ids_of(&contents))];
+        let mut looked = vec![(0, keys_of(&contents))];
         let mut last = self.take(contents, None).await?;
         let is_single = position >= total;
         while position < total {
@@ -193,7 +200,7 @@ impl<'a> Walk<'a> {
             };
             let (contents, now_total) = self.list_page(position - 1).await?;
             same_total(total, now_total)?;
-            if contents.first().map(|content| &content.id) != Some(&seam) {
+            if contents.first().map(ContentsItem::key) != Some(&seam) {
                 return Err(again(format!(
                     "the list moved around position {position} of {total}"
                 )));
@@ -207,22 +214,22 @@ impl<'a> Walk<'a> {
             let offset = position - 1;
             position += read - 1;
             if total <= SHORT && position < total {
-                looked.push((offset, ids_of(&contents)));
+                looked.push((offset, keys_of(&contents)));
             }
             last = self.take(contents, Some(&seam)).await?;
         }
         if is_single {
             looked.clear();
         }
-        for (offset, ids) in looked {
+        for (offset, keys) in looked {
             let (contents, now_total) = self.list_page(offset).await?;
             same_total(total, now_total)?;
             // Pages may have become smaller on the way: what is on this one counts.
             let is_same = !contents.is_empty()
                 && contents
                     .iter()
-                    .map(|content| &content.id)
-                    .eq(ids.iter().take(contents.len()));
+                    .map(ContentsItem::key)
+                    .eq(keys.iter().take(contents.len()));
             self.hand_over(contents).await?;
             if !is_same {
                 let place = match offset {
@@ -253,37 +260,48 @@ impl<'a> Walk<'a> {
         self.end.kind = Some(EndpointKind::Object);
         self.end.total_count = Some(1);
         self.expect(1);
-        self.take(vec![object], None).await.map(drop)
+        self.take(vec![ContentsItem::Content(object)], None)
+            .await
+            .map(drop)
     }
 
-    /// Counts a page in and hands it over; returns its last id.
+    /// Counts a page in and hands it over; returns what tells its last item from others.
     async fn take(
         &mut self,
-        contents: Vec<ServedContent>,
-        seam: Option<&ContentId>,
-    ) -> Result<Option<ContentId>, Broken> {
-        for content in contents.iter().skip(usize::from(seam.is_some())) {
-            if !self.end.seen.insert(content.id.as_str()) {
+        contents: Vec<ContentsItem>,
+        seam: Option<&str>,
+    ) -> Result<Option<String>, Broken> {
+        for item in contents.iter().skip(usize::from(seam.is_some())) {
+            if !self.end.seen.insert(item.key()) {
                 self.end.duplicates += 1;
+            } else if matches!(item, ContentsItem::Odd(_)) {
+                self.end.odd += 1;
             }
         }
-        let last = contents.last().map(|content| content.id.clone());
+        let last = contents.last().map(|item| item.key().to_owned());
         self.hand_over(contents).await?;
         Ok(last)
     }
 
-    async fn hand_over(&mut self, contents: Vec<ServedContent>) -> Result<(), Broken> {
-        if contents.is_empty() {
+    async fn hand_over(&mut self, items: Vec<ContentsItem>) -> Result<(), Broken> {
+        if items.is_empty() {
             return Ok(());
+        }
+        let (mut contents, mut odd) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            match item {
+                ContentsItem::Content(content) => contents.push(content),
+                ContentsItem::Odd(item) => odd.push(item),
+            }
         }
         // The reader is gone only when the run is ending, and the run knows why.
         self.out
-            .send(ContentsPage { contents })
+            .send(ContentsPage { contents, odd })
             .await
             .map_err(|_gone| again("the run ended".to_owned()))
     }
 
-    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ServedContent>, u64), Broken> {
+    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ContentsItem>, u64), Broken> {
         match self.page(offset).await? {
             wire::ContentsAnswer::Page {
                 contents,
@@ -313,9 +331,10 @@ impl<'a> Walk<'a> {
                 })
                 .await
             {
-                Ok(answer) => {
+                Ok(mut answer) => {
                     self.end.pages += 1;
                     self.tally.pages.add(1);
+                    answer.begin_at(offset);
                     return Ok(answer);
                 }
                 // A page over 5 MB (microcms-facts 1.5). Two items are the least a seam needs.
@@ -338,8 +357,8 @@ fn pages_of(total: u64) -> u64 {
     }
 }
 
-fn ids_of(contents: &[ServedContent]) -> Vec<ContentId> {
-    contents.iter().map(|content| content.id.clone()).collect()
+fn keys_of(contents: &[ContentsItem]) -> Vec<String> {
+    contents.iter().map(|item| item.key().to_owned()).collect()
 }
 
 fn again(why: String) -> Broken {

@@ -6,7 +6,7 @@ use super::api::Ask;
 use super::client;
 use super::error::{Refusal, RemoteError};
 use super::service::Remote;
-use super::wire::{self, ContentsAnswer};
+use super::wire::{self, ContentsAnswer, ContentsItem};
 use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Timestamp};
 use std::time::Duration;
 
@@ -62,7 +62,13 @@ impl Remote {
             wire::contents_list(body, endpoint.as_str())
         });
         match answer.await {
-            Ok(ContentsAnswer::Page { contents, .. }) => Ok(contents),
+            Ok(ContentsAnswer::Page { contents, .. }) => {
+                let usable = contents.into_iter().filter_map(|item| match item {
+                    ContentsItem::Content(content) => Some(content),
+                    ContentsItem::Odd(_) => None,
+                });
+                Ok(usable.collect())
+            }
             Ok(ContentsAnswer::Object(content)) => Ok(vec![content]),
             Err(err) if err.refusal() == Some(Refusal::NotFound) && !err.is_wrong_address() => {
                 Ok(Vec::new())

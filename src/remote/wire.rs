@@ -6,14 +6,16 @@
 mod bodies;
 mod contents;
 mod count;
+mod id;
 mod media;
 #[cfg(test)]
 mod tests;
 mod whole;
 
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
+pub use contents::OddContent;
 pub use contents::read_content;
-pub(crate) use contents::{ContentsAnswer, content_detail, contents_list};
+pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents_list};
 pub use media::read_medium;
 pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
 
@@ -140,9 +142,12 @@ pub(crate) fn message(body: &[u8]) -> Option<String> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
-    if !nests_reasonably(body) {
-        return Err(format!("its JSON nests deeper than {MAX_DEPTH} levels"));
-    }
+    check_depth(body)?;
+    parse_at_any_depth(body)
+}
+
+/// Reads what keeps its parts as text; their depth is theirs to check.
+fn parse_at_any_depth<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|err| describe(body, &err))
 }
 
@@ -161,6 +166,14 @@ fn describe(body: &[u8], err: &serde_json::Error) -> String {
         format!("its JSON ends early, after {} bytes", body.len())
     } else {
         format!("it is not the expected JSON: {err}")
+    }
+}
+
+fn check_depth(body: &[u8]) -> Result<(), String> {
+    if nests_reasonably(body) {
+        Ok(())
+    } else {
+        Err(format!("its JSON nests deeper than {MAX_DEPTH} levels"))
     }
 }
 

@@ -118,7 +118,13 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
         if taken == 0 {
             break;
         }
-        let listed = waiting.drain(..).flat_map(|page| page.contents).collect();
+        let mut listed = Vec::new();
+        for page in waiting.drain(..) {
+            for odd in &page.odd {
+                unreadable::note_odd(run, &scope.to_string(), &odd.key, odd.place, &odd.why);
+            }
+            listed.extend(page.contents);
+        }
         record(run, &target.endpoint, listed).await?;
         if let Some((_, _, pages)) = &mut run.sheet().walking {
             *pages += taken as u64;
@@ -161,13 +167,8 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
     }
     match end.verdict {
         WalkVerdict::Proven => {
-            absences(
-                run,
-                &target.endpoint,
-                end.seen,
-                end.total_count.unwrap_or(0),
-            )
-            .await
+            let listed = end.total_count.unwrap_or(0);
+            absences(run, &target.endpoint, end.seen, end.odd, listed).await
         }
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();

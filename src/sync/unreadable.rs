@@ -17,16 +17,26 @@ pub(super) struct Unreadable {
 
 /// Notes one thing of a listing; once, however often a walk begins again.
 pub(super) fn note(run: &Run, scope: &str, id: &str, why: &str) {
+    note_as(run, scope, id, &format!("`{id}`"), why);
+}
+
+/// Notes an item without an id in the same way. `key` tells it from others and is not shown; `place`
+/// is where in the listing it stands, counted from 0.
+pub(super) fn note_odd(run: &Run, scope: &str, key: &str, place: u64, why: &str) {
+    note_as(run, scope, key, &format!("item {}", place + 1), why);
+}
+
+fn note_as(run: &Run, scope: &str, key: &str, name: &str, why: &str) {
     let mut sheet = run.sheet();
     let listing = sheet.unreadable.entry(scope.to_owned()).or_default();
-    if !listing.ids.insert(id) {
+    if !listing.ids.insert(key) {
         return;
     }
     if listing.ids.len() == 1 {
-        listing.example = format!("`{id}`: {why}");
+        listing.example = format!("{name}: {why}");
     }
     if listing.ids.len() <= NAMED {
-        warn!(scope, "{scope}: `{id}` is listed, but {why}");
+        warn!(scope, "{scope}: {name} is listed, but {why}");
     }
 }
 

@@ -67,6 +67,8 @@ mod migrations;
 #[cfg(test)]
 mod notify;
 #[cfg(test)]
+mod odd_answers;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod pieces;

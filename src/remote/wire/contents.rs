@@ -1,7 +1,8 @@
 //! What the Management API says about contents: all but their bodies.
 
 use super::count::lenient_count;
-use super::{OneOrMany, lenient, parse, text};
+use super::id::lone_id;
+use super::{OneOrMany, check_depth, lenient, parse, parse_at_any_depth, text};
 use crate::model::{ContentId, ListedContent, ServedContent, Status};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -38,10 +39,11 @@ fn status_of(served: Option<&OneOrMany>) -> Status {
 
 /// `name` stands in for the id of a content that has none.
 fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String> {
+    check_depth(text.as_bytes())?;
     let head: ContentHead =
-        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
     let id = head.id.as_deref().or(name);
-    let id = id.ok_or("a content in it has no `id`")?;
+    let id = id.ok_or("it has no `id` that is text")?;
     Ok(ServedContent {
         id: ContentId::parse(id).map_err(|err| err.to_string())?,
         status: status_of(head.status.as_ref()),
@@ -52,9 +54,11 @@ fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String
 /// Reads one content's metadata from its JSON text, as listed or as recorded. `name` stands in for
 /// the id of an object-type content that has none.
 pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, String> {
+    check_depth(text.as_bytes())?;
     let item: ContentItem =
         serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
-    let id = item.id.as_deref().or(name).ok_or("it has no `id`")?;
+    let id = item.id.as_deref().or(name);
+    let id = id.ok_or("it has no `id` that is text")?;
     Ok(ListedContent {
         id: ContentId::parse(id).map_err(|err| err.to_string())?,
         status: status_of(item.status.as_ref()),
@@ -71,11 +75,58 @@ pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, Str
 pub(crate) enum ContentsAnswer {
     /// A page of a list.
     Page {
-        contents: Vec<ServedContent>,
+        contents: Vec<ContentsItem>,
         total_count: u64,
     },
     /// The single content of an object-type API: no `contents` array (microcms-facts 1.5).
     Object(ServedContent),
+}
+
+impl ContentsAnswer {
+    /// Says where in the list a page begins.
+    pub(crate) fn begin_at(&mut self, offset: u64) {
+        match self {
+            Self::Object(_) => {}
+            Self::Page { contents, .. } => {
+                for item in contents {
+                    if let ContentsItem::Odd(odd) = item {
+                        odd.place += offset;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One item of a page.
+#[derive(Debug)]
+pub(crate) enum ContentsItem {
+    /// A content. Whether all of it can be read is told later.
+    Content(ServedContent),
+    /// One that nobody can tell from others by an id.
+    Odd(OddContent),
+}
+
+impl ContentsItem {
+    /// Returns what tells it from other items: its id, or what stands for one.
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Content(content) => content.id.as_str(),
+            Self::Odd(odd) => &odd.key,
+        }
+    }
+}
+
+/// An item of a listing that is there and has no id that could be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OddContent {
+    /// Stands for its id where items are counted: the same for the same text, and never an id. It may
+    /// hold a draft key, so that nobody is shown it.
+    pub key: String,
+    /// Its place in the list, counted from 0.
+    pub place: u64,
+    /// What is odd about it.
+    pub why: String,
 }
 
 #[derive(Deserialize)]
@@ -89,13 +140,13 @@ struct ContentsEnvelope<'a> {
 
 /// Reads one answer of a contents listing; `name` is the endpoint's.
 pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, String> {
-    let envelope: ContentsEnvelope<'_> = parse(body)?;
+    let envelope: ContentsEnvelope<'_> = parse_at_any_depth(body)?;
     match (envelope.contents, envelope.total_count) {
         (Some(items), Some(total_count)) => {
-            let contents = items
-                .iter()
-                .map(|raw| serve_content(raw.get(), None))
-                .collect::<Result<_, _>>()?;
+            let contents = (0..)
+                .zip(items)
+                .map(|(place, raw)| serve_item(raw.get(), place))
+                .collect();
             Ok(ContentsAnswer::Page {
                 contents,
                 total_count,
@@ -113,6 +164,28 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
                 metadata: object.metadata,
             }))
         }
+    }
+}
+
+/// One odd item must not keep the others of its page from being backed up: it is handed on under its id
+/// where that can be told, for the run to name it, and otherwise as what it is.
+fn serve_item(text: &str, place: u64) -> ContentsItem {
+    let why = match serve_content(text, None) {
+        Ok(content) => return ContentsItem::Content(content),
+        Err(why) => why,
+    };
+    match lone_id(text).and_then(|id| ContentId::parse(&id).ok()) {
+        Some(id) => ContentsItem::Content(ServedContent {
+            id,
+            status: status_of(None),
+            metadata: text.to_owned(),
+        }),
+        None => ContentsItem::Odd(OddContent {
+            // No id begins with the end of a line.
+            key: format!("\n{text}"),
+            place,
+            why,
+        }),
     }
 }
 

@@ -132,11 +132,56 @@ fn only_the_id_and_the_status_of_what_is_listed_are_read_at_once() {
     let ContentsAnswer::Page { contents, .. } = contents_list(body.as_bytes(), "x").unwrap() else {
         panic!("an object")
     };
-    assert_eq!(contents[0].status, Status::Draft);
-    let why = read_content(&contents[0].metadata, None).unwrap_err();
+    let ContentsItem::Content(content) = &contents[0] else {
+        panic!("{:?}", contents[0])
+    };
+    assert_eq!(content.status, Status::Draft);
+    let why = read_content(&content.metadata, None).unwrap_err();
     assert!(why.contains("duplicate field"), "{why}");
-    let nameless = r#"{"contents":[{"status":["DRAFT"]}],"totalCount":1}"#;
-    assert!(contents_list(nameless.as_bytes(), "x").is_err());
+}
+
+#[test]
+fn an_odd_item_keeps_no_other_from_being_read() {
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let odd = [
+        (r#"{"status":["DRAFT"]}"#, "it has no `id` that is text"),
+        (r#"{"id":null}"#, "it has no `id` that is text"),
+        (r#"{"id":7}"#, "it has no `id` that is text"),
+        ("null", "it cannot be read"),
+        (r#"{"id":""}"#, "not a usable content id"),
+        (r#"{"id":"a","id":"b"}"#, "duplicate field"),
+    ];
+    let readable = r#"{"id":"good","status":["DRAFT"]}"#;
+    let named = [
+        r#"{"id":"named","status":1,"status":2}"#.to_owned(),
+        r#"{"id":"named","\ud800":1}"#.to_owned(),
+        format!(r#"{{"id":"named","x":{deep}}}"#),
+    ];
+    let page = |item: &str| {
+        let body = format!(r#"{{"contents":[{item},{readable}],"totalCount":2}}"#);
+        match contents_list(body.as_bytes(), "x").unwrap() {
+            ContentsAnswer::Page { contents, .. } => {
+                let [first, second] = contents.try_into().unwrap();
+                assert_eq!(second.key(), "good", "{item}");
+                first
+            }
+            ContentsAnswer::Object(_) => panic!("an object"),
+        }
+    };
+    for (item, said) in odd {
+        let ContentsItem::Odd(odd) = page(item) else {
+            panic!("{item} has no id")
+        };
+        assert_eq!((odd.key, odd.place), (format!("\n{item}"), 0));
+        assert!(odd.why.contains(said), "{item}: {}", odd.why);
+    }
+    for item in named {
+        let ContentsItem::Content(content) = page(&item) else {
+            panic!("{item} has an id")
+        };
+        assert_eq!((content.id.as_str(), &content.metadata), ("named", &item));
+        assert!(read_content(&content.metadata, None).is_err(), "{item}");
+    }
 }
 
 #[test]

@@ -8,11 +8,13 @@ use crate::plan::{Finding, examine};
 use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
 
 /// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence. Returns
-/// one that exists: it was not listed and was there, which disproves the walk.
+/// one that exists: it was not listed and was there, which disproves the walk. Where `odd` items were
+/// listed that nobody can tell apart, what is missing may be one of them: that is followed up later.
 pub(super) async fn absences(
     run: &Run,
     endpoint: &Endpoint,
     seen: IdSet,
+    odd: u64,
     listed: u64,
 ) -> Result<Option<ContentId>, RunError> {
     let asked = endpoint.clone();
@@ -21,6 +23,19 @@ pub(super) async fn absences(
         .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().contents.missing += missing;
+    if odd > 0 && missing > 0 {
+        let why = format!(
+            "{missing} contents that are known are missing from the listing, and may be among its {odd} items \
+             that have no `id`: nothing was marked as deleted"
+        );
+        run.problem(
+            ProblemKind::Owed,
+            &format!("contents/{endpoint}"),
+            why,
+            None,
+        );
+        return Ok(None);
+    }
     // A dry run asks the guard all the same, and then for none of them.
     let may_delete = may_delete(run, endpoint, absent.live, missing, listed);
     if !may_delete || run.id.is_none() {

@@ -6,7 +6,7 @@ use crate::model::{
     ServedMedium, Tally, WalkVerdict,
 };
 use crate::plan::differing_keys;
-use crate::remote::{IdSet, Lookup, Remote, RemoteError};
+use crate::remote::{IdSet, Lookup, OddContent, Remote, RemoteError};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -108,7 +108,12 @@ pub(super) async fn contents(
             biased;
             () = verify.stop.wait() => return Ok(()),
             page = pages.recv() => match page {
-                Some(page) => contents_page(verify, endpoint, page.contents, &mut seen).await?,
+                Some(page) => {
+                    for odd in page.odd.iter().filter(|odd| seen.insert(&odd.key)) {
+                        nameless(verify, endpoint, odd).await;
+                    }
+                    contents_page(verify, endpoint, page.contents, &mut seen).await?;
+                }
                 None => break,
             },
         }
@@ -116,17 +121,37 @@ pub(super) async fn contents(
     let end = (&mut walker).await?;
     let what = format!("contents/{endpoint}");
     let kind = of_walk(verify, &what, end.verdict, end.error.as_ref(), end.detail);
+    // What is missing may be an item that nobody can tell from others.
+    let is_told = kind != DifferenceKind::MissingThere || end.odd == 0;
+    let (kind, why) = if is_told {
+        (kind, NOT_LISTED)
+    } else {
+        (DifferenceKind::Unverifiable, NAMELESS)
+    };
     let absent = absent(verify, endpoint, end.seen).await?;
     for (asked, id) in absent.into_iter().enumerate() {
         if kind == DifferenceKind::MissingThere && asked < ASKED {
             look_up(verify, remote, endpoint, &id).await?;
         } else {
-            missing(verify, endpoint, &id, kind, NOT_LISTED).await;
+            missing(verify, endpoint, &id, kind, why).await;
         }
     }
     Ok(())
 }
 
+/// An item of the listing that has no id to compare it by.
+async fn nameless(verify: &Verify, endpoint: &Endpoint, odd: &OddContent) {
+    let thing = format!("item {} of the listing", odd.place + 1);
+    let place = format!("contents/{endpoint}");
+    let text = format!("{thing} of {place} cannot be read: {}", odd.why);
+    verify.unproven(ExitCode::Failed, text);
+    let kind = DifferenceKind::Unverifiable;
+    verify
+        .compared(contents_area, kind, thing, place, &odd.why)
+        .await;
+}
+
+const NAMELESS: &str = "a listing without it, and with items that have no `id`";
 const NOT_LISTED: &str = "a listing without it, which could not be proven";
 
 async fn contents_page(
