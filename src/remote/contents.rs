@@ -26,6 +26,8 @@ const PAGE_SIZE: u64 = 100;
 const SHORT: u64 = 400;
 /// How often a walk begins again before it is left unproven.
 const RESTARTS: u64 = 5;
+/// Tries for a smaller page where a larger one was broken or late: that had all the patience there is.
+const TRIES_WHEN_SMALLER: u32 = 2;
 
 /// One page of contents. Also those of attempts that were begun again: what was seen is kept.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ pub(super) struct Walk<'a> {
     out: mpsc::Sender<ContentsPage>,
     timeout: Duration,
     limit: u64,
+    tries: u32,
     end: ContentsWalkEnd,
     notes: Vec<String>,
 }
@@ -122,6 +125,7 @@ impl<'a> Walk<'a> {
             out,
             timeout,
             limit: PAGE_SIZE,
+            tries: retry::ATTEMPTS,
             end,
             notes: Vec::new(),
         }
@@ -198,8 +202,7 @@ impl<'a> Walk<'a> {
                     "the list ended at {position} of {total} contents"
                 )));
             };
-            let (contents, now_total) = self.list_page(position - 1).await?;
-            same_total(total, now_total)?;
+            let contents = self.seam_page(position, total).await?;
             if contents.first().map(ContentsItem::key) != Some(&seam) {
                 return Err(again(format!(
                     "the list moved around position {position} of {total}"
@@ -216,7 +219,14 @@ impl<'a> Walk<'a> {
             if total <= SHORT && position < total {
                 looked.push((offset, keys_of(&contents)));
             }
+            let before = self.end.seen.len();
             last = self.take(contents, Some(&seam)).await?;
+            // Whatever was announced: a list that repeats itself need not be read to its end.
+            if self.end.seen.len() == before {
+                return Err(again(format!(
+                    "nothing new was listed at position {position} of {total}"
+                )));
+            }
         }
         if is_single {
             looked.clear();
@@ -301,6 +311,27 @@ impl<'a> Walk<'a> {
             .map_err(|_gone| again("the run ended".to_owned()))
     }
 
+    /// Reads on from a position, together with the item before it.
+    async fn seam_page(&mut self, position: u64, total: u64) -> Result<Vec<ContentsItem>, Broken> {
+        if self.limit > 1 {
+            let (contents, now_total) = self.list_page(position - 1).await?;
+            same_total(total, now_total)?;
+            // Pages may have become smaller just now.
+            if self.limit > 1 {
+                return Ok(contents);
+            }
+        }
+        // One at a time, the seam is a page of its own. It is asked for afterwards: a list that moved
+        // since that item was read here, or while the next one was, then has another one there.
+        let (next, now_total) = self.list_page(position).await?;
+        same_total(total, now_total)?;
+        let (mut contents, now_total) = self.list_page(position - 1).await?;
+        same_total(total, now_total)?;
+        contents.truncate(1);
+        contents.extend(next);
+        Ok(contents)
+    }
+
     async fn list_page(&mut self, offset: u64) -> Result<(Vec<ContentsItem>, u64), Broken> {
         match self.page(offset).await? {
             wire::ContentsAnswer::Page {
@@ -326,25 +357,65 @@ impl<'a> Walk<'a> {
             };
             match self
                 .api
-                .get_read(&ask, retry::ATTEMPTS, |body| {
-                    wire::contents_list(body, endpoint.as_str())
+                .get_read(&ask, self.tries, |body| {
+                    wire::contents_list(body, endpoint.as_str(), self.kind)
                 })
                 .await
             {
                 Ok(mut answer) => {
+                    self.tries = retry::ATTEMPTS;
                     self.end.pages += 1;
                     self.tally.pages.add(1);
                     answer.begin_at(offset);
                     return Ok(answer);
                 }
-                // A page over 5 MB (microcms-facts 1.5). Two items are the least a seam needs.
-                Err(err) if err.refusal() == Some(Refusal::TooLarge) && self.limit > 2 => {
-                    self.limit = (self.limit / 2).max(2);
+                Err(err) => {
+                    let Some(smaller) = smaller(self.limit, &err) else {
+                        return Err(Broken::Never(err));
+                    };
+                    if err.refusal().is_none() {
+                        self.tries = TRIES_WHEN_SMALLER;
+                    }
+                    self.limit = smaller;
+                    let why = err.chain();
+                    warn!(
+                        endpoint = %endpoint, limit = smaller,
+                        "{why}; asking for {smaller} at a time"
+                    );
                 }
-                Err(err) => return Err(Broken::Never(err)),
             }
         }
     }
+}
+
+/// Returns the size of a page to try where this error may be about the size. A page over 5 MB is
+/// refused (microcms-facts 1.5), in words that may change; one that is too heavy to make in time is
+/// broken or late: that costs more patience, so that fewer sizes are tried.
+fn smaller(limit: u64, err: &RemoteError) -> Option<u64> {
+    let divided_by = match err {
+        RemoteError::Refused {
+            refusal: Refusal::TooLarge,
+            ..
+        }
+        | RemoteError::Refused {
+            refusal: Refusal::Other,
+            status: 400,
+            ..
+        } => 2,
+        RemoteError::Broken { .. } | RemoteError::TimedOut { .. } => 4,
+        RemoteError::Refused { .. }
+        | RemoteError::Setup(_)
+        | RemoteError::Unreachable { .. }
+        | RemoteError::Untrusted { .. }
+        | RemoteError::Lost { .. }
+        | RemoteError::Unreadable { .. }
+        | RemoteError::NoAddress { .. }
+        | RemoteError::Busy { .. }
+        | RemoteError::Redirected { .. }
+        | RemoteError::HostNotAllowed { .. }
+        | RemoteError::RedirectLoop { .. } => return None,
+    };
+    (limit > 1).then(|| (limit / divided_by).max(1))
 }
 
 /// Returns how many pages a list takes: stitched by one item, with a second look where there are several.

@@ -59,7 +59,7 @@ impl Remote {
             &format!("the first contents of `{endpoint}`"),
         );
         let answer = self.management.get_read(&ask, TRIES, |body| {
-            wire::contents_list(body, endpoint.as_str())
+            wire::contents_list(body, endpoint.as_str(), None)
         });
         match answer.await {
             Ok(ContentsAnswer::Page { contents, .. }) => {

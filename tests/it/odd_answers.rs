@@ -4,7 +4,7 @@
 use crate::deletions::tombstones;
 use crate::support::{Expect as _, Sandbox, assert_holds};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
-use microcms_sim::{Fault, Occasion, Route, Sim};
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim, SimBuilder};
 
 fn answer(body: String) -> Fault {
     Fault::Status {
@@ -111,4 +111,109 @@ async fn a_known_content_whose_item_became_odd_is_never_marked_as_deleted() {
     sim.clear_faults();
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_content_is_never_taken_for_a_list() {
+    let sim = Sim::builder().published_list_api("blog", 12).start().await;
+    let one = sim.truth().contents[0].metadata.clone();
+    sim.fault(Route::MetadataList, Occasion::Every, answer(one));
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Failed);
+    told(&report, "contents/blog", "it has no `contents`");
+    assert_eq!(live(&home), 0);
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_repeats_itself_without_end_is_left_after_a_few_pages() {
+    let sim = Sim::builder().published_list_api("blog", 3).start().await;
+    let item = sim.truth().contents[0].metadata.clone();
+    sim.fault(
+        Route::MetadataList,
+        Occasion::Every,
+        answer(format!(
+            r#"{{"contents":[{item},{item}],"totalCount":1000000000,"offset":0,"limit":100}}"#
+        )),
+    );
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Unproven);
+    told(&report, "contents/blog", "nothing new was listed");
+    assert_eq!(sim.counters().of(Route::MetadataList), 12);
+    assert_eq!(live(&home), 1);
+}
+
+/// Refuses the sizes of pages down to `smallest`.
+fn refuse(sim: &Sim, smallest: u32, fault: &Fault) {
+    for limit in [100, 50, 25, 12, 6, 3]
+        .into_iter()
+        .filter(|limit| *limit >= smallest)
+    {
+        let asked = Route::MetadataList.containing(&format!("limit={limit}&"));
+        sim.fault(asked, Occasion::Every, fault.clone());
+    }
+}
+
+fn thirty() -> SimBuilder {
+    Sim::builder().published_list_api("blog", 30)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_are_refused_in_whatever_words_become_smaller_down_to_one() {
+    let words = [
+        "Response body size is too long. Check your url parameters.",
+        "The payload exceeds what this service sends.",
+    ];
+    for (words, smallest) in [(words[0], 3), (words[1], 3), (words[1], 12)] {
+        let sim = thirty().start().await;
+        refuse(&sim, smallest, &Fault::status(400, words));
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_are_too_heavy_to_be_made_in_time_become_smaller() {
+    let sim = thirty().start().await;
+    refuse(&sim, 12, &Fault::status(504, ""));
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_moves_is_noticed_one_by_one_too() {
+    use microcms_sim::When;
+    for page in [2, 9, 20, 21, 40] {
+        let sim = thirty().start().await;
+        refuse(&sim, 3, &Fault::status(400, "too much"));
+        let ids = sim.content_ids("blog");
+        // One that was read goes, one is added at the end: the count fits.
+        for edit in [
+            Edit::DeleteContent {
+                endpoint: "blog".into(),
+                id: ids[0].clone(),
+            },
+            Edit::AddContent {
+                endpoint: "blog".into(),
+                id: None,
+                status: microcms_sim::Status::Publish,
+                fields: None,
+                place: usize::MAX,
+            },
+        ] {
+            // After the six pages that were refused.
+            sim.on(Route::MetadataList, 6 + page, When::After, edit);
+        }
+        let home = Sandbox::new();
+        home.sync(&sim).await;
+        let ids = sim.content_ids("blog");
+        let held = home.texts("SELECT id FROM contents WHERE deleted_at IS NULL");
+        assert!(ids.iter().all(|id| held.contains(id)), "after page {page}");
+    }
 }

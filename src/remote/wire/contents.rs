@@ -3,7 +3,7 @@
 use super::count::lenient_count;
 use super::id::lone_id;
 use super::{OneOrMany, check_depth, lenient, parse, parse_at_any_depth, text};
-use crate::model::{ContentId, ListedContent, ServedContent, Status};
+use crate::model::{ContentId, EndpointKind, ListedContent, ServedContent, Status};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -138,8 +138,12 @@ struct ContentsEnvelope<'a> {
     total_count: Option<u64>,
 }
 
-/// Reads one answer of a contents listing; `name` is the endpoint's.
-pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, String> {
+/// Reads one answer of a contents listing; `name` is the endpoint's, `kind` what is known of it.
+pub(crate) fn contents_list(
+    body: &[u8],
+    name: &str,
+    kind: Option<EndpointKind>,
+) -> Result<ContentsAnswer, String> {
     let envelope: ContentsEnvelope<'_> = parse_at_any_depth(body)?;
     match (envelope.contents, envelope.total_count) {
         (Some(items), Some(total_count)) => {
@@ -153,6 +157,10 @@ pub(crate) fn contents_list(body: &[u8], name: &str) -> Result<ContentsAnswer, S
             })
         }
         (Some(_), None) => Err("it has no `totalCount` that is a number".to_owned()),
+        // One content that is taken for the whole of a list would stand for all that it lacks.
+        (None, _) if kind == Some(EndpointKind::List) => {
+            Err("it has no `contents`, as the answer of a list has".to_owned())
+        }
         (None, _) => {
             let object = read_content(text(body)?, Some(name))?;
             if object.updated_at.is_none() && matches!(object.status, Status::Other(_)) {

@@ -23,28 +23,32 @@ fn a_medium_keeps_its_text_and_survives_odd_fields() {
 #[test]
 fn an_object_type_listing_is_one_content_named_by_its_endpoint() {
     let body = br#"{"status":["PUBLISH"],"updatedAt":"2026-01-01T00:00:00Z","draftKey":null}"#;
-    let ContentsAnswer::Object(object) = contents_list(body, "settings").unwrap() else {
+    let ContentsAnswer::Object(object) = contents_list(body, "settings", None).unwrap() else {
         panic!("a page")
     };
     assert_eq!(
         (object.id.as_str(), object.status),
         ("settings", Status::Publish)
     );
-    assert!(contents_list(br#"{"message":"hm"}"#, "settings").is_err());
-    assert!(contents_list(br#"{"contents":[]}"#, "blog").is_err());
+    let of_a_list = contents_list(body, "settings", Some(EndpointKind::List));
+    assert!(of_a_list.unwrap_err().contains("as the answer of a list"));
+    assert!(contents_list(body, "settings", Some(EndpointKind::Object)).is_ok());
+    assert!(contents_list(br#"{"message":"hm"}"#, "settings", None).is_err());
+    assert!(contents_list(br#"{"contents":[]}"#, "blog", None).is_err());
 }
 
 #[test]
 fn the_total_of_a_listing_may_be_spelled_as_a_fraction_or_as_text() {
     for total in ["3", "3.0", "\"3\""] {
         let body = format!(r#"{{"contents":[],"totalCount":{total}}}"#);
-        let ContentsAnswer::Page { total_count, .. } = contents_list(body.as_bytes(), "x").unwrap()
+        let ContentsAnswer::Page { total_count, .. } =
+            contents_list(body.as_bytes(), "x", None).unwrap()
         else {
             panic!("an object")
         };
         assert_eq!(total_count, 3, "{total}");
     }
-    assert!(contents_list(br#"{"contents":[],"totalCount":"many"}"#, "x").is_err());
+    assert!(contents_list(br#"{"contents":[],"totalCount":"many"}"#, "x", None).is_err());
 }
 
 #[test]
@@ -129,7 +133,8 @@ fn a_value_of_another_type_or_that_is_no_text_is_as_good_as_none() {
 fn only_the_id_and_the_status_of_what_is_listed_are_read_at_once() {
     let item = r#"{"id":"a","status":["DRAFT"],"updatedAt":1,"updatedAt":2}"#;
     let body = format!(r#"{{"contents":[{item}],"totalCount":1}}"#);
-    let ContentsAnswer::Page { contents, .. } = contents_list(body.as_bytes(), "x").unwrap() else {
+    let ContentsAnswer::Page { contents, .. } = contents_list(body.as_bytes(), "x", None).unwrap()
+    else {
         panic!("an object")
     };
     let ContentsItem::Content(content) = &contents[0] else {
@@ -159,7 +164,7 @@ fn an_odd_item_keeps_no_other_from_being_read() {
     ];
     let page = |item: &str| {
         let body = format!(r#"{{"contents":[{item},{readable}],"totalCount":2}}"#);
-        match contents_list(body.as_bytes(), "x").unwrap() {
+        match contents_list(body.as_bytes(), "x", None).unwrap() {
             ContentsAnswer::Page { contents, .. } => {
                 let [first, second] = contents.try_into().unwrap();
                 assert_eq!(second.key(), "good", "{item}");
