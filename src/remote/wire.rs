@@ -110,13 +110,23 @@ pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, S
         .collect()
 }
 
-/// Reads a schema, which in all its forms lists the API's fields (microcms-facts 1.6).
+/// Reads a schema. Its form changed before and may change again (microcms-facts 8.18).
 pub(crate) fn schema(body: &[u8]) -> Result<String, String> {
-    let fields = parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
-    if !fields.contains_key("apiFields") {
-        return Err("it has no `apiFields`".to_owned());
-    }
+    says_something(body)?;
     text(body).map(|text| text.trim().to_owned())
+}
+
+/// Checks an answer whose form is not known: an object that holds something, and more than the words of
+/// an error.
+fn says_something(body: &[u8]) -> Result<(), String> {
+    let fields = parse::<std::collections::HashMap<String, IgnoredAny>>(body)?;
+    if fields.is_empty() {
+        Err("it is an empty object".to_owned())
+    } else if fields.keys().all(|name| name == "message") {
+        Err("it is a message alone, as errors are".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns whether a body is a JSON object, as the service's own answers are.

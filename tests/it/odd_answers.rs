@@ -2,7 +2,7 @@
 //! deleted because of them.
 
 use crate::deletions::tombstones;
-use crate::support::{Expect as _, Sandbox, assert_holds};
+use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim, SimBuilder};
 
@@ -216,4 +216,34 @@ async fn a_list_that_moves_is_noticed_one_by_one_too() {
         let held = home.texts("SELECT id FROM contents WHERE deleted_at IS NULL");
         assert!(ids.iter().all(|id| held.contains(id)), "after page {page}");
     }
+}
+
+fn two_apis() -> SimBuilder {
+    Sim::builder()
+        .published_list_api("blog", 5)
+        .object_api("settings")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_and_object_bodies_of_other_forms_are_kept_as_they_are() {
+    let sim = two_apis().start().await;
+    let (schema, body) = (r#"{"fields":[{"id":"title"}]}"#, r#"{"title":"t"}"#);
+    sim.fault(Route::Schema, Occasion::Every, answer(schema.to_owned()));
+    sim.fault(
+        Route::ContentList.containing("settings"),
+        Occasion::Every,
+        answer(body.to_owned()),
+    );
+    let home = Sandbox::new();
+    let setup = Setup::default();
+    home.sync_with(&sim, setup).await.expect_complete();
+    assert_eq!(
+        home.texts("SELECT DISTINCT schema FROM endpoints"),
+        [schema]
+    );
+    assert_eq!(
+        home.texts("SELECT published_body FROM contents WHERE endpoint = 'settings'"),
+        [body]
+    );
+    assert_eq!(sim.counters().of(Route::Schema), 2);
 }

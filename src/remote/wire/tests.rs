@@ -90,9 +90,29 @@ fn json_that_is_not_about_what_was_asked_is_no_answer() {
         "it is about `b`"
     );
     assert_eq!(body_of(b"{}", "a").unwrap_err(), "it has no `id`");
-    assert!(body_object(b"{}").is_err() && schema(b"{}").is_err());
-    assert!(body_object(br#"{"createdAt":null,"x":1}"#).is_ok());
-    assert!(schema(br#"{"apiFields":[]}"#).is_ok());
+    for none in [
+        "{}",
+        r#"{"message":"Internal"}"#,
+        "[]",
+        "null",
+        r#""x""#,
+        "",
+    ] {
+        let body = none.as_bytes();
+        assert!(
+            body_object(body).is_err() && schema(body).is_err(),
+            "{none}"
+        );
+    }
+    let without_dates = br#"{"title":"t"}"#;
+    assert_eq!(
+        body_object(without_dates).unwrap().text.as_bytes(),
+        without_dates
+    );
+    assert!(body_object(br#"{"message":"hello","createdAt":null}"#).is_ok());
+    for form in [r#"{"apiFields":[]}"#, r#"{"fields":[]}"#] {
+        assert_eq!(schema(form.as_bytes()).unwrap(), form);
+    }
 }
 
 #[test]
