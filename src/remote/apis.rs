@@ -2,6 +2,7 @@
 
 use super::api::{Api, Ask};
 use super::error::RemoteError;
+use super::wire::ApiEntry;
 use super::{retry, wire};
 use crate::model::{Endpoint, EndpointKind};
 use std::time::Duration;
@@ -17,6 +18,47 @@ pub struct ApiInfo {
     pub kind: EndpointKind,
 }
 
+/// The APIs of the service, each read by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiList {
+    /// Those that can be walked.
+    pub apis: Vec<ApiInfo>,
+    /// Those of a type that this program does not know.
+    pub strange: Vec<StrangeApi>,
+    /// Why an entry cannot be used, for each of which nobody can tell which API it is about. A list with
+    /// such an entry is no evidence that an API was deleted.
+    pub unusable: Vec<String>,
+}
+
+/// An API of a type that this program does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrangeApi {
+    /// Its endpoint.
+    pub endpoint: Endpoint,
+    /// Its name for people.
+    pub name: String,
+    /// What the service calls its type; fit for a terminal.
+    pub kind: String,
+}
+
+impl ApiList {
+    /// Returns how many entries the list has.
+    pub fn len(&self) -> usize {
+        self.apis.len() + self.strange.len() + self.unusable.len()
+    }
+
+    /// Returns whether the list has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the endpoints that are listed.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let strange = self.strange.iter().map(|api| &api.endpoint);
+        self.apis.iter().map(|api| &api.endpoint).chain(strange)
+    }
+}
+
 /// The definition of one API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schema {
@@ -27,26 +69,40 @@ pub enum Schema {
 }
 
 /// Lists the APIs; not paged (microcms-facts 1.6).
-pub(super) async fn list(api: &Api, timeout: Duration) -> Result<Vec<ApiInfo>, RemoteError> {
+pub(super) async fn list(api: &Api, timeout: Duration) -> Result<ApiList, RemoteError> {
     let ask = Ask {
         target: "api/v1/apis".to_owned(),
         what: "the list of APIs".to_owned(),
         timeout,
     };
-    api.get_read(&ask, retry::ATTEMPTS, |body| {
-        wire::apis(body)?
-            .into_iter()
-            .map(|(endpoint, name, kind)| {
-                let endpoint = Endpoint::parse(&endpoint).map_err(|err| err.to_string())?;
-                Ok(ApiInfo {
-                    endpoint,
-                    name,
-                    kind,
-                })
-            })
-            .collect()
-    })
-    .await
+    let entries = api.get_read(&ask, retry::ATTEMPTS, wire::apis).await?;
+    let mut list = ApiList::default();
+    for (n, entry) in (1..).zip(entries) {
+        match entry {
+            Ok(ApiEntry {
+                endpoint,
+                name,
+                kind: Ok(kind),
+            }) => list.apis.push(ApiInfo {
+                endpoint,
+                name,
+                kind,
+            }),
+            Ok(ApiEntry {
+                endpoint,
+                name,
+                kind: Err(kind),
+            }) => list.strange.push(StrangeApi {
+                endpoint,
+                name,
+                kind: kind.chars().take(40).flat_map(char::escape_debug).collect(),
+            }),
+            Err(why) => list.unusable.push(format!(
+                "entry {n} of the list of APIs cannot be used: {why}"
+            )),
+        }
+    }
+    Ok(list)
 }
 
 /// Reads the definition of one API.

@@ -29,7 +29,7 @@ mod throttle;
 mod wire;
 
 pub use api::{Key, host_key};
-pub use apis::{ApiInfo, Schema};
+pub use apis::{ApiInfo, ApiList, Schema, StrangeApi};
 pub use asset_body::AssetBody;
 pub use assets::{Ask, AssetAnswer, AssetClient, AssetHead, Conditions};
 pub use bodies::{Batch, BatchAnswer, FoundBody};

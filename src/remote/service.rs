@@ -1,7 +1,7 @@
 //! The service as a whole: its two APIs, its asset hosts, and what can be asked of them.
 
 use super::api::{Api, Key, Which};
-use super::apis::{self, ApiInfo, Schema};
+use super::apis::{self, ApiList, Schema};
 use super::assets::AssetClient;
 use super::bodies::{self, Batch, BatchAnswer, FoundBody};
 use super::budget::Budget;
@@ -141,7 +141,7 @@ impl Remote {
     ///
     /// # Errors
     /// After retries; a refusal means that the key may not list them.
-    pub async fn apis(&self) -> Result<Vec<ApiInfo>, RemoteError> {
+    pub async fn apis(&self) -> Result<ApiList, RemoteError> {
         apis::list(&self.management, SLOWEST_ANSWER).await
     }
 

@@ -3,6 +3,7 @@
 //! Items keep their own text (`RawValue`), so that what is stored is what was served. Unknown fields
 //! are left alone; missing and null ones are normal (microcms-facts 8.18, 8.24).
 
+mod apis;
 mod bodies;
 mod contents;
 mod count;
@@ -12,6 +13,7 @@ mod media;
 mod tests;
 mod whole;
 
+pub(crate) use apis::{ApiEntry, apis};
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
 pub use contents::OddContent;
 pub use contents::read_content;
@@ -19,7 +21,6 @@ pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents
 pub use media::read_medium;
 pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
 
-use crate::model::EndpointKind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
@@ -65,22 +66,6 @@ impl OneOrMany {
 }
 
 #[derive(Deserialize)]
-struct Apis {
-    apis: Vec<ApiItem>,
-}
-
-// Older answers used other names (microcms-facts 1.6).
-#[derive(Deserialize)]
-struct ApiItem {
-    #[serde(alias = "apiName", default)]
-    name: Option<String>,
-    #[serde(alias = "apiEndpoint")]
-    endpoint: String,
-    #[serde(rename = "type", alias = "apiType")]
-    kind: OneOrMany,
-}
-
-#[derive(Deserialize)]
 struct Service {
     name: String,
 }
@@ -88,26 +73,6 @@ struct Service {
 /// Reads the name of the service.
 pub(crate) fn service_name(body: &[u8]) -> Result<String, String> {
     parse::<Service>(body).map(|service| service.name)
-}
-
-/// Reads the list of APIs as (endpoint, name, kind).
-pub(crate) fn apis(body: &[u8]) -> Result<Vec<(String, String, EndpointKind)>, String> {
-    let list: Apis = parse(body)?;
-    list.apis
-        .into_iter()
-        .map(|item| {
-            let kind = item.kind.first();
-            let kind = EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| {
-                format!(
-                    "API `{}` is of an unknown type `{}`",
-                    item.endpoint,
-                    kind.escape_debug()
-                )
-            })?;
-            let name = item.name.unwrap_or_else(|| item.endpoint.clone());
-            Ok((item.endpoint, name, kind))
-        })
-        .collect()
 }
 
 /// Reads a schema. Its form changed before and may change again (microcms-facts 8.18).

@@ -51,17 +51,21 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
     let plan = plan(run).await?;
     run.tally.pages_expected.add(plan.targets.len() as u64);
     // The schema of a new API comes first, so that its first version has one; of a known one last,
-    // because contents matter more.
-    for target in &plan.targets {
-        if target.is_new && plan.can_read_schemas {
-            schema(run, target).await?;
+    // because contents matter more, and of one that has yet to show what it holds last as well.
+    let mut later = Vec::new();
+    for mut target in plan.targets {
+        let has_schema = target.is_listed && plan.can_read_schemas;
+        let is_first = target.is_new && target.kind.is_some();
+        if has_schema && is_first {
+            schema(run, &target).await?;
         }
-        walk_soundly(run, target).await?;
+        walk_soundly(run, &mut target).await?;
+        if has_schema && !is_first {
+            later.push(target);
+        }
     }
-    for target in &plan.targets {
-        if !target.is_new && plan.can_read_schemas {
-            schema(run, target).await?;
-        }
+    for target in later {
+        schema(run, &target).await?;
     }
     if plan.listed == 0 && !plan.vanished.is_empty() && run.options.allow_deletes == 0 {
         let why = format!(
@@ -81,7 +85,7 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
 
 /// Walks one API, and once more where what the walk lacked turns out to exist: compensating edits
 /// can slip through its seams, and what is already known betrays them.
-async fn walk_soundly(run: &Run, target: &Target) -> Result<(), RunError> {
+async fn walk_soundly(run: &Run, target: &mut Target) -> Result<(), RunError> {
     let before = run.sheet().contents;
     if walk(run, target).await?.is_none() {
         return Ok(());
@@ -100,7 +104,7 @@ async fn walk_soundly(run: &Run, target: &Target) -> Result<(), RunError> {
 }
 
 /// Walks one API. Returns a content that disproves a walk which looked proven.
-async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError> {
+async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunError> {
     let started_at = run.now();
     let scope = Scope::Contents(target.endpoint.clone());
     run.sheet().walking = Some((scope.clone(), started_at, 0));
@@ -142,6 +146,11 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
             // Deleted meanwhile, perhaps: the next list of APIs tells.
             let message = "the API is listed, but its contents are not found".to_owned();
             run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
+        } else if err.refusal() == Some(Refusal::NotFound)
+            && !run.options.endpoints.contains(&target.endpoint)
+        {
+            let message = "the API is not listed, and its contents are not found".to_owned();
+            run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
         } else if err.refusal() == Some(Refusal::NotFound) {
             let message = format!("the service has no API `{}`", target.endpoint);
             run.problem(
@@ -163,6 +172,7 @@ async fn walk(run: &Run, target: &Target) -> Result<Option<ContentId>, RunError>
             kind,
             schema: None,
         };
+        target.kind = Some(kind);
         record_endpoints(run, vec![facts]).await?;
     }
     match end.verdict {

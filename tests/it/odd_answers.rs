@@ -4,7 +4,8 @@
 use crate::deletions::tombstones;
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
-use microcms_sim::{Edit, Fault, Occasion, Route, Sim, SimBuilder};
+use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, SimBuilder};
+use serde_json::{Value, json};
 
 fn answer(body: String) -> Fault {
     Fault::Status {
@@ -218,10 +219,131 @@ async fn a_list_that_moves_is_noticed_one_by_one_too() {
     }
 }
 
+fn apis(entries: &Value) -> Fault {
+    answer(json!({ "apis": entries }).to_string())
+}
+
 fn two_apis() -> SimBuilder {
     Sim::builder()
         .published_list_api("blog", 5)
         .object_api("settings")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_of_an_unknown_type_is_named_and_backed_up_as_what_it_looks_like() {
+    let sim = two_apis().start().await;
+    let entries = json!([
+        { "name": "Blog", "endpoint": "blog", "type": "list" },
+        { "name": "Settings", "endpoint": "settings", "type": "singleton" },
+    ]);
+    sim.fault(Route::Apis, Occasion::Every, apis(&entries));
+    let home = Sandbox::new();
+    for _run in 0..2 {
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
+        told(&report, "contents/settings", "of the type `singleton`");
+        assert_eq!(
+            home.texts("SELECT endpoint || ' ' || kind FROM endpoints ORDER BY 1"),
+            ["blog list", "settings object"]
+        );
+        assert_eq!(
+            home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL"),
+            6
+        );
+    }
+    assert_eq!(
+        home.count("SELECT count(*) FROM endpoints WHERE schema IS NULL"),
+        0
+    );
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_cannot_be_used_is_named_and_no_evidence_of_a_deletion() {
+    let sim = two_apis().start().await;
+    let odd = [
+        json!(null),
+        json!({ "name": "Settings", "type": "object" }),
+        json!({ "name": "Settings", "endpoint": "a/b", "type": "object" }),
+    ];
+    let blog = json!({ "name": ["Blog"], "endpoint": "blog", "type": "list" });
+    let home = Sandbox::new();
+    for (run, entry) in odd.iter().enumerate() {
+        sim.fault(Route::Apis, Occasion::Every, apis(&json!([entry, blog])));
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        told(
+            &report,
+            "apis",
+            "entry 1 of the list of APIs cannot be used",
+        );
+        assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
+        // In the first run nobody knows what the entry is about; later it is walked all the same.
+        assert_eq!(live(&home), if run == 0 { 5 } else { 6 });
+        assert_eq!(tombstones(&home, "endpoints"), 0);
+        sim.clear_faults();
+        home.sync(&sim).await.expect_complete();
+    }
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_is_gone_while_the_list_has_an_odd_entry_is_not_called_deleted() {
+    let sim = two_apis().start().await;
+    sim.edit(Edit::AddApi {
+        endpoint: "news".to_owned(),
+        kind: ApiKind::List,
+        contents: 3,
+    })
+    .expect("a new API");
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    sim.edit(Edit::DeleteApi {
+        endpoint: "news".into(),
+    })
+    .expect("deleted");
+    let entries = json!([
+        null,
+        { "name": "Blog", "endpoint": "blog", "type": "list" },
+        { "name": "Settings", "endpoint": "settings", "type": "object" },
+    ]);
+    sim.fault(Route::Apis, Occasion::Every, apis(&entries));
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    told(
+        &report,
+        "contents/news",
+        "the API is not listed, and its contents are not found",
+    );
+    assert_eq!(
+        (
+            tombstones(&home, "endpoints"),
+            tombstones(&home, "contents")
+        ),
+        (0, 0)
+    );
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(
+        (
+            tombstones(&home, "endpoints"),
+            tombstones(&home, "contents")
+        ),
+        (1, 3)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_apis_at_all_is_a_list_of_none_and_suddenly_none_trips_the_guard() {
+    let sim = two_apis().start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    sim.fault(Route::Apis, Occasion::Every, apis(&Value::Null));
+    let report = home.sync(&sim).await.expect_code(ExitCode::Guard);
+    told(&report, "apis", "suddenly empty");
+    assert_eq!(tombstones(&home, "endpoints"), 0);
+    let new = Sandbox::new();
+    new.sync(&sim).await.expect_complete();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,7 +98,8 @@ async fn management(
     let targets: Option<Vec<Api>> = apis.as_ref().ok().map(|apis| {
         let is_wanted =
             |endpoint: &Endpoint| configured.is_empty() || configured.contains(endpoint);
-        apis.iter()
+        apis.apis
+            .iter()
             .filter(|api| is_wanted(&api.endpoint))
             .map(|api| (api.endpoint.clone(), api.kind))
             .collect()
@@ -120,10 +121,24 @@ async fn management(
         Ok(apis) => {
             let text = format!("{}: {} APIs", rights::APIS.name, apis.len());
             checks.ok("right", text);
-            let is_listed = |name: &Endpoint| apis.iter().any(|api| api.endpoint == *name);
-            for name in configured.iter().filter(|name| !is_listed(name)) {
+            for api in &apis.strange {
+                let text = format!(
+                    "the API `{}` is of an unknown type `{}`",
+                    api.endpoint, api.kind
+                );
+                checks.warn(NAME, text, None);
+            }
+            for why in &apis.unusable {
+                checks.warn(NAME, why.clone(), None);
+            }
+            let is_listed = |name: &Endpoint| apis.endpoints().any(|listed| listed == name);
+            let is_whole = apis.unusable.is_empty();
+            for name in configured
+                .iter()
+                .filter(|name| is_whole && !is_listed(name))
+            {
                 let text = format!("service.endpoints: the service has no API `{name}`");
-                let names: Vec<&str> = apis.iter().map(|api| api.endpoint.as_str()).collect();
+                let names: Vec<&str> = apis.endpoints().map(Endpoint::as_str).collect();
                 let help = format!("it has {}", names.join(", "));
                 checks.fail("configuration", About::Configuration, text, help);
             }

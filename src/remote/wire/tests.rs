@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Status;
+use crate::model::{Endpoint, EndpointKind, Status};
 
 #[test]
 fn a_medium_keeps_its_text_and_survives_odd_fields() {
@@ -68,15 +68,75 @@ fn statuses_may_be_new_or_missing() {
 #[test]
 fn both_generations_of_the_api_list_are_read() {
     let body = r#"{"apis":[{"name":"ブログ","endpoint":"blog","type":"list"},{"apiName":"設定","apiEndpoint":"settings","apiType":["OBJECT"]}]}"#;
-    let apis = apis(body.as_bytes()).unwrap();
     assert_eq!(
-        apis[0],
-        ("blog".into(), "ブログ".into(), EndpointKind::List)
+        apis(body.as_bytes()).unwrap(),
+        [
+            entry("blog", "ブログ", Ok(EndpointKind::List)),
+            entry("settings", "設定", Ok(EndpointKind::Object)),
+        ]
     );
-    assert_eq!(
-        apis[1],
-        ("settings".into(), "設定".into(), EndpointKind::Object)
-    );
+}
+
+fn entry(
+    endpoint: &str,
+    name: &str,
+    kind: Result<EndpointKind, String>,
+) -> Result<ApiEntry, String> {
+    Ok(ApiEntry {
+        endpoint: Endpoint::parse(endpoint).unwrap(),
+        name: name.to_owned(),
+        kind,
+    })
+}
+
+#[test]
+fn an_api_that_is_listed_oddly_keeps_no_other_from_being_read() {
+    let usable = [
+        (
+            r#"{"name":7,"endpoint":"a","type":"list"}"#,
+            entry("a", "a", Ok(EndpointKind::List)),
+        ),
+        (
+            r#"{"name":"new","apiName":"old","endpoint":"a","apiEndpoint":"b","type":"LIST","apiType":"object"}"#,
+            entry("a", "new", Ok(EndpointKind::List)),
+        ),
+        (
+            r#"{"name":"n","endpoint":"a","type":"tree"}"#,
+            entry("a", "n", Err("tree".to_owned())),
+        ),
+        (
+            r#"{"name":"n","endpoint":"a"}"#,
+            entry("a", "n", Err(String::new())),
+        ),
+    ];
+    let unusable = [
+        "null",
+        "7",
+        r#"{"name":"n","type":"list"}"#,
+        r#"{"endpoint":7,"type":"list"}"#,
+        r#"{"endpoint":"a/b","type":"list"}"#,
+        r#"{"endpoint":"a","endpoint":"b","type":"list"}"#,
+        r#"{"endpoint":"a","type":"list","\ud800":1}"#,
+    ];
+    let good = r#"{"name":"Good","endpoint":"good","type":"list"}"#;
+    let read = |item: &str| {
+        let body = format!(r#"{{"apis":[{item},{good}]}}"#);
+        let [first, second] = apis(body.as_bytes()).unwrap().try_into().unwrap();
+        assert_eq!(
+            second,
+            entry("good", "Good", Ok(EndpointKind::List)),
+            "{item}"
+        );
+        first
+    };
+    for (item, expected) in usable {
+        assert_eq!(read(item), expected, "{item}");
+    }
+    for item in unusable {
+        assert!(read(item).is_err(), "{item}");
+    }
+    assert_eq!(apis(br#"{"apis":null}"#).unwrap(), []);
+    assert!(apis(b"{}").is_err() && apis(br#"{"apis":{}}"#).is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::RunError;
 use super::super::run::Run;
 use crate::model::{Endpoint, EndpointKind, ProblemKind};
-use crate::remote::{ApiInfo, Refusal, Schema};
+use crate::remote::{ApiInfo, ApiList, Refusal, Schema, StrangeApi};
 use crate::store::EndpointFacts;
 use tracing::warn;
 
@@ -45,40 +45,44 @@ pub(super) async fn plan(run: &Run) -> Result<Plan, RunError> {
             is_new: row.is_none(),
         }
     };
-    let is_new = |api: &ApiInfo| known.iter().all(|row| row.endpoint != api.endpoint);
     match run.rooms.remote.apis().await {
-        Ok(apis) => {
-            record_apis(run, apis.iter().filter(|api| !is_new(api)), wanted).await?;
-            let vanished = known
+        Ok(list) => {
+            let is_known = |api: &&ApiInfo| known.iter().any(|row| row.endpoint == api.endpoint);
+            record_apis(run, list.apis.iter().filter(is_known), wanted).await?;
+            let is_listed = |endpoint: &Endpoint| list.endpoints().any(|listed| listed == endpoint);
+            let live = known
                 .iter()
-                .filter(|row| wanted.is_empty() && !row.is_deleted)
-                .map(|row| row.endpoint.clone())
-                .filter(|endpoint| apis.iter().all(|api| api.endpoint != *endpoint))
-                .collect();
-            for endpoint in wanted
-                .iter()
-                .filter(|wanted| apis.iter().all(|api| api.endpoint != **wanted))
-            {
-                unknown(run, endpoint, &apis);
-            }
-            let listed = apis.len() as u64;
-            let targets = apis
-                .into_iter()
-                .filter(|api| is_wanted(&api.endpoint, wanted))
-                .map(|api| Target {
-                    is_new: is_new(&api),
-                    endpoint: api.endpoint,
-                    kind: Some(api.kind),
-                    name: api.name,
-                    is_listed: true,
-                })
-                .collect();
-            Ok(Plan {
-                targets,
-                vanished,
-                listed,
+                .filter(|row| wanted.is_empty() && !row.is_deleted);
+            let missing = live.map(|row| &row.endpoint).chain(wanted);
+            let missing = missing.filter(|endpoint| !is_listed(endpoint)).cloned();
+            let mut plan = Plan {
+                targets: list
+                    .endpoints()
+                    .filter(|endpoint| is_wanted(endpoint, wanted))
+                    .map(|endpoint| listed(&list, unlisted(endpoint)))
+                    .collect(),
+                vanished: Vec::new(),
+                listed: list.len() as u64,
                 can_read_schemas: true,
-            })
+            };
+            if let Some(why) = list.unusable.first() {
+                name_unusable(run, why, list.unusable.len());
+                // What is missing may stand in such an entry.
+                plan.targets
+                    .extend(missing.map(|endpoint| unlisted(&endpoint)));
+            } else if wanted.is_empty() {
+                plan.vanished = missing.collect();
+            } else {
+                for endpoint in missing {
+                    unknown(run, &endpoint, &list);
+                }
+            }
+            for api in &list.strange {
+                if is_wanted(&api.endpoint, wanted) {
+                    name_strange(run, api);
+                }
+            }
+            Ok(plan)
         }
         Err(err) if !wanted.is_empty() && err.refusal() == Some(Refusal::Forbidden) => {
             warn!(
@@ -122,12 +126,50 @@ pub(super) async fn plan(run: &Run) -> Result<Plan, RunError> {
     }
 }
 
+/// Says of an API what the list does. One of a type that is not known turns out to be what its contents
+/// look like.
+fn listed(list: &ApiList, known: Target) -> Target {
+    let is_it = |endpoint: &Endpoint| *endpoint == known.endpoint;
+    let api = list.apis.iter().find(|api| is_it(&api.endpoint));
+    let strange = list.strange.iter().find(|api| is_it(&api.endpoint));
+    let (kind, name) = match (api, strange) {
+        (Some(api), _) => (Some(api.kind), api.name.clone()),
+        (None, Some(api)) => (known.kind, api.name.clone()),
+        (None, None) => return known,
+    };
+    Target {
+        kind,
+        name,
+        is_listed: true,
+        ..known
+    }
+}
+
+fn name_unusable(run: &Run, why: &str, count: usize) {
+    let more = match count {
+        1 => String::new(),
+        _ => format!(" ({} more cannot be used either)", count - 1),
+    };
+    let message = format!("{why}{more}; what the list lacks counts as neither there nor deleted");
+    run.problem(ProblemKind::Owed, "apis", message, None);
+}
+
+fn name_strange(run: &Run, api: &StrangeApi) {
+    let message = format!(
+        "the API is of the type `{}`, which this program does not know: it is backed up as what it looks like",
+        api.kind
+    );
+    let hint = "a newer version of this program may know it".to_owned();
+    let scope = format!("contents/{}", api.endpoint);
+    run.problem(ProblemKind::Owed, &scope, message, Some(hint));
+}
+
 fn is_wanted(endpoint: &Endpoint, wanted: &[Endpoint]) -> bool {
     wanted.is_empty() || wanted.contains(endpoint)
 }
 
-fn unknown(run: &Run, endpoint: &Endpoint, apis: &[ApiInfo]) {
-    let mut names: Vec<&str> = apis.iter().map(|api| api.endpoint.as_str()).collect();
+fn unknown(run: &Run, endpoint: &Endpoint, list: &ApiList) {
+    let mut names: Vec<&str> = list.endpoints().map(Endpoint::as_str).collect();
     names.sort_by_key(|name| strsim::levenshtein(name, endpoint.as_str()));
     let hint = match names.split_first() {
         None => "the service has no API".to_owned(),
@@ -175,7 +217,11 @@ pub(super) async fn record_endpoints(run: &Run, facts: Vec<EndpointFacts>) -> Re
     Ok(())
 }
 
+/// Records the schema of an API of which it is known what it holds.
 pub(super) async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
+    let Some(kind) = target.kind else {
+        return Ok(());
+    };
     let scope = format!("schema/{}", target.endpoint);
     let schema = match run.rooms.remote.schema(&target.endpoint).await {
         Ok(Schema::Text(text)) => Some(text),
@@ -200,7 +246,7 @@ pub(super) async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
     let facts = EndpointFacts {
         endpoint: target.endpoint.clone(),
         name: target.name.clone(),
-        kind: target.kind.unwrap_or(EndpointKind::List),
+        kind,
         schema,
     };
     record_endpoints(run, vec![facts]).await

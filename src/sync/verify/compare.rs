@@ -55,7 +55,7 @@ async fn apis(verify: &Verify, remote: &Remote) -> Result<Vec<Target>, VerifyErr
         Err(err) => return Ok(unlisted(verify, &err, known).await),
     };
     let mut targets = Vec::new();
-    for api in found.iter().filter(|api| is_wanted(&api.endpoint)) {
+    for api in found.apis.iter().filter(|api| is_wanted(&api.endpoint)) {
         let row = known.iter().find(|row| row.endpoint == api.endpoint);
         one_api(verify, api, row).await;
         targets.push(Target {
@@ -64,10 +64,32 @@ async fn apis(verify: &Verify, remote: &Remote) -> Result<Vec<Target>, VerifyErr
             is_there: true,
         });
     }
-    for row in known {
-        if found.iter().any(|api| api.endpoint == row.endpoint) {
-            continue;
-        }
+    let strange = found.strange.iter();
+    for api in strange.filter(|api| is_wanted(&api.endpoint)) {
+        let text = format!(
+            "the API `{}` is of an unknown type `{}`",
+            api.endpoint, api.kind
+        );
+        verify.unproven(ExitCode::Failed, text);
+        targets.push(Target {
+            endpoint: api.endpoint.clone(),
+            kind: known
+                .iter()
+                .find(|row| row.endpoint == api.endpoint)
+                .map(|row| row.kind),
+            is_there: true,
+        });
+    }
+    let missing = known
+        .into_iter()
+        .filter(|row| found.endpoints().all(|listed| *listed != row.endpoint));
+    if let Some(why) = found.unusable.first() {
+        // What is missing may stand in such an entry.
+        verify.unproven(ExitCode::Failed, why.clone());
+        targets.extend(untold(verify, missing, why).await);
+        return Ok(targets);
+    }
+    for row in missing {
         let place = format!("endpoints/{}", row.endpoint);
         let thing = format!("API `{}`", row.endpoint);
         verify
@@ -110,19 +132,22 @@ async fn unlisted(verify: &Verify, err: &RemoteError, known: Vec<EndpointRow>) -
     if !(is_configured && err.refusal() == Some(Refusal::Forbidden)) {
         verify.trouble("the list of APIs", err);
     }
+    untold(verify, known, "the key may not list APIs").await
+}
+
+/// APIs of which `why` keeps anyone from telling whether the service has them.
+async fn untold(
+    verify: &Verify,
+    known: impl IntoIterator<Item = EndpointRow>,
+    why: &str,
+) -> Vec<Target> {
     let mut targets = Vec::new();
     for row in known {
         let place = format!("endpoints/{}", row.endpoint);
         let thing = format!("API `{}`", row.endpoint);
         let kind = DifferenceKind::Unverifiable;
         verify
-            .compared(
-                |all| &mut all.apis,
-                kind,
-                thing,
-                place,
-                "the key may not list APIs",
-            )
+            .compared(|all| &mut all.apis, kind, thing, place, why)
             .await;
         targets.push(Target {
             endpoint: row.endpoint,
