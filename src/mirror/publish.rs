@@ -104,6 +104,26 @@ impl Mirror {
     /// As [`Finished::publish`], and [`MirrorError::Gone`] if the file at neither path is the recorded
     /// one; nothing is changed then.
     pub fn relocate(&self, saved: &Superseded, path: &RelPath) -> Result<Published, MirrorError> {
+        self.name_also(saved, path, Some(saved))
+    }
+
+    /// Gives a saved file a second path and returns once that will survive a power cut; it stays where it is. Repeating
+    /// this changes nothing.
+    ///
+    /// Whatever else is at the new path goes to the archive first.
+    ///
+    /// # Errors
+    /// As [`Mirror::relocate`].
+    pub fn add_path(&self, saved: &Superseded, path: &RelPath) -> Result<Published, MirrorError> {
+        self.name_also(saved, path, None)
+    }
+
+    fn name_also(
+        &self,
+        saved: &Superseded,
+        path: &RelPath,
+        old: Option<&Superseded>,
+    ) -> Result<Published, MirrorError> {
         let failed = || MirrorError::io("move", &saved.path);
         let (parent, name) = saved.path.split();
         let folder = self.inner.tree.existing(parent).map_err(failed())?;
@@ -127,7 +147,7 @@ impl Mirror {
                     name,
                     file: &file,
                 };
-                self.inner.publish(source, new, Some(saved))
+                self.inner.publish(source, new, old)
             }
             // Cut off after the move and before it was recorded.
             (Some(_) | None, _) => {

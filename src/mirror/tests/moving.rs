@@ -104,3 +104,38 @@ fn a_stop_at_any_step_leaves_the_bytes_a_name_and_the_next_try_ends_the_same() {
         }
     }
 }
+
+#[test]
+fn a_second_path_leaves_the_file_where_it_is_and_a_stop_at_any_step_loses_nothing() {
+    let before: &[(&str, &[u8])] = &[(OLD, b"bytes"), (NEW, b"stranger")];
+    for is_crash in [false, true] {
+        for step in 1.. {
+            let home = home(before);
+            let steps = Steps::default();
+            steps.plan.stop_at.store(step, SeqCst);
+            steps.plan.is_crash.store(is_crash, SeqCst);
+            steps.plan.errno.store(Errno::NOSPC.raw_os_error(), SeqCst);
+            let add = |mirror: &Mirror| mirror.add_path(&was(OLD, b"bytes"), &rel(NEW));
+            let stopped = add(&home.open_with(&steps)).is_err();
+            assert_eq!(home.read(OLD).as_deref(), Some(b"bytes".as_slice()));
+            assert!(
+                home.read(NEW).as_deref() == Some(b"stranger".as_slice())
+                    || home.archived(b"stranger").exists(),
+                "step {step}"
+            );
+            for _again in 0..2 {
+                add(&home.open()).unwrap();
+                for path in [OLD, NEW] {
+                    assert_eq!(home.read(path).as_deref(), Some(b"bytes".as_slice()));
+                }
+            }
+            assert_eq!(fs::read(home.archived(b"stranger")).unwrap(), b"stranger");
+            home.assert_archive_is_sound();
+            assert!(home.temporary_files().is_empty());
+            if !stopped {
+                assert!(step > 4, "only {step} steps");
+                break;
+            }
+        }
+    }
+}
