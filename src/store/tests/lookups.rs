@@ -92,7 +92,13 @@ fn filled(count: u32) -> Steps {
 #[test]
 fn what_is_looked_up_costs_as_much_among_many_as_among_few() {
     type Work = fn(&mut Store, u32);
-    let questions: [(&str, Work); 6] = [
+    let questions: [(&str, Work); 7] = [
+        ("who has this path", |store, last| {
+            let id = nth(last).id;
+            assert!(store.path_holders(&path(last), &id).unwrap().is_empty());
+            let holders = store.path_holders(&path(3), &id).unwrap();
+            assert_eq!(holders[0].media_id, nth(3).id);
+        }),
         ("whose path is this", |store, last| {
             let id = nth(last).id;
             assert!(store.path_owner(&path(last), &id).unwrap().is_none());
