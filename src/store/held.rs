@@ -183,34 +183,48 @@ impl Store {
         })
     }
 
-    /// Tells each URL whose file may lie in the mirror before its row says so, and each path whose file
-    /// `prune` has yet to look at.
+    /// Tells what may lie in the mirror before its row says so: each URL, with its medium's id, whose file may
+    /// come to it or to its safe path, and each whose file may give way to another medium's; and each path whose
+    /// file `prune` has yet to look at.
     pub fn each_coming_and_going(
         &self,
-        url: &mut dyn FnMut(&str),
+        coming: &mut dyn FnMut(&str, &str),
+        leaving: &mut dyn FnMut(&str, &str),
         path: &mut dyn FnMut(&str),
     ) -> Result<(), StoreError> {
         self.read("read which files come and go", |conn| {
             each(
                 conn,
-                "SELECT coalesce(m.url, a.url) FROM assets AS a JOIN media AS m ON m.id = a.media_id
+                "SELECT coalesce(m.url, a.url), a.media_id FROM assets AS a JOIN media AS m ON m.id = a.media_id
                  WHERE a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL",
-                url,
+                coming,
             )?;
             each(
                 conn,
-                "SELECT path FROM doomed_files WHERE path IS NOT NULL",
-                path,
+                "SELECT m.url, m.id FROM assets AS a NOT INDEXED CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE instr(a.path, '/_unsafe/') > 0 AND m.deleted_at IS NULL",
+                coming,
+            )?;
+            each(
+                conn,
+                "SELECT url, id FROM media WHERE deleted_at IS NOT NULL",
+                leaving,
+            )?;
+            each(
+                conn,
+                "SELECT path, '' FROM doomed_files WHERE path IS NOT NULL",
+                &mut |doomed, _| path(doomed),
             )
         })
     }
 }
 
-fn each(conn: &Connection, sql: &str, tell: &mut dyn FnMut(&str)) -> rusqlite::Result<()> {
+fn each(conn: &Connection, sql: &str, tell: &mut dyn FnMut(&str, &str)) -> rusqlite::Result<()> {
     let mut query = conn.prepare_cached(sql)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        tell(&lenient(row, 0).unwrap_or_default());
+        let text = |at| lenient(row, at).unwrap_or_default();
+        tell(&text(0), &text(1));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod ahead;
 mod books;
 mod feed;
 mod gather;
+mod homes;
 mod look;
 
 use super::RunError;

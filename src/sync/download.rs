@@ -12,6 +12,7 @@ use super::hosts::Hosts;
 use super::quota::Quota;
 use super::room::{Place, Room};
 use crate::mirror::{Digest, Finished, Mirror, Superseded};
+use crate::model::path::PathError;
 use crate::model::{
     AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why,
 };
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use unsaved::Unsaved;
 
 pub(super) use group::{Held, Received, publish};
+pub(super) use place::{places, safe_path};
 pub(super) use unsaved::Trouble;
 
 /// A host that asks for more is asked again by the next run.
@@ -242,9 +244,23 @@ impl Download {
         }))
     }
 
-    /// Returns whether the file is listed elsewhere than where the saved bytes came from.
+    /// Returns whether the file has to move: it is listed elsewhere than where the saved bytes came from, or
+    /// was put aside and goes home.
     fn is_moved(&self) -> bool {
-        self.owed.row.url != self.owed.listed_url
+        self.owed.row.url != self.owed.listed_url || self.goes_home()
+    }
+
+    /// Returns whether the file lies aside of the place that its URL leads to, and is to go there by now.
+    fn goes_home(&self) -> bool {
+        let row = &self.owed.row;
+        let is_aside = |path: Result<RelPath, PathError>| path.is_ok_and(|path| path.is_fallback());
+        self.why() == Why::Moved
+            && row
+                .path
+                .as_deref()
+                .map(RelPath::parse)
+                .is_some_and(is_aside)
+            && !is_aside(RelPath::for_url(&self.owed.listed_url))
     }
 
     /// Reads the saved file: "not modified" must not vouch for bytes that nobody has. The look at the

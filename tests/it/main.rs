@@ -45,6 +45,8 @@ mod health;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod homes;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod hostile;

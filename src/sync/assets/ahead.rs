@@ -122,6 +122,11 @@ impl<'a> Ahead<'a> {
         self.is_stale = true;
     }
 
+    /// Hears that something became owed while nothing was under way.
+    pub(super) fn called(&mut self) {
+        self.is_stale = true;
+    }
+
     /// Hears that something became owed.
     pub(super) fn woken(&mut self) {
         // Where very much is known and waits for the next run, looking through it takes long, and the database has better

@@ -4,6 +4,7 @@
 use super::ahead::Ahead;
 use super::books::{Books, Recorded};
 use super::gather::Gather;
+use super::homes::Homes;
 use crate::model::{AssetOutcome, MediaId, OwedAsset, ProblemKind, Timestamp};
 use crate::remote::IdSet;
 use crate::sync::RunError;
@@ -30,6 +31,7 @@ pub(super) struct Feed<'a> {
     downloads: JoinSet<Landed>,
     gather: Gather,
     books: Books<'a>,
+    homes: Homes<'a>,
     /// Taken up and not recorded yet: still owed in the database, and not to be asked for twice.
     in_flight: HashSet<MediaId>,
     /// Questions that were asked in vain in this run: once is enough. A medium that changes after it
@@ -61,6 +63,7 @@ impl<'a> Feed<'a> {
     pub(super) fn new(run: &'a Run, shared: Arc<Shared>) -> Self {
         Self {
             run,
+            homes: Homes::new(run, Arc::clone(&shared)),
             shared,
             ahead: Ahead::new(run),
             downloads: JoinSet::new(),
@@ -85,7 +88,12 @@ impl<'a> Feed<'a> {
             self.ahead.read_on(self.in_flight.is_empty());
             self.send_on();
             if self.in_flight.is_empty() && self.ahead.is_over() {
-                return self.close().await;
+                // Nothing is under way that could want a path.
+                if self.is_blocked || !self.homes.call_some().await? {
+                    return self.close().await;
+                }
+                self.ahead.called();
+                continue;
             }
             let event = self.next(None).await?;
             if matches!(event, Event::Stopped) {

@@ -3,9 +3,20 @@
 use super::Download;
 use super::unsaved::Unsaved;
 use crate::mirror::{MirrorError, Published};
+use crate::model::path::PathError;
 use crate::model::{AssetOutcome, AssetUrl, RelPath, Why};
 use crate::plan::{Recheck, recheck};
 use std::sync::{Arc, PoisonError};
+
+/// Returns the safe path of a medium, also beside another medium with the same URL.
+pub(in crate::sync) fn safe_path(url: &str, media_id: &str) -> Result<RelPath, PathError> {
+    RelPath::fallback(&format!("{url}#{media_id}"))
+}
+
+/// Returns where the file of a medium with this URL may be put.
+pub(in crate::sync) fn places(url: &str, media_id: &str) -> [Result<RelPath, PathError>; 2] {
+    [RelPath::for_url(url), safe_path(url, media_id)]
+}
 
 /// A path that no other download of this run may take.
 #[derive(Debug)]
@@ -112,8 +123,8 @@ impl Download {
         Ok(published)
     }
 
-    /// Chooses the path: the one it has, as long as the URL stays; the URL's own; or a safe one where
-    /// another medium has that already.
+    /// Chooses the path: the one it has, as long as the URL stays and it has not to go home; the URL's own;
+    /// or a safe one where another medium has that already.
     async fn choose_path(&self, url: &AssetUrl) -> Result<RelPath, Unsaved> {
         let claimed = self.claim_path(url)?;
         let mut is_owned = false;
@@ -133,7 +144,7 @@ impl Download {
     /// Claims the path that this file should have.
     pub(super) fn claim_path(&self, url: &AssetUrl) -> Result<Claimed, Unsaved> {
         let row = &self.owed.row;
-        if row.url == self.owed.listed_url
+        if !self.is_moved()
             && let Some(path) = row
                 .path
                 .as_deref()
@@ -176,10 +187,11 @@ impl Download {
         Ok(fallback)
     }
 
-    /// The safe path of this medium, also beside another medium with the same URL.
     pub(super) fn fallback(&self) -> Result<RelPath, Unsaved> {
-        let own = format!("{}#{}", self.owed.listed_url, self.owed.media_id);
-        Ok(RelPath::fallback(&own)?)
+        Ok(safe_path(
+            &self.owed.listed_url,
+            self.owed.media_id.as_str(),
+        )?)
     }
 
     fn claim(&self, path: &RelPath) -> bool {

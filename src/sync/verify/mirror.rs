@@ -6,6 +6,7 @@ use crate::mirror::{Digest, Lying};
 use crate::model::{AssetState, Difference, DifferenceKind, RelPath, Why};
 use crate::store::HeldFile;
 use crate::sync::VerifyError;
+use crate::sync::download::places;
 use futures_util::stream::{self, StreamExt as _};
 
 /// What came of looking at one file.
@@ -227,12 +228,12 @@ fn bad_row(expected: &str, found: &str) -> Verdict {
     })
 }
 
-/// Whether the recorded bytes are at the path of the URL that is listed now: only the row is behind.
+/// Whether the recorded bytes are at a path for the URL that is listed now: only the row is behind.
 fn has_moved(eye: &Eye, file: &HeldFile, wanted: &Wanted) -> bool {
     let Some(url) = &file.listed_url else {
         return false;
     };
-    [RelPath::for_url(url), RelPath::fallback(url)]
+    places(url, &file.media_id)
         .iter()
         .flatten()
         .any(|path| eye.look(Place::Mirror(path), wanted, true) == Look::Right)

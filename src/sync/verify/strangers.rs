@@ -9,6 +9,7 @@ use super::{Verify, VerifyError};
 use crate::mirror::{Digest, Found, MirrorError};
 use crate::model::{Difference, DifferenceKind, RelPath, Repair, chain};
 use crate::store::{self, Store, StoreError};
+use crate::sync::download::{places, safe_path};
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
@@ -243,23 +244,21 @@ struct Expected {
 impl Expected {
     fn read(store: &Store) -> Result<Self, StoreError> {
         let key = RandomState::new();
-        let mut hashes = HashSet::new();
-        let mut going = HashSet::new();
+        let (mut hashes, mut leaving, mut going) = (HashSet::new(), HashSet::new(), HashSet::new());
         store.each_coming_and_going(
-            &mut |url| {
-                let paths = [RelPath::for_url(url), RelPath::fallback(url)];
-                hashes.extend(
-                    paths
-                        .iter()
-                        .flatten()
-                        .map(|path| key.hash_one(path.as_str())),
-                );
+            &mut |url, id| {
+                let paths = places(url, id).into_iter().flatten();
+                hashes.extend(paths.map(|path| key.hash_one(path.as_str())));
+            },
+            &mut |url, id| {
+                let safe = safe_path(url, id).into_iter();
+                leaving.extend(safe.map(|path| key.hash_one(path.as_str())));
             },
             &mut |path| {
                 going.insert(key.hash_one(path));
             },
         )?;
-        hashes.extend(going);
+        hashes.extend(leaving.into_iter().chain(going));
         Ok(Self { key, hashes })
     }
 
