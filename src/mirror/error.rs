@@ -80,6 +80,14 @@ impl MirrorError {
         self.errno() == Some(Errno::IO)
     }
 
+    /// Tells whether the disk only refused to say what is there: the file may be whole.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(
+            self.errno(),
+            Some(Errno::ACCESS | Errno::PERM | Errno::IO | Errno::STALE)
+        )
+    }
+
     /// Tells whether another path (`RelPath::fallback`) would help.
     pub fn is_blocked(&self) -> bool {
         matches!(self, Self::Blocked { .. })

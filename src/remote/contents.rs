@@ -12,6 +12,7 @@
 use super::api::{Api, Ask};
 use super::error::{Refusal, RemoteError};
 use super::idset::IdSet;
+use super::notes::Notes;
 use super::wire::{ContentsItem, OddContent};
 use super::{retry, wire};
 use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Tally, WalkVerdict};
@@ -93,7 +94,7 @@ pub(super) struct Walk<'a> {
     limit: u64,
     tries: u32,
     end: ContentsWalkEnd,
-    notes: Vec<String>,
+    notes: Notes,
 }
 
 impl<'a> Walk<'a> {
@@ -127,7 +128,7 @@ impl<'a> Walk<'a> {
             limit: PAGE_SIZE,
             tries: retry::ATTEMPTS,
             end,
-            notes: Vec::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -146,7 +147,7 @@ impl<'a> Walk<'a> {
                 }
                 Err(Broken::Again(why)) => {
                     let endpoint = self.endpoint;
-                    self.notes.push(why.clone());
+                    self.notes.add(why.clone());
                     if self.end.restarts >= RESTARTS {
                         self.end.verdict = WalkVerdict::Unproven;
                         break;
@@ -163,7 +164,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.end.detail = (!self.notes.is_empty()).then(|| self.notes.join("; "));
+        self.end.detail = self.notes.told();
         self.end
     }
 

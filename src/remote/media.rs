@@ -19,6 +19,7 @@ use super::api::Api;
 use super::error::RemoteError;
 use super::gate::LineGate;
 use super::idset::IdSet;
+use super::notes::Notes;
 use super::{retry, wire};
 use crate::model::{ServedMedium, Tally, WalkVerdict};
 use std::borrow::Cow;
@@ -94,8 +95,7 @@ pub(super) struct Walk<'a> {
     out: mpsc::Sender<MediaPage>,
     first_timeout: Duration,
     end: MediaWalkEnd,
-    /// What happened, and how often.
-    notes: Vec<(String, u32)>,
+    notes: Notes,
 }
 
 impl<'a> Walk<'a> {
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
             out,
             first_timeout,
             end,
-            notes: Vec::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -175,21 +175,12 @@ impl<'a> Walk<'a> {
             let attempt = u32::try_from(restart).unwrap_or(u32::MAX);
             tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
         }
-        let notes = self.notes.into_iter().map(|(note, times)| match times {
-            1 => note,
-            _ => format!("{note} ({times} times)"),
-        });
-        let notes: Vec<String> = notes.collect();
-        self.end.detail = (!notes.is_empty()).then(|| notes.join("; "));
+        self.end.detail = self.notes.told();
         self.end
     }
 
     fn note(&mut self, note: String) {
-        if let Some((_, times)) = self.notes.iter_mut().find(|(said, _)| *said == note) {
-            *times += 1;
-        } else if self.notes.len() < 20 {
-            self.notes.push((note, 1));
-        }
+        self.notes.add(note);
     }
 
     async fn attempt(&mut self) -> Result<(), Broken> {

@@ -21,6 +21,7 @@ mod gzip;
 mod idset;
 mod media;
 mod meter;
+mod notes;
 mod notice;
 mod probe;
 mod retry;

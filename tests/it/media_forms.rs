@@ -101,7 +101,6 @@ async fn what_has_no_id_is_named_costs_no_other_medium_and_proves_no_absence() {
         r#"{"id":null,"url":"https://x.invalid/assets/3.png"}"#,
         r#"{"id":7}"#,
         r#"{"id":"m3","id":"m3"}"#,
-        r#"{"id":"m3","\ud800":1}"#,
         "null",
     ];
     for odd in odd {
@@ -123,6 +122,45 @@ async fn what_has_no_id_is_named_costs_no_other_medium_and_proves_no_absence() {
             assert_eq!(live(&home), 4, "{odd}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_odd_but_for_its_id_is_named_by_it_and_hides_no_other() {
+    let sim = Sim::builder().start().await;
+    let home = Sandbox::new();
+    let total = |count: u32| format!(r#""totalCount":{count},"token":"t""#);
+    pages(&sim, &[page(&media(0..4), &total(4))]);
+    proven(&home, &sim).await;
+    let deep = format!(
+        r#"{{"id":"m3","x":{}1{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    for odd in [
+        r#"{"id":"m3","\ud800":1}"#,
+        r#"{"id":"m3","url":"a","url":"b"}"#,
+        &deep,
+    ] {
+        sim.clear_faults();
+        // `m0` is listed no more.
+        let body = page(&format!("{odd},{}", media(1..3)), &total(3));
+        sim.fault(Route::Media, Occasion::Every, says(200, &[], &body));
+        let report = proven(&home, &sim).await;
+        let told = report
+            .problems
+            .iter()
+            .find(|problem| problem.scope == "media");
+        let told = &told.unwrap_or_else(|| panic!("{odd}: {report:?}")).message;
+        assert!(
+            told.starts_with("1 of what is listed") && told.contains("`m3`"),
+            "{told}"
+        );
+    }
+    assert_eq!(
+        home.texts("SELECT id FROM media WHERE deleted_at IS NOT NULL"),
+        ["m0"],
+        "and only what is missing is taken for deleted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

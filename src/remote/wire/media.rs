@@ -1,8 +1,9 @@
 //! What the Management API says about media.
 
 use super::count::lenient_count;
+use super::id::lone_id;
 use super::whole::lenient_whole;
-use super::{lenient, parse};
+use super::{check_depth, lenient, parse_at_any_depth};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
 use serde::Deserialize;
@@ -69,7 +70,7 @@ pub(crate) struct OddMedium {
 
 /// Reads one answer of the media listing; `Err` says what is wrong with it.
 pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
-    let list: MediaList<'_> = parse(body)?;
+    let list: MediaList<'_> = parse_at_any_depth(body)?;
     let items = match (list.media, list.total_count) {
         (Some(items), _) => items,
         // "No media", in other words.
@@ -94,17 +95,23 @@ pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
     Ok(answer)
 }
 
+/// Only the id is read. Whatever else is odd about a medium is found, and named, when it is read.
 fn serve_medium(text: &str) -> Result<ServedMedium, String> {
-    let head: MediumHead<'_> =
-        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let head = serde_json::from_str::<MediumHead<'_>>(text)
+        .map(|head| head.id)
+        .or_else(|err| {
+            let id = lone_id(text).ok_or_else(|| format!("it cannot be read: {err}"))?;
+            Ok::<_, String>(Cow::Owned(id))
+        });
     Ok(ServedMedium {
-        id: MediaId::parse(&head.id).map_err(|err| err.to_string())?,
+        id: MediaId::parse(&head?).map_err(|err| err.to_string())?,
         metadata: text.to_owned(),
     })
 }
 
 /// Reads one medium from its JSON text, as listed or as recorded.
 pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
+    check_depth(text.as_bytes())?;
     let item: MediumItem<'_> =
         serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
     // Without a URL the row is still worth keeping; its file then fails by name.

@@ -186,8 +186,15 @@ fn what_is_not_json_is_named() {
     );
     assert_eq!(said(br#"{"medium":[]}"#), "it has no `media`");
     assert!(said(br#"{"media":{}}"#).starts_with("it is not the expected JSON: "));
-    let deep = format!(r#"{{"media":[{}"#, "[".repeat(200));
-    assert!(said(deep.as_bytes()).contains("deeper"));
+    let deep = format!(
+        r#"{{"id":"m","x":{}1{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let answer = media_list(format!(r#"{{"media":[{deep}],"totalCount":1}}"#).as_bytes()).unwrap();
+    assert_eq!(answer.media[0].id.as_str(), "m");
+    let why = read_medium(&answer.media[0].metadata).unwrap_err();
+    assert!(why.contains("deeper"), "{why}");
     assert_eq!(
         message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),
         "GET is forbidden."

@@ -1,7 +1,7 @@
 //! Looking at the mirror before a run asks for anything.
 
 use super::ROWS;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, MirrorError};
 use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why};
 use crate::store::SavedAsset;
 use crate::sync::RunError;
@@ -9,13 +9,27 @@ use crate::sync::run::Run;
 use std::sync::Arc;
 use tracing::{info, warn};
 
+/// What a look at some files found.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Those that the mirror lost, and why.
+    lost: Vec<(MediaId, Why)>,
+    /// Those that were gone and are there again.
+    found: Vec<MediaId>,
+    /// How many the disk refused to tell about, and the first such error.
+    untold: u64,
+    refusal: Option<MirrorError>,
+}
+
 /// Looks at every file that the mirror must hold, or that is gone.
 ///
 /// Those that the mirror lost or that are not as long as they should be become owed. Of deleted media they
 /// cannot be had again: that is said once, when it is found. Those that were gone and lie in the mirror
 /// again, put back by a person or behind a volume that was not mounted in the meantime, are taken in.
+/// Where the disk refuses to tell, nothing is concluded: the file may be whole, and fetched it could not be put there.
 pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let (mut after, mut gone) = (0, 0);
+    let (mut untold, mut refusal) = (0, None);
     while !run.is_stopping() {
         let files = run
             .store(move |store| store.saved_assets(after, 4 * ROWS))
@@ -23,7 +37,10 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         let Some(last) = files.last() else { break };
         after = last.row;
         let looked = Arc::clone(mirror);
-        let (lost, found) = tokio::task::spawn_blocking(move || look_at(&looked, files)).await?;
+        let seen = tokio::task::spawn_blocking(move || look_at(&looked, files)).await?;
+        untold += seen.untold;
+        refusal = refusal.or(seen.refusal);
+        let (lost, found) = (seen.lost, seen.found);
         if !found.is_empty() {
             info!(
                 "{} files that were gone are back in the mirror",
@@ -55,25 +72,39 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
             ),
         );
     }
+    if let Some(refusal) = refusal {
+        let why = crate::model::chain(&refusal);
+        run.problem(
+            ProblemKind::Owed,
+            "assets",
+            format!("{untold} files of the mirror cannot be looked at, for example: {why}"),
+            refusal.hint().map(str::to_owned),
+        );
+    }
     Ok(())
 }
 
-/// Returns which files are lost, and which are found again.
-fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> (Vec<(MediaId, Why)>, Vec<MediaId>) {
-    let (mut lost, mut found) = (Vec::new(), Vec::new());
+/// Looks at files in their order.
+fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> Seen {
+    let mut seen = Seen::default();
     for asset in files {
-        // A path that is no path any more, or a folder that cannot be read, is a file that is not there.
+        // A path that is no path any more is a file that is not there.
         let path = RelPath::parse(&asset.path).ok();
-        let on_disk = path
-            .as_ref()
-            .and_then(|path| mirror.check(path, asset.bytes).ok())
-            .unwrap_or(OnDisk::Missing);
+        let checked = path.as_ref().map(|path| mirror.check(path, asset.bytes));
+        let on_disk = match standing(checked) {
+            Ok(on_disk) => on_disk,
+            Err(refusal) => {
+                seen.untold += 1;
+                seen.refusal.get_or_insert(refusal);
+                continue;
+            }
+        };
         let why = match on_disk {
             OnDisk::Intact if asset.is_gone => {
                 // Read, not only measured: this is the one chance to see that it is the same file.
                 let hashed = path.and_then(|path| mirror.hash(&path).ok().flatten());
                 if hashed.is_some_and(|hashed| hashed.sha256.to_string() == asset.sha256) {
-                    found.push(asset.media_id);
+                    seen.found.push(asset.media_id);
                 }
                 continue;
             }
@@ -83,7 +114,48 @@ fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> (Vec<(MediaId, Why)>, Vec
             OnDisk::Damaged => Why::Damaged,
         };
         warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);
-        lost.push((asset.media_id, why));
+        seen.lost.push((asset.media_id, why));
     }
-    (lost, found)
+    seen
+}
+
+/// Says what a look at a path means. A way that leads out of the mirror is a file that is not there.
+fn standing(checked: Option<Result<OnDisk, MirrorError>>) -> Result<OnDisk, MirrorError> {
+    match checked {
+        Some(Ok(on_disk)) => Ok(on_disk),
+        Some(Err(err)) if err.is_no_answer() => Err(err),
+        Some(Err(_)) | None => Ok(OnDisk::Missing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    fn refused(source: Error) -> Option<Result<OnDisk, MirrorError>> {
+        let (doing, path) = ("look at", "a/b.png".to_owned());
+        let err = MirrorError::Io {
+            doing,
+            path,
+            source,
+        };
+        Some(Err(err))
+    }
+
+    #[test]
+    fn a_file_that_the_disk_refuses_to_tell_about_is_not_taken_for_lost() {
+        // EACCES, EIO, ESTALE.
+        for errno in [13, 5, 116] {
+            let standing = standing(refused(Error::from_raw_os_error(errno)));
+            assert!(standing.is_err(), "{errno}");
+        }
+        // How the way out through a link is told, which is no word of the disk's.
+        let escape = Error::new(ErrorKind::PermissionDenied, "a path led outside");
+        for checked in [None, Some(Ok(OnDisk::Missing)), refused(escape)] {
+            assert_eq!(standing(checked).ok(), Some(OnDisk::Missing));
+        }
+        let damaged = standing(Some(Ok(OnDisk::Damaged)));
+        assert_eq!(damaged.ok(), Some(OnDisk::Damaged));
+    }
 }
