@@ -9,14 +9,19 @@
 //! through a seam elsewhere; while a list is short, a second look at all of it costs little and betrays
 //! them. In a longer one they must meet contents that nobody knew before to stay unseen until the next run.
 
-use super::api::{Api, Ask};
-use super::error::{Refusal, RemoteError};
+mod lookup;
+mod page;
+
+pub use self::lookup::Lookup;
+pub(super) use self::lookup::lookup;
+use self::page::PageSize;
+use super::api::Api;
+use super::error::RemoteError;
 use super::idset::IdSet;
 use super::notes::Notes;
 use super::wire::{ContentsItem, OddContent};
 use super::{retry, wire};
-use crate::model::{ContentId, Endpoint, EndpointKind, ServedContent, Tally, WalkVerdict};
-use percent_encoding::utf8_percent_encode;
+use crate::model::{Endpoint, EndpointKind, ServedContent, Tally, WalkVerdict};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -27,8 +32,6 @@ const PAGE_SIZE: u64 = 100;
 const SHORT: u64 = 400;
 /// How often a walk begins again before it is left unproven.
 const RESTARTS: u64 = 5;
-/// Tries for a smaller page where a larger one was broken or late: that had all the patience there is.
-const TRIES_WHEN_SMALLER: u32 = 2;
 
 /// One page of contents. Also those of attempts that were begun again: what was seen is kept.
 #[derive(Debug)]
@@ -64,15 +67,6 @@ pub struct ContentsWalkEnd {
     pub error: Option<RemoteError>,
 }
 
-/// What a look-up by id found.
-#[derive(Debug)]
-pub enum Lookup {
-    /// It exists.
-    Found(Box<ServedContent>),
-    /// The service has no such content: the only evidence that makes a tombstone.
-    Absent,
-}
-
 enum Broken {
     Again(String),
     Never(RemoteError),
@@ -91,8 +85,7 @@ pub(super) struct Walk<'a> {
     kind: Option<EndpointKind>,
     out: mpsc::Sender<ContentsPage>,
     timeout: Duration,
-    limit: u64,
-    tries: u32,
+    size: PageSize,
     end: ContentsWalkEnd,
     notes: Notes,
 }
@@ -125,8 +118,7 @@ impl<'a> Walk<'a> {
             kind,
             out,
             timeout,
-            limit: PAGE_SIZE,
-            tries: retry::ATTEMPTS,
+            size: PageSize::default(),
             end,
             notes: Notes::default(),
         }
@@ -235,12 +227,9 @@ impl<'a> Walk<'a> {
         for (offset, keys) in looked {
             let (contents, now_total) = self.list_page(offset).await?;
             same_total(total, now_total)?;
-            // Pages may have become smaller on the way: what is on this one counts.
-            let is_same = !contents.is_empty()
-                && contents
-                    .iter()
-                    .map(ContentsItem::key)
-                    .eq(keys.iter().take(contents.len()));
+            // Pages may have become smaller on the way, or larger: what both looks saw counts.
+            let mut both = contents.iter().map(ContentsItem::key).zip(&keys);
+            let is_same = !contents.is_empty() && both.all(|(now, then)| now == then);
             self.hand_over(contents).await?;
             if !is_same {
                 let place = match offset {
@@ -311,112 +300,6 @@ impl<'a> Walk<'a> {
             .await
             .map_err(|_gone| again("the run ended".to_owned()))
     }
-
-    /// Reads on from a position, together with the item before it.
-    async fn seam_page(&mut self, position: u64, total: u64) -> Result<Vec<ContentsItem>, Broken> {
-        if self.limit > 1 {
-            let (contents, now_total) = self.list_page(position - 1).await?;
-            same_total(total, now_total)?;
-            // Pages may have become smaller just now.
-            if self.limit > 1 {
-                return Ok(contents);
-            }
-        }
-        // One at a time, the seam is a page of its own. It is asked for afterwards: a list that moved
-        // since that item was read here, or while the next one was, then has another one there.
-        let (next, now_total) = self.list_page(position).await?;
-        same_total(total, now_total)?;
-        let (mut contents, now_total) = self.list_page(position - 1).await?;
-        same_total(total, now_total)?;
-        contents.truncate(1);
-        contents.extend(next);
-        Ok(contents)
-    }
-
-    async fn list_page(&mut self, offset: u64) -> Result<(Vec<ContentsItem>, u64), Broken> {
-        match self.page(offset).await? {
-            wire::ContentsAnswer::Page {
-                contents,
-                total_count,
-            } => Ok((contents, total_count)),
-            wire::ContentsAnswer::Object(_) => Err(again(
-                "the API turned from a list into an object".to_owned(),
-            )),
-        }
-    }
-
-    async fn page(&mut self, offset: u64) -> Result<wire::ContentsAnswer, Broken> {
-        loop {
-            let endpoint = self.endpoint;
-            let ask = Ask {
-                target: format!(
-                    "api/v1/contents/{endpoint}?limit={}&offset={offset}",
-                    self.limit
-                ),
-                what: format!("the contents of `{endpoint}` at offset {offset}"),
-                timeout: self.timeout,
-            };
-            match self
-                .api
-                .get_read(&ask, self.tries, |body| {
-                    wire::contents_list(body, endpoint.as_str(), self.kind)
-                })
-                .await
-            {
-                Ok(mut answer) => {
-                    self.tries = retry::ATTEMPTS;
-                    self.end.pages += 1;
-                    self.tally.pages.add(1);
-                    answer.begin_at(offset);
-                    return Ok(answer);
-                }
-                Err(err) => {
-                    let Some(smaller) = smaller(self.limit, &err) else {
-                        return Err(Broken::Never(err));
-                    };
-                    if err.refusal().is_none() {
-                        self.tries = TRIES_WHEN_SMALLER;
-                    }
-                    self.limit = smaller;
-                    let why = err.chain();
-                    warn!(
-                        endpoint = %endpoint, limit = smaller,
-                        "{why}; asking for {smaller} at a time"
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// Returns the size of a page to try where this error may be about the size. A page over 5 MB is
-/// refused (microcms-facts 1.5), in words that may change; one that is too heavy to make in time is
-/// broken or late: that costs more patience, so that fewer sizes are tried.
-fn smaller(limit: u64, err: &RemoteError) -> Option<u64> {
-    let divided_by = match err {
-        RemoteError::Refused {
-            refusal: Refusal::TooLarge,
-            ..
-        }
-        | RemoteError::Refused {
-            refusal: Refusal::Other,
-            status: 400,
-            ..
-        } => 2,
-        RemoteError::Broken { .. } | RemoteError::TimedOut { .. } => 4,
-        RemoteError::Refused { .. }
-        | RemoteError::Setup(_)
-        | RemoteError::Unreachable { .. }
-        | RemoteError::Untrusted { .. }
-        | RemoteError::Lost { .. }
-        | RemoteError::Unreadable { .. }
-        | RemoteError::NoAddress { .. }
-        | RemoteError::Busy { .. }
-        | RemoteError::Redirected { .. }
-        | RemoteError::HostNotAllowed { .. }
-        | RemoteError::RedirectLoop { .. } => return None,
-    };
-    (limit > 1).then(|| (limit / divided_by).max(1))
 }
 
 /// Returns how many pages a list takes: stitched by one item, with a second look where there are several.
@@ -444,38 +327,6 @@ fn same_total(before: u64, now: u64) -> Result<(), Broken> {
         Err(again(format!(
             "the announced total moved from {before} to {now} mid-walk"
         )))
-    }
-}
-
-/// Asks for one content by id.
-pub(super) async fn lookup(
-    api: &Api,
-    endpoint: &Endpoint,
-    id: &ContentId,
-    timeout: Duration,
-) -> Result<Lookup, RemoteError> {
-    let ask = Ask {
-        target: format!(
-            "api/v1/contents/{endpoint}/{}",
-            utf8_percent_encode(id.as_str(), wire::SEGMENT)
-        ),
-        what: format!("content `{id}` of `{endpoint}`"),
-        timeout,
-    };
-    match api
-        .get_read(&ask, retry::ATTEMPTS, |body| {
-            let content = wire::content_detail(body, id.as_str())?;
-            if content.id == *id {
-                Ok(content)
-            } else {
-                Err(format!("it is about `{}`", content.id))
-            }
-        })
-        .await
-    {
-        Ok(content) => Ok(Lookup::Found(Box::new(content))),
-        Err(err) if err.is_proof_of_absence() => Ok(Lookup::Absent),
-        Err(err) => Err(err),
     }
 }
 

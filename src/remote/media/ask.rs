@@ -19,7 +19,7 @@ const TRAVEL: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_millis(800);
 /// One try for a page with a token. Longer than the token lives: a page that was asked for in time may
 /// still come, and one that is given up is lost.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Failures in a row of one page before the attempt is given up.
 const TRIES_PER_PAGE: u32 = 4;
 
