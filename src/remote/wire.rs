@@ -6,12 +6,11 @@
 mod apis;
 mod bodies;
 mod contents;
-mod count;
 mod id;
 mod media;
+mod number;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 pub(crate) use apis::{ApiEntry, apis};
 pub(crate) use bodies::{Body, body_list, body_object, body_of};

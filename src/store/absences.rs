@@ -4,7 +4,7 @@ use super::values::{count, json_array};
 use super::{Absent, RunId, Store, StoreError};
 use crate::model::{Scope, Timestamp};
 use rusqlite::types::FromSql;
-use rusqlite::{Rows, named_params};
+use rusqlite::{Row, Rows, named_params};
 
 /// One id that proven walks lacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,19 +58,11 @@ impl Store {
             tx.prepare_cached(
                 "SELECT id, proven_walks, is_confirmed FROM absences WHERE scope = :scope ORDER BY id",
             )?
-            .query_map(named_params! { ":scope": scope }, |row| {
-                Ok(Sighting {
-                    id: row.get(0)?,
-                    proven_walks: count(row, 1)?,
-                    is_confirmed: row.get(2)?,
-                })
-            })?
+            .query_map(named_params! { ":scope": scope }, sighting)?
             .collect()
         })
     }
-}
 
-impl Store {
     /// Returns the standing of what a walk lacked, in the order of their ids, without recording anything:
     /// one that no run has missed yet has none.
     pub fn sightings(&self, scope: &Scope, missing: &[&str]) -> Result<Vec<Sighting>, StoreError> {
@@ -80,16 +72,18 @@ impl Store {
                 "SELECT value, ifnull(proven_walks, 0), ifnull(is_confirmed, 0) FROM json_each(:ids)
                  LEFT JOIN absences ON scope = :scope AND absences.id = value ORDER BY value",
             )?
-            .query_map(named_params! { ":scope": scope, ":ids": ids }, |row| {
-                Ok(Sighting {
-                    id: row.get(0)?,
-                    proven_walks: count(row, 1)?,
-                    is_confirmed: row.get(2)?,
-                })
-            })?
+            .query_map(named_params! { ":scope": scope, ":ids": ids }, sighting)?
             .collect()
         })
     }
+}
+
+fn sighting(row: &Row<'_>) -> rusqlite::Result<Sighting> {
+    Ok(Sighting {
+        id: row.get(0)?,
+        proven_walks: count(row, 1)?,
+        is_confirmed: row.get(2)?,
+    })
 }
 
 /// Goes through the ids of live rows and keeps those that `is_seen` denies.

@@ -1,7 +1,8 @@
 //! What the Management API says about contents: all but their bodies.
 
-use super::count::lenient_count;
 use super::id::lone_id;
+use super::media::NO_TOTAL;
+use super::number::lenient_count;
 use super::{OneOrMany, check_depth, lenient, parse, parse_at_any_depth, text};
 use crate::model::{ContentId, EndpointKind, ListedContent, ServedContent, Status};
 use serde::Deserialize;
@@ -156,7 +157,7 @@ pub(crate) fn contents_list(
                 total_count,
             })
         }
-        (Some(_), None) => Err("it has no `totalCount` that is a number".to_owned()),
+        (Some(_), None) => Err(NO_TOTAL.to_owned()),
         // One content that is taken for the whole of a list would stand for all that it lacks.
         (None, _) if kind == Some(EndpointKind::List) => {
             Err("it has no `contents`, as the answer of a list has".to_owned())

@@ -1,8 +1,7 @@
 //! What the Management API says about media.
 
-use super::count::lenient_count;
 use super::id::lone_id;
-use super::whole::lenient_whole;
+use super::number::{lenient_count, lenient_size};
 use super::{check_depth, lenient, parse_at_any_depth};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
@@ -33,9 +32,9 @@ struct MediumItem<'a> {
     id: String,
     #[serde(default, deserialize_with = "lenient")]
     url: Option<String>,
-    #[serde(default, deserialize_with = "lenient_whole")]
+    #[serde(default, deserialize_with = "lenient_size")]
     width: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_whole")]
+    #[serde(default, deserialize_with = "lenient_size")]
     height: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     updated_at: Option<String>,
