@@ -1,11 +1,12 @@
 //! The long life: the real binary with its schedule, its signals and a service manager's socket.
 
-use crate::support::{Expect as _, Program, Running, Sandbox, assert_holds, assert_sound, now};
+use crate::support::{
+    Expect as _, Program, Running, Sandbox, Volume, assert_holds, assert_sound, now,
+};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A tick that no test lives to see.
@@ -535,21 +536,9 @@ async fn a_disk_that_is_full_at_the_start_is_named_and_one_that_fills_later_is_w
     let sim = small_service().await;
     let home = Sandbox::new();
     let disk = home.path("disk");
-    std::fs::create_dir(&disk).expect("a folder");
-    let mount = |options: &str| {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&disk);
-        mount
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    if !mount("size=16k") {
-        eprintln!("skipped: this test mounts a tmpfs, which needs root");
+    let Some(volume) = Volume::mount(disk.clone(), "size=16k") else {
         return;
-    }
+    };
     let start = |schedule: &str| {
         let database = disk.join("backup.sqlite3");
         Daemon::start_with(&home, &sim, schedule, |program| {
@@ -559,13 +548,11 @@ async fn a_disk_that_is_full_at_the_start_is_named_and_one_that_fills_later_is_w
     let mut full = start(&cron(NEVER));
     let status = full.running.wait(Duration::from_secs(10));
     let (said, ready) = (full.said(), full.count_told("READY=1"));
-    let grown = mount("remount,size=16m");
+    volume.remount("size=16m");
     // There is room again: the next start begins as if nothing had been.
     let mut daemon = start(&cron(NEVER));
     daemon.until_told("STATUS=SAFE as of ");
     daemon.terminate();
-    let gone = Command::new("umount").arg("-l").arg(&disk).status();
-    assert!(grown && gone.expect("umount starts").success());
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("no space is left"), "{said}");
     assert_eq!(ready, 0);

@@ -3,7 +3,7 @@
 use crate::export::{
     LIST, contents_of, expect, export, program, program_to, text, tree, world, write,
 };
-use crate::support::{Expect as _, Sandbox, now};
+use crate::support::{Expect as _, Sandbox, Volume, now};
 use microcms_sim::{Edit, Sim};
 use serde_json::Value;
 use std::fs;
@@ -120,18 +120,12 @@ async fn a_kill_leaves_whole_files_and_the_next_export_finishes() {
 async fn a_full_disk_is_told_and_leaves_whole_files() {
     let (sim, home) = world().await;
     let out = home.path("out");
-    fs::create_dir(&out).expect("a folder");
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "none"])
-        .arg(&out)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no right to mount");
+    let Some(volume) = Volume::mount(out.clone(), "size=64k") else {
         return;
-    }
+    };
     let output = program(&home, &sim, &["--format", "json,csv"]).run();
     let left = contents_of(&out);
-    drop(Command::new("umount").arg(&out).status());
+    drop(volume);
     let said = expect(&output, 1);
     assert!(said.contains("hint: free some space"), "{said}");
     let elsewhere = home.path("elsewhere");

@@ -1,12 +1,11 @@
 //! Files that get their places and rows together: what happens to a group in the middle happens to none of its files by halves.
 
 use crate::support::{
-    Expect as _, Sandbox, Setup, assert_holds, assert_sound, assert_sound_and_tidy, files,
+    Expect as _, Sandbox, Setup, Volume, assert_holds, assert_sound, assert_sound_and_tidy, files,
 };
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::{Only, Stop};
 use microcms_sim::Sim;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Only files: everything is listed.
@@ -125,33 +124,18 @@ async fn a_disk_that_fills_up_amid_a_group_saves_what_fits_and_the_rest_later() 
         .await;
     let home = Sandbox::new();
     let setup = listed(&home, &sim).await;
-    let disk = home.path("mirror");
-    let mount = |options: &str| {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&disk);
-        mount
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    std::fs::create_dir_all(&disk).expect("a folder");
-    if !mount("size=600k") {
-        eprintln!("skipped: this test mounts a tmpfs, which needs root");
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=600k") else {
         return;
-    }
+    };
     let full = Setup {
         keep_free: Some(0),
         ..setup.clone()
     };
     let report = home.sync_with(&sim, full).await;
     let (first, placed) = (saved(&home), in_place(&home));
-    let grown = mount("remount,size=16m");
+    volume.remount("size=16m");
     let again = home.sync(&sim).await;
     let (second, placed_then) = (saved(&home), in_place(&home));
-    let gone = Command::new("umount").arg("-l").arg(&disk).status();
-    assert!(grown && gone.expect("umount starts").success());
     assert!(first > 10 && first < 80, "{first}");
     assert_eq!((placed, report.assets.saved), (first, first));
     assert_ne!(report.exit_code, 0);

@@ -76,6 +76,13 @@ async fn assert_settled(home: &Sandbox, sim: &Sim) {
     assert_eq!(report.assets.moved, 0);
 }
 
+/// Holds that everything is where it belongs, and that nothing is left to do.
+async fn assert_at_rest(home: &Sandbox, sim: &Sim) {
+    assert_web_root(home, sim);
+    assert_verified(home, sim);
+    assert_settled(home, sim).await;
+}
+
 /// A run that asks for no file.
 async fn synced_for_nothing(home: &Sandbox, sim: &Sim) -> RunReport {
     let (report, bill) = home.billed(sim, Setup::default()).await;
@@ -108,9 +115,7 @@ async fn what_is_uploaded_where_another_was_renamed_lies_at_its_url() {
     let (report, bill) = home.billed(&sim, Setup::default()).await;
     report.expect_complete();
     assert_eq!(bill.requests, 2, "one for each, and no more");
-    assert_web_root(&home, &sim);
-    assert_verified(&home, &sim);
-    assert_settled(&home, &sim).await;
+    assert_at_rest(&home, &sim).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,9 +178,7 @@ async fn media_that_swap_their_urls_swap_their_files() {
         let (report, bill) = home.billed(&sim, Setup::default()).await;
         report.expect_complete();
         assert_eq!(bill.requests, 2);
-        assert_web_root(&home, &sim);
-        assert_verified(&home, &sim);
-        assert_settled(&home, &sim).await;
+        assert_at_rest(&home, &sim).await;
     }
 }
 
@@ -194,9 +197,7 @@ async fn media_that_move_up_one_by_one_all_end_at_their_urls() {
     let (report, bill) = home.billed(&sim, Setup::default()).await;
     report.expect_complete();
     assert_eq!(bill.requests, 12);
-    assert_web_root(&home, &sim);
-    assert_verified(&home, &sim);
-    assert_settled(&home, &sim).await;
+    assert_at_rest(&home, &sim).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,9 +232,7 @@ async fn who_moved_away_and_cannot_be_had_there_keeps_nobody_from_its_place() {
         ..Setup::default()
     };
     home.sync_with(&sim, impatient).await.expect_complete();
-    assert_web_root(&home, &sim);
-    assert_verified(&home, &sim);
-    assert_settled(&home, &sim).await;
+    assert_at_rest(&home, &sim).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -432,9 +431,7 @@ async fn what_gave_way_goes_with_its_tombstone_and_not_before() {
     assert!(!home.path("mirror").join(safe).exists());
     assert_eq!(archived(&home, &digest(&png(100))), None);
     assert_eq!(home.saved_bytes(&listed), Some(png(200)));
-    assert_web_root(&home, &sim);
-    assert_verified(&home, &sim);
-    assert_settled(&home, &sim).await;
+    assert_at_rest(&home, &sim).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

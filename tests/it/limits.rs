@@ -1,11 +1,10 @@
 //! What may be spent: the month's transfer, the line, the disk.
 
 use crate::support::{
-    Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy, now,
+    Expect as _, Program, Sandbox, Setup, Volume, assert_holds, assert_sound_and_tidy, now,
 };
 use microcms_backup::model::{ExitCode, RunReport, Timestamp};
 use microcms_sim::{AssetOptions, Edit, Sim};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const KIB: u64 = 1024;
@@ -274,33 +273,11 @@ async fn a_budget_that_is_used_up_puts_looks_off_and_leaves_a_whole_backup_whole
     assert_eq!(sim.counters().assets(), 0);
 }
 
-/// Mounts a small file system in memory; `None` where that is not allowed.
-fn small_disk(home: &Sandbox, options: &str) -> Option<Mounted> {
-    let path = home.path("mirror");
-    std::fs::create_dir(&path).expect("a folder");
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(&path)
-        .stderr(std::process::Stdio::null())
-        .status();
-    mounted
-        .is_ok_and(|status| status.success())
-        .then_some(Mounted(path))
-}
-
-struct Mounted(std::path::PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_inodes_stops_downloads_cleanly() {
     let sim = images(80, KIB, AssetOptions::default()).await;
     let home = Sandbox::new();
-    let Some(disk) = small_disk(&home, "size=20m,nr_inodes=100") else {
+    let Some(disk) = Volume::mount(home.path("mirror"), "size=20m,nr_inodes=100") else {
         return;
     };
     let setup = || Setup {
@@ -318,11 +295,7 @@ async fn a_disk_without_inodes_stops_downloads_cleanly() {
     );
     let text = problem(&report, "assets");
     assert!(text.contains("inodes"), "{text}");
-    let remounted = Command::new("mount")
-        .args(["-o", "remount,nr_inodes=1000"])
-        .arg(&disk.0)
-        .status();
-    assert!(remounted.is_ok_and(|status| status.success()));
+    disk.remount("nr_inodes=1000");
     home.sync_with(&sim, setup()).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }

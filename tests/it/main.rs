@@ -39,6 +39,8 @@ mod export;
 #[cfg(test)]
 mod export_folder;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod health;

@@ -247,6 +247,22 @@ async fn a_429_that_asks_for_no_wait_is_not_answered_in_a_burst() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_with_as_long_as_it_lives_for_a_429_takes_nothing() {
+    let sim = Sim::builder().media(150).media_size(50..=60).start().await;
+    let busy = Fault::Status {
+        status: 429,
+        headers: [("retry-after".to_owned(), "1".to_owned())].into(),
+        body: "{}".to_owned(),
+        consumed: false,
+    };
+    sim.fault(Route::Media, Occasion::Range(2, 5), busy);
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!(report.walks[0].restarts, 0, "{:?}", report.walks);
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_front_of_the_service_may_say_no_once() {
     let page = "<html><h1>Request blocked</h1></html>";
     for status in [403, 408, 425] {

@@ -1,7 +1,7 @@
 //! `snapshot` with a tree of the files: every one of that moment, however the disk can hold them.
 
 use crate::snapshot::{backup, names, program, report, said, text};
-use crate::support::Expect as _;
+use crate::support::{Expect as _, Volume};
 use microcms_sim::Edit;
 use std::collections::BTreeSet;
 use std::fs;
@@ -150,52 +150,21 @@ async fn bytes_that_a_run_superseded_or_moved_meanwhile_are_found() {
     assert!(words.contains("missing   2 files"), "{words}");
 }
 
-/// A small file system of its own, unmounted at the end.
-struct Volume(std::path::PathBuf);
-
-impl Volume {
-    /// `None` without the right to mount.
-    fn mount(place: std::path::PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir_all(&place).expect("a folder");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(&place)
-            .stderr(std::process::Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !mounted {
-            eprintln!("skipped: this test mounts a tmpfs, which needs root");
-            return None;
-        }
-        Some(Self(place))
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        // Lazily: a test that failed may hold it open.
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_leaves_nothing_and_keeps_the_old_file() {
     let (home, sim) = backup().await;
-    let Some(volume) = Volume::mount(home.path("small"), "200k") else {
+    let Some(volume) = Volume::mount(home.path("small"), "size=200k") else {
         return;
     };
-    fs::write(volume.0.join("s.sqlite3"), "precious").expect("written");
+    fs::write(volume.path("s.sqlite3"), "precious").expect("written");
     let words = said(
         &program(&home, &sim, &["small/s.sqlite3", "--force"]).run(),
         1,
     );
     assert!(words.contains("no space is left"), "{words}");
-    assert_eq!(
-        fs::read(volume.0.join("s.sqlite3")).expect("it"),
-        b"precious"
-    );
+    assert_eq!(fs::read(volume.path("s.sqlite3")).expect("it"), b"precious");
     // The tree is on another file system, so that its files are copied, and do not fit.
-    fs::write(volume.0.join("filler"), vec![1; 190 * 1024]).expect("written");
+    fs::write(volume.path("filler"), vec![1; 190 * 1024]).expect("written");
     let words = said(
         &program(&home, &sim, &["s.sqlite3", "--with-mirror", "small/files"]).run(),
         1,
@@ -203,7 +172,7 @@ async fn a_full_disk_leaves_nothing_and_keeps_the_old_file() {
     assert!(words.contains("full"), "{words}");
     assert!(!home.path("s.sqlite3").exists());
     assert_eq!(
-        names(&volume.0),
+        names(&home.path("small")),
         BTreeSet::from(["filler".to_owned(), "s.sqlite3".to_owned()])
     );
 }
@@ -211,7 +180,7 @@ async fn a_full_disk_leaves_nothing_and_keeps_the_old_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_no_second_names_are_possible_files_are_copied() {
     let (home, sim) = backup().await;
-    let Some(_volume) = Volume::mount(home.path("other"), "50m") else {
+    let Some(_volume) = Volume::mount(home.path("other"), "size=50m") else {
         return;
     };
     let words = report(

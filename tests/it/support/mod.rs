@@ -7,6 +7,7 @@ mod listener;
 mod program;
 mod sandbox;
 mod tamper;
+mod volume;
 
 pub(crate) use bill::Bill;
 pub(crate) use compare::assert_holds;
@@ -15,6 +16,7 @@ pub(crate) use listener::{Answer, Heard, Listener};
 pub(crate) use program::{Program, Running};
 pub(crate) use sandbox::{Sandbox, Setup, now};
 pub(crate) use tamper::{assert_untampered, tampered_rows};
+pub(crate) use volume::Volume;
 
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 
