@@ -94,11 +94,12 @@ impl Mirror {
         })
     }
 
-    /// Begins a file of unknown path. `hint` names the medium in messages and in the temporary file's name.
+    /// Begins a file of unknown path. `hint` names the medium in messages and in the temporary file's name; `expected` is
+    /// its announced length in bytes, 0 where nothing is announced, and only saves copying.
     ///
     /// Touches the disk only once a good deal was written.
-    pub fn begin(&self, hint: &str) -> Partial {
-        Partial::new(Arc::clone(&self.inner), hint)
+    pub fn begin(&self, hint: &str, expected: u64) -> Partial {
+        Partial::new(Arc::clone(&self.inner), hint, expected)
     }
 }
 

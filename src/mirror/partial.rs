@@ -15,6 +15,9 @@ use crate::model::sniff::HEAD_BYTES;
 /// turns out to be what the mirror has already.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Once there is a file on the disk, so much goes there by itself, without being copied together first.
+const WRITTEN_ALONE: usize = BUFFER_BYTES / 4;
+
 /// A file of this length is flushed before it waits for its place; what is shorter is flushed with others.
 const FLUSHED_ALONE: u64 = 4 * 1024 * 1024;
 
@@ -65,14 +68,16 @@ pub(super) enum Body {
 }
 
 impl Partial {
-    pub(super) fn new(inner: Arc<Inner>, hint: &str) -> Self {
+    /// `expected` is how long the whole is said to be: memory for it is taken at once, up to a limit.
+    pub(super) fn new(inner: Arc<Inner>, hint: &str, expected: u64) -> Self {
+        let room = usize::try_from(expected).map_or(BUFFER_BYTES, |all| all.min(BUFFER_BYTES));
         Self {
             inner,
             hint: hint.to_owned(),
             hasher: Sha256::new(),
             bytes: 0,
-            head: Vec::new(),
-            buffer: Vec::new(),
+            head: Vec::with_capacity(room.min(HEAD_BYTES)),
+            buffer: Vec::with_capacity(room),
             temp: None,
         }
     }
@@ -83,7 +88,8 @@ impl Partial {
     /// When the disk is full or fails; the file is then worthless and should be dropped.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), MirrorError> {
         self.count(bytes);
-        if self.buffer.len() + bytes.len() <= BUFFER_BYTES {
+        let is_large = self.temp.is_some() && bytes.len() >= WRITTEN_ALONE;
+        if !is_large && self.buffer.len() + bytes.len() <= BUFFER_BYTES {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
@@ -226,12 +232,10 @@ impl Partial {
             Some(temp) => temp,
             None => self.temp.insert(self.inner.temp.create(&self.hint)?),
         };
-        if self.buffer.len() + more.len() <= 2 * BUFFER_BYTES {
-            self.buffer.extend_from_slice(more);
-            temp.write(&self.buffer)?;
-        } else {
-            temp.write(&self.buffer)?;
-            temp.write(more)?;
+        for bytes in [self.buffer.as_slice(), more] {
+            if !bytes.is_empty() {
+                temp.write(bytes)?;
+            }
         }
         self.buffer.clear();
         Ok(())
@@ -250,7 +254,7 @@ impl Mirror {
         else {
             return Ok(None);
         };
-        let mut partial = Partial::new(Arc::clone(&self.inner), hint);
+        let mut partial = Partial::new(Arc::clone(&self.inner), hint, 0);
         let mut source = file.take(kept.bytes);
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {

@@ -95,11 +95,15 @@ impl RelPath {
     /// # Errors
     /// Only when the text is not an absolute http(s) URL with a usable host.
     pub fn for_url(url: &str) -> Result<Self, PathError> {
-        let host = host_folder(url)?;
+        Ok(Self::below(&host_folder(url)?, url))
+    }
+
+    /// Returns the path for a URL whose host has this folder.
+    fn below(host: &str, url: &str) -> Self {
         // The parser resolves `..` and `%2e%2e` and drops tabs. A name is taken from the text as listed,
         // so that such a URL is recognised instead of being led to another medium's path.
-        let faithful = raw_path(url).and_then(|path| faithful_path(&host, path));
-        Ok(faithful.unwrap_or_else(|| safe_path(&host, url)))
+        let faithful = raw_path(url).and_then(|path| faithful_path(host, path));
+        faithful.unwrap_or_else(|| safe_path(host, url))
     }
 
     /// Returns the safe form on demand: `{host}/_unsafe/{16 hex digits}/{readable name}`.
@@ -176,10 +180,18 @@ pub fn file_name(url: &str) -> String {
 
 /// Returns the host's folder: lowercase host, `_port` appended when the URL names one that is not the default.
 fn host_folder(url: &str) -> Result<String, PathError> {
-    let parsed = Url::parse(url).map_err(|source| PathError::NotAUrl {
+    folder_of(&parsed(url)?, url)
+}
+
+fn parsed(url: &str) -> Result<Url, PathError> {
+    Url::parse(url).map_err(|source| PathError::NotAUrl {
         url: shown(url),
         source,
-    })?;
+    })
+}
+
+/// As [`host_folder`], of a URL that was parsed from this text.
+fn folder_of(parsed: &Url, url: &str) -> Result<String, PathError> {
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(PathError::Scheme { url: shown(url) });
     }

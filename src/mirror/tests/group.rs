@@ -54,7 +54,7 @@ fn set_up() -> Home {
 }
 
 fn entry(mirror: &Mirror, path: &str, bytes: &[u8], old: Option<Superseded>) -> Entry {
-    let mut partial = mirror.begin("id");
+    let mut partial = mirror.begin("id", 0);
     partial.write(bytes).unwrap();
     Entry {
         finished: partial.finish(Expect::default()).unwrap(),
@@ -67,7 +67,7 @@ fn entry(mirror: &Mirror, path: &str, bytes: &[u8], old: Option<Superseded>) -> 
 fn save_all(mirror: &Mirror) -> Option<Vec<Result<Published, MirrorError>>> {
     let mut group = Vec::new();
     for (path, bytes, old) in wanted() {
-        let mut partial = mirror.begin("id");
+        let mut partial = mirror.begin("id", 0);
         partial.write(&bytes).ok()?;
         group.push(Entry {
             finished: partial.finish(Expect::default()).ok()?,

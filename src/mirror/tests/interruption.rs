@@ -98,7 +98,7 @@ impl Scenario {
     }
 
     fn save(&self, mirror: &Mirror) -> Result<Published, MirrorError> {
-        let mut partial = mirror.begin("id");
+        let mut partial = mirror.begin("id", 0);
         partial.write(&self.new.1)?;
         partial
             .finish(Expect::default())?

@@ -65,7 +65,7 @@ fn a_streamed_file_is_hashed_counted_and_invisible_until_published() {
             .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
             .collect();
         let path = rel(&format!("h.io/{size}-{piece}/a.bin"));
-        let mut partial = mirror.begin("some-id");
+        let mut partial = mirror.begin("some-id", 0);
         for chunk in bytes.chunks(piece) {
             partial.write(chunk).unwrap();
         }
@@ -92,7 +92,7 @@ fn a_file_cut_short_or_given_up_leaves_nothing() {
     let home = Home::new();
     let mirror = home.open();
     for size in [10, 1_000_000] {
-        let mut partial = mirror.begin("9f/3c logo.png");
+        let mut partial = mirror.begin("9f/3c logo.png", 0);
         partial.write(&vec![7; size]).unwrap();
         let error = partial
             .finish(Expect {
@@ -104,12 +104,12 @@ fn a_file_cut_short_or_given_up_leaves_nothing() {
             format!("asset `9f/3c logo.png` ended after {size} of 2000000 bytes")
         );
 
-        let mut partial = mirror.begin("x");
+        let mut partial = mirror.begin("x", 0);
         partial.write(&vec![7; size]).unwrap();
         assert_eq!(home.temporary_files().len(), usize::from(size > 10));
         drop(partial);
 
-        let mut partial = mirror.begin("x");
+        let mut partial = mirror.begin("x", 0);
         partial.write(&vec![7; size]).unwrap();
         drop(partial.finish(Expect::default()).unwrap());
     }
@@ -171,7 +171,7 @@ fn the_same_bytes_again_leave_the_file_alone() {
     let large = vec![3; 600_000];
     mirror.save_whole(&large, &path, None).unwrap();
     let inode = fs::metadata(home.file("h.io/a/logo.png")).unwrap().ino();
-    let mut partial = mirror.begin("x");
+    let mut partial = mirror.begin("x", 0);
     partial.write(&large).unwrap();
     let mut finished = partial.finish(Expect::default()).unwrap();
     let saved = finished

@@ -9,7 +9,7 @@ fn bytes(len: usize) -> Vec<u8> {
 }
 
 fn kept(mirror: &Mirror, id: &str, len: usize) -> Kept {
-    let mut partial = mirror.begin(id);
+    let mut partial = mirror.begin(id, 0);
     partial.write(&bytes(LARGE)[..len]).unwrap();
     partial.keep().unwrap()
 }
@@ -46,7 +46,7 @@ fn a_kept_beginning_survives_the_process_and_becomes_the_whole_file() {
 fn what_was_written_behind_the_last_keeping_is_cut_off() {
     let home = Home::new();
     let mirror = home.open();
-    let mut partial = mirror.begin("id");
+    let mut partial = mirror.begin("id", 0);
     partial.write(&bytes(LARGE)[..300_000]).unwrap();
     let kept = partial.keep().unwrap();
     partial.write(&vec![7; LARGE]).unwrap();
@@ -127,7 +127,7 @@ fn the_end_of_what_is_here_can_be_read_wherever_it_is() {
     let home = Home::new();
     let mirror = home.open();
     for len in [5, 2_000, LARGE] {
-        let mut partial = mirror.begin("id");
+        let mut partial = mirror.begin("id", 0);
         for piece in bytes(len).chunks(100_000) {
             partial.write(piece).unwrap();
         }

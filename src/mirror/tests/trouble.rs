@@ -10,7 +10,7 @@ fn a_file_where_a_folder_must_be_asks_for_the_fallback() {
     mirror.save_whole(b"file", &rel("h.io/a"), None).unwrap();
     for size in [3, 700_000] {
         let bytes = vec![5; size];
-        let mut partial = mirror.begin("x");
+        let mut partial = mirror.begin("x", 0);
         partial.write(&bytes).unwrap();
         let mut finished = partial.finish(Expect::default()).unwrap();
         let error = finished.publish(&rel("h.io/a/b/c"), None).unwrap_err();
@@ -117,7 +117,7 @@ fn a_folder_removed_behind_our_back_is_made_again() {
     }
     fs::remove_dir_all(home.file("h.io")).unwrap();
     mirror.save_whole(b"x", &rel("h.io/a/4"), None).unwrap();
-    let mut partial = mirror.begin("x");
+    let mut partial = mirror.begin("x", 0);
     partial.write(&[1; 600_000]).unwrap();
     let mut finished = partial.finish(Expect::default()).unwrap();
     fs::remove_dir_all(home.file("h.io")).unwrap();
@@ -259,7 +259,7 @@ fn a_full_disk_is_told_apart_and_heals_when_there_is_room() {
         let bytes = vec![1; 700_000];
         let error = mirror.save_whole(&bytes, &path, old.as_ref()).unwrap_err();
         assert!(error.is_out_of_space() && error.hint().is_some(), "{error}");
-        let mut partial = mirror.begin("x");
+        let mut partial = mirror.begin("x", 0);
         let streamed = partial
             .write(&bytes)
             .and_then(|()| partial.finish(Expect::default()));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use super::{PathError, RelPath, file_name, shown};
+use super::{PathError, RelPath, file_name, folder_of, parsed, safe_path, shown};
 
 /// An absolute URL that a file may be fetched from: `https`, or `http` to this machine, without user name and password.
 ///
@@ -13,6 +13,8 @@ use super::{PathError, RelPath, file_name, shown};
 pub struct AssetUrl {
     text: String,
     url: Url,
+    /// The host's folder in the mirror.
+    folder: String,
 }
 
 /// Why a URL is not fetched from.
@@ -41,11 +43,8 @@ impl AssetUrl {
     /// # Errors
     /// When the text is not an absolute http(s) URL, carries credentials, or is `http` to another machine.
     pub fn parse(text: &str) -> Result<Self, AssetUrlError> {
-        super::host_folder(text)?;
-        let url = Url::parse(text).map_err(|source| PathError::NotAUrl {
-            url: shown(text),
-            source,
-        })?;
+        let url = parsed(text)?;
+        let folder = folder_of(&url, text)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(AssetUrlError::Credentials {
                 host: url.host_str().unwrap_or_default().to_owned(),
@@ -57,6 +56,7 @@ impl AssetUrl {
         Ok(Self {
             text: text.to_owned(),
             url,
+            folder,
         })
     }
 
@@ -86,11 +86,14 @@ impl AssetUrl {
     }
 
     /// Returns the path in the mirror; see [`RelPath::for_url`].
-    ///
-    /// # Errors
-    /// None in practice: what they would be about was checked by [`AssetUrl::parse`].
-    pub fn rel_path(&self) -> Result<RelPath, PathError> {
-        RelPath::for_url(&self.text)
+    pub fn rel_path(&self) -> RelPath {
+        RelPath::below(&self.folder, &self.text)
+    }
+
+    /// Returns the safe path of a medium, also beside another medium with the same URL: that of
+    /// [`RelPath::fallback`] for the URL with the medium's id as its fragment.
+    pub fn safe_path(&self, media_id: &str) -> RelPath {
+        safe_path(&self.folder, &format!("{}#{media_id}", self.text))
     }
 
     /// Returns the file name that people know the medium by; see [`file_name`].

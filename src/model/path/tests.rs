@@ -255,7 +255,9 @@ fn an_asset_is_fetched_encrypted_or_from_this_machine() {
         let asset = AssetUrl::parse(url).expect(url);
         assert_eq!(asset.host_key(), key);
         assert_eq!(asset.as_str(), url);
-        assert_eq!(asset.rel_path().unwrap(), RelPath::for_url(url).unwrap());
+        assert_eq!(asset.rel_path(), RelPath::for_url(url).unwrap());
+        let beside = RelPath::fallback(&format!("{url}#an id")).unwrap();
+        assert_eq!(asset.safe_path("an id"), beside);
     }
     for url in [
         "http://h.io/a.png",

@@ -120,7 +120,7 @@ impl<'a> Homes<'a> {
         let url = AssetUrl::parse(&aside.url).ok()?;
         // Of a host that is not allowed any more nothing is touched.
         let is_allowed = self.shared.remote.assets().is_allowed(&url);
-        let home = url.rel_path().ok().filter(|home| !home.is_fallback())?;
+        let home = Some(url.rel_path()).filter(|home| !home.is_fallback())?;
         let path = RelPath::parse(&aside.path).ok()?;
         let sha256 = aside.sha256.parse().ok()?;
         (is_allowed && path.is_fallback()).then_some(Aside {

@@ -1,6 +1,5 @@
 //! Files that were received, getting their places together.
 
-use super::unsaved::Unsaved;
 use super::{Arrived, Done, Download, Shared, Told};
 use crate::mirror::{Entry, Mirror, MirrorError, Published};
 use crate::model::{AssetOutcome, AssetUrl, RelPath, Why};
@@ -67,33 +66,27 @@ pub(in crate::sync) async fn publish(
     received: Vec<Received>,
 ) -> Result<Vec<Done>, RunError> {
     let paths = choose_paths(&shared, &received).await?;
-    let mut done = Vec::with_capacity(received.len());
     let (mut entries, mut placed) = (Vec::new(), Vec::new());
     for (received, path) in received.into_iter().zip(paths) {
         let Received {
             download,
+            url,
             why,
             arrived,
-            ..
         } = received;
-        match path.and_then(|path| Ok((path, download.fallback()?))) {
-            Ok((path, fallback)) => {
-                entries.push(Entry {
-                    finished: arrived.finished,
-                    path: path.clone(),
-                    old: download.superseded(),
-                });
-                placed.push(Placed {
-                    download,
-                    why,
-                    told: arrived.told,
-                    path,
-                    fallback,
-                    _room: arrived.place,
-                });
-            }
-            Err(err) => done.push(download.failed(why, err)),
-        }
+        entries.push(Entry {
+            finished: arrived.finished,
+            path: path.clone(),
+            old: download.superseded(),
+        });
+        placed.push(Placed {
+            fallback: download.fallback(&url),
+            download,
+            why,
+            told: arrived.told,
+            path,
+            _room: arrived.place,
+        });
     }
     let fallbacks: Vec<RelPath> = placed
         .iter()
@@ -102,21 +95,15 @@ pub(in crate::sync) async fn publish(
     let (mirror, claims) = (Arc::clone(&shared.mirror), Arc::clone(&shared.claims));
     let published =
         tokio::task::spawn_blocking(move || place(&mirror, &claims, &mut entries, &fallbacks));
-    let published = published.await?;
-    done.extend(
-        placed
-            .into_iter()
-            .zip(published)
-            .map(|(placed, published)| placed.conclude(published)),
-    );
-    Ok(done)
+    Ok(placed
+        .into_iter()
+        .zip(published.await?)
+        .map(|(placed, published)| placed.conclude(published))
+        .collect())
 }
 
 /// Claims a path for each file. One question to the database is enough for all of them.
-async fn choose_paths(
-    shared: &Shared,
-    received: &[Received],
-) -> Result<Vec<Result<RelPath, Unsaved>>, RunError> {
+async fn choose_paths(shared: &Shared, received: &[Received]) -> Result<Vec<RelPath>, RunError> {
     let claimed: Vec<_> = received
         .iter()
         .map(|received| received.download.claim_path(&received.url))
@@ -125,9 +112,9 @@ async fn choose_paths(
         .iter()
         .zip(received)
         .map(|(claimed, received)| {
-            let claimed = claimed.as_ref().ok().filter(|claimed| claimed.is_to_ask);
             let id = &received.download.owed.media_id;
-            claimed.map(|claimed| (claimed.path.as_str().to_owned(), id.clone()))
+            let path = claimed.is_to_ask.then(|| claimed.path.as_str().to_owned());
+            path.map(|path| (path, id.clone()))
         })
         .collect();
     let are_owned = if asked.iter().all(Option::is_none) {
@@ -149,7 +136,9 @@ async fn choose_paths(
         .into_iter()
         .zip(received)
         .zip(are_owned)
-        .map(|((claimed, received), is_owned)| received.download.settle_claim(claimed?, is_owned))
+        .map(|((claimed, Received { download, url, .. }), is_owned)| {
+            download.settle_claim(url, claimed, is_owned)
+        })
         .collect())
 }
 

@@ -94,7 +94,7 @@ impl Download {
         mut put: impl FnMut(&RelPath) -> Result<Published, MirrorError> + Send + 'static,
     ) -> Result<Published, Unsaved> {
         let path = self.choose_path(url).await?;
-        let fallback = self.fallback()?;
+        let fallback = self.fallback(url);
         let places = (path.clone(), fallback.clone());
         let claims = Arc::clone(&self.shared.claims);
         let published = tokio::task::spawn_blocking(move || {
@@ -126,7 +126,7 @@ impl Download {
     /// Chooses the path: the one it has, as long as the URL stays and it has not to go home; the URL's own;
     /// or a safe one where another medium has that already.
     async fn choose_path(&self, url: &AssetUrl) -> Result<RelPath, Unsaved> {
-        let claimed = self.claim_path(url)?;
+        let claimed = self.claim_path(url);
         let mut is_owned = false;
         if claimed.is_to_ask {
             let (text, id) = (claimed.path.as_str().to_owned(), self.owed.media_id.clone());
@@ -138,11 +138,11 @@ impl Download {
                 .inspect_err(|_| self.release(&claimed.path))?;
             is_owned = owner.is_some();
         }
-        self.settle_claim(claimed, is_owned)
+        Ok(self.settle_claim(url, claimed, is_owned))
     }
 
     /// Claims the path that this file should have.
-    pub(super) fn claim_path(&self, url: &AssetUrl) -> Result<Claimed, Unsaved> {
+    pub(super) fn claim_path(&self, url: &AssetUrl) -> Claimed {
         let row = &self.owed.row;
         if !self.is_moved()
             && let Some(path) = row
@@ -151,47 +151,42 @@ impl Download {
                 .and_then(|path| RelPath::parse(path).ok())
             && self.claim(&path)
         {
-            return Ok(Claimed {
+            return Claimed {
                 path,
                 is_to_ask: false,
-            });
+            };
         }
-        let path = url.rel_path()?;
+        let path = url.rel_path();
         if self.claim(&path) {
             // Rows decide and not the disk: the owner's file may be lost and on its way back.
-            return Ok(Claimed {
+            return Claimed {
                 path,
                 is_to_ask: true,
-            });
+            };
         }
-        let path = self.fallback()?;
-        self.claim(&path);
-        Ok(Claimed {
-            path,
+        Claimed {
+            path: self.claim_fallback(url),
             is_to_ask: false,
-        })
+        }
     }
 
     /// Keeps the claim, or exchanges it for that of a safe path where another medium's row has it.
-    pub(super) fn settle_claim(
-        &self,
-        claimed: Claimed,
-        is_owned: bool,
-    ) -> Result<RelPath, Unsaved> {
+    pub(super) fn settle_claim(&self, url: &AssetUrl, claimed: Claimed, is_owned: bool) -> RelPath {
         if !is_owned {
-            return Ok(claimed.path);
+            return claimed.path;
         }
         self.release(&claimed.path);
-        let fallback = self.fallback()?;
-        self.claim(&fallback);
-        Ok(fallback)
+        self.claim_fallback(url)
     }
 
-    pub(super) fn fallback(&self) -> Result<RelPath, Unsaved> {
-        Ok(safe_path(
-            &self.owed.listed_url,
-            self.owed.media_id.as_str(),
-        )?)
+    fn claim_fallback(&self, url: &AssetUrl) -> RelPath {
+        let fallback = self.fallback(url);
+        self.claim(&fallback);
+        fallback
+    }
+
+    pub(super) fn fallback(&self, url: &AssetUrl) -> RelPath {
+        url.safe_path(self.owed.media_id.as_str())
     }
 
     fn claim(&self, path: &RelPath) -> bool {

@@ -99,8 +99,9 @@ impl Download {
             .last_modified
             .clone()
             .filter(|_| may_try(traits.last_modified));
+        let expected = body.length.unwrap_or(0);
         Beginning {
-            partial: self.shared.mirror.begin(self.owed.media_id.as_str()),
+            partial: (self.shared.mirror).begin(self.owed.media_id.as_str(), expected),
             validator: etag.or(date).filter(|_| may_go_on),
             total: body.length,
             overlap: Vec::new(),
