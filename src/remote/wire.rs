@@ -6,6 +6,7 @@
 mod apis;
 mod bodies;
 mod contents;
+mod head;
 mod id;
 mod media;
 mod number;
@@ -20,6 +21,7 @@ pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents
 pub use media::read_medium;
 pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
 
+use crate::model::Status;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
@@ -61,6 +63,10 @@ impl OneOrMany {
             Self::One(text) => text,
             Self::Many(texts) => texts.first().map_or("", String::as_str),
         }
+    }
+
+    fn status(served: Option<&Self>) -> Status {
+        Status::parse(served.map_or("", Self::first))
     }
 }
 

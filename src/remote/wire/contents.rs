@@ -1,5 +1,6 @@
 //! What the Management API says about contents: all but their bodies.
 
+use super::head::Head;
 use super::id::lone_id;
 use super::media::NO_TOTAL;
 use super::number::lenient_count;
@@ -26,28 +27,15 @@ struct ContentItem {
     draft_key: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct ContentHead {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<OneOrMany>,
-}
-
-fn status_of(served: Option<&OneOrMany>) -> Status {
-    Status::parse(served.map_or("", OneOrMany::first))
-}
-
 /// `name` stands in for the id of a content that has none.
 fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String> {
     check_depth(text.as_bytes())?;
-    let head: ContentHead =
-        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let head = Head::read(text)?;
     let id = head.id.as_deref().or(name);
     let id = id.ok_or("it has no `id` that is text")?;
     Ok(ServedContent {
         id: ContentId::parse(id).map_err(|err| err.to_string())?,
-        status: status_of(head.status.as_ref()),
+        status: head.status,
         metadata: text.to_owned(),
     })
 }
@@ -62,7 +50,7 @@ pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, Str
     let id = id.ok_or("it has no `id` that is text")?;
     Ok(ListedContent {
         id: ContentId::parse(id).map_err(|err| err.to_string())?,
-        status: status_of(item.status.as_ref()),
+        status: OneOrMany::status(item.status.as_ref()),
         updated_at: item.updated_at,
         published_at: item.published_at,
         revised_at: item.revised_at,
@@ -186,7 +174,7 @@ fn serve_item(text: &str, place: u64) -> ContentsItem {
     match lone_id(text).and_then(|id| ContentId::parse(&id).ok()) {
         Some(id) => ContentsItem::Content(ServedContent {
             id,
-            status: status_of(None),
+            status: OneOrMany::status(None),
             metadata: text.to_owned(),
         }),
         None => ContentsItem::Odd(OddContent {
