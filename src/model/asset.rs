@@ -151,6 +151,12 @@ impl Why {
         }
     }
 
+    /// Returns whether only the mirror was in doubt. A file that is whole again, put back by a person or behind
+    /// a volume that was not mounted, is wanted no more, unless its medium changed meanwhile.
+    pub fn is_about_the_mirror(self) -> bool {
+        matches!(self, Self::Missing | Self::Damaged)
+    }
+
     /// Returns the stronger of two reasons: the one that leaves less to trust. A file that is owed for
     /// one stays owed for it when a weaker one comes along.
     #[must_use]
@@ -207,6 +213,9 @@ pub struct OwedAsset {
     /// The file's row. Its `why` says why it is listed here, [`Why::Recheck`] for a saved file that
     /// is due for a second look.
     pub row: AssetRow,
+    /// Whether the medium is listed as it was when its host told about the file last. Both times are this
+    /// machine's own; a last check in the future counts for nothing.
+    pub is_as_checked: bool,
     /// When it was asked for last. Goes back with the outcome, so that bytes that a change of the
     /// medium overtook are not taken for the newer ones.
     pub owed_at: Option<Timestamp>,
@@ -259,7 +268,7 @@ pub enum AssetOutcome {
         /// How many such looks were made for these bytes.
         rechecks: u32,
     },
-    /// The host says that the saved bytes still hold.
+    /// The saved bytes still hold.
     Unchanged {
         /// The medium.
         media_id: MediaId,
@@ -269,6 +278,8 @@ pub enum AssetOutcome {
         etag: Option<String>,
         /// As the host said; `None` keeps what is recorded.
         last_modified: Option<String>,
+        /// Whether that is news about what the host has, and not about the mirror alone.
+        is_checked: bool,
         /// When to look once more.
         recheck_at: Option<Timestamp>,
         /// How many such looks were made for these bytes.

@@ -14,6 +14,8 @@ pub struct Question<'a> {
     pub host: &'a HostTraits,
     /// Whether its listing tells when it changed last.
     pub has_updated_at: bool,
+    /// Whether the medium is listed as it was when its host told about the file last.
+    pub is_as_checked: bool,
     /// Whether the saved file was read and is what its row says.
     pub is_intact: bool,
     /// Whether the saved bytes came from this path (of this host or of another one).
@@ -45,14 +47,18 @@ pub fn way(question: &Question<'_>) -> Way {
         row,
         host,
         has_updated_at,
+        is_as_checked,
         is_intact,
         is_same_path,
     } = *question;
-    if !is_intact || !is_same_path || !why.may_be_conditional() {
+    if !is_intact || !is_same_path {
         return Way::Whole;
     }
-    if why == Why::Moved {
+    if why == Why::Moved || (why.is_about_the_mirror() && is_as_checked) {
         return Way::Nothing;
+    }
+    if !why.may_be_conditional() {
+        return Way::Whole;
     }
     let etag = row.etag.is_some() && may_try(host.etag);
     // Where an `ETag` was caught, the date beside it is no better witness.
@@ -150,6 +156,7 @@ mod tests {
             row,
             host,
             has_updated_at: true,
+            is_as_checked: true,
             is_intact: true,
             is_same_path: true,
         })
@@ -172,22 +179,46 @@ mod tests {
         ] {
             assert_eq!(asked(why, &row(), &host), BOTH, "{why}");
         }
-        for why in [Why::New, Why::Missing, Why::Damaged] {
-            assert_eq!(asked(why, &row(), &host), Way::Whole, "{why}");
-        }
+        assert_eq!(asked(Why::New, &row(), &host), Way::Whole);
         assert_eq!(asked(Why::Moved, &row(), &host), Way::Nothing);
+    }
+
+    #[test]
+    fn what_the_mirror_lost_and_has_again_is_not_asked_for_unless_its_medium_changed() {
+        let (row, host) = (row(), HostTraits::default());
+        for why in [Why::Missing, Why::Damaged] {
+            assert_eq!(asked(why, &row, &host), Way::Nothing, "{why}");
+            let question = Question {
+                why,
+                row: &row,
+                host: &host,
+                has_updated_at: true,
+                is_as_checked: false,
+                is_intact: true,
+                is_same_path: true,
+            };
+            assert_eq!(way(&question), Way::Whole, "{why}");
+        }
     }
 
     #[test]
     fn nothing_is_vouched_for_that_is_not_there_or_came_from_elsewhere() {
         let (row, host) = (row(), HostTraits::default());
         for (is_intact, is_same_path) in [(false, true), (true, false)] {
-            for why in [Why::Changed, Why::Moved, Why::Asked, Why::Described] {
+            for why in [
+                Why::Changed,
+                Why::Moved,
+                Why::Asked,
+                Why::Described,
+                Why::Missing,
+                Why::Damaged,
+            ] {
                 let question = Question {
                     why,
                     row: &row,
                     host: &host,
                     has_updated_at: true,
+                    is_as_checked: true,
                     is_intact,
                     is_same_path,
                 };
@@ -279,6 +310,7 @@ mod tests {
             row: &row,
             host: &host,
             has_updated_at: false,
+            is_as_checked: true,
             is_intact: true,
             is_same_path: true,
         };

@@ -116,13 +116,13 @@ pub fn recheck(why: Why, row: &AssetRow, now: Timestamp) -> Recheck {
         Why::Changed | Why::Resized | Why::Stripped => 0,
         Why::Recheck => row.rechecks,
         // Nothing said that the bytes changed; what was planned before stays planned.
-        Why::Moved | Why::Described => {
+        Why::Moved | Why::Described | Why::Missing | Why::Damaged => {
             return Recheck {
                 at: row.recheck_at,
                 count: row.rechecks,
             };
         }
-        Why::New | Why::Missing | Why::Damaged | Why::Asked | Why::Due => {
+        Why::New | Why::Asked | Why::Due => {
             return Recheck::default();
         }
     };

@@ -28,7 +28,8 @@ impl Store {
                      a.last_modified, a.state, iif(a.state = 'saved', iif(a.rechecks = 0, 'due', 'recheck'), a.why), a.attempts,
                      a.recheck_at, a.rechecks, a.announced_bytes,
                      coalesce(m.url, a.url), m.width IS NOT NULL AND m.height IS NOT NULL,
-                     m.file_name, a.owed_at, m.updated_at IS NOT NULL
+                     m.file_name, a.owed_at, m.updated_at IS NOT NULL,
+                     ifnull(m.valid_from < a.checked_at AND a.checked_at <= :now, FALSE)
                  FROM assets AS a INDEXED BY assets_due
                  CROSS JOIN media AS m ON m.id = a.media_id
                  WHERE (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL)
@@ -54,6 +55,7 @@ impl Store {
                         row: asset_row(row)?,
                         owed_at: row.get(17)?,
                         has_updated_at: row.get(18)?,
+                        is_as_checked: row.get(19)?,
                     })
                 },
             )?

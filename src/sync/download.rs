@@ -227,7 +227,8 @@ impl Download {
         let row = &self.owed.row;
         let is_same_path = row.url == self.owed.listed_url
             || AssetUrl::parse(&row.url).is_ok_and(|saved| saved.is_same_but_host(url));
-        let may_vouch = why.may_be_conditional() && is_same_path;
+        let is_back = why.is_about_the_mirror() && self.owed.is_as_checked;
+        let may_vouch = is_same_path && (is_back || why.may_be_conditional());
         let is_intact = match self.superseded().filter(|_| may_vouch) {
             // The move itself looks at the file; where it was taken back meanwhile there is none.
             Some(_) if why == Why::Moved && self.is_moved() => true,
@@ -239,6 +240,7 @@ impl Download {
             row,
             host: &self.shared.hosts.traits(host),
             has_updated_at: self.owed.has_updated_at,
+            is_as_checked: self.owed.is_as_checked,
             is_intact,
             is_same_path,
         }))
@@ -263,8 +265,8 @@ impl Download {
             && !is_aside(RelPath::for_url(&self.owed.listed_url))
     }
 
-    /// Reads the saved file: "not modified" must not vouch for bytes that nobody has. The look at the
-    /// mirror before a run does not read files, and skips owed ones.
+    /// Reads the saved file: "not modified" must not vouch for bytes that nobody has, and what was lost may have
+    /// been put back. The look at the mirror before a run does not read files, and skips owed ones.
     async fn is_intact(&self, saved: Superseded) -> Result<bool, Unsaved> {
         let mirror = Arc::clone(&self.shared.mirror);
         let found = tokio::task::spawn_blocking(move || {

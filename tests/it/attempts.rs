@@ -214,7 +214,8 @@ async fn a_file_that_is_too_long_is_not_fetched_and_said_with_what_to_do() {
         .await
         .expect_code(ExitCode::Partial);
     assert_eq!(asked(&sim), 0);
-    home.sync_with(&sim, at(now)).await.expect_complete();
+    // The simulator takes a while over as many bytes.
+    home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
 

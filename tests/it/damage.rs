@@ -84,6 +84,43 @@ async fn a_lost_mirror_comes_back_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_was_away_for_a_run_is_taken_back_without_a_transfer() {
+    let (sim, home) = backed_up(12).await;
+    let (mirror, away) = (home.path("mirror"), home.path("away"));
+    let [damaged, changed] = [0, 1].map(|n| sim.media_ids()[n].clone());
+    let of_damaged = home.saved_path(&damaged).expect("a path");
+    std::fs::rename(&mirror, &away).expect("moved");
+    // The run is stopped, or may not fetch: what is missing stays owed.
+    let poor = Setup {
+        monthly_transfer: Some(1),
+        ..Setup::default()
+    };
+    home.sync_with(&sim, poor)
+        .await
+        .expect_code(ExitCode::Partial);
+    let missing = "SELECT count(*) FROM assets WHERE state = 'owed' AND why = 'missing'";
+    assert_eq!(home.count(missing), 12);
+    std::fs::remove_dir_all(&mirror).expect("removed");
+    std::fs::rename(&away, &mirror).expect("moved");
+    // One came back as something else of the same length, and one was changed upstream meanwhile.
+    let length = std::fs::metadata(&of_damaged).expect("it is back").len();
+    let others = vec![0; usize::try_from(length).expect("a length")];
+    std::fs::write(&of_damaged, others).expect("written");
+    sim.edit(Edit::ReplaceBytes {
+        id: changed,
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    })
+    .expect("edited");
+    sim.forget_requests();
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(sim.counters().assets(), 2);
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_database_beside_a_full_mirror_costs_the_transfer_and_rewrites_nothing() {
     let (sim, home) = backed_up(60).await;
     sim.edit(Edit::ReplaceBytes {

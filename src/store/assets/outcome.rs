@@ -60,6 +60,7 @@ pub(super) fn record(
             owed_at,
             etag,
             last_modified,
+            is_checked,
             recheck_at,
             rechecks,
         } => {
@@ -68,13 +69,13 @@ pub(super) fn record(
                      state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL,
                      next_attempt_at = NULL, failed_at = NULL, announced_bytes = NULL,
                      etag = coalesce(:etag, etag), last_modified = coalesce(:last_modified, last_modified),
-                     checked_at = :now, recheck_at = :recheck_at, rechecks = :rechecks
+                     checked_at = iif(:is_checked, :now, checked_at), recheck_at = :recheck_at, rechecks = :rechecks
                  WHERE media_id = :id AND sha256 IS NOT NULL AND state <> 'gone'
                      AND owed_at IS :owed_at",
             )?
             .execute(named_params! {
                 ":id": media_id, ":owed_at": owed_at, ":etag": etag,
-                ":last_modified": last_modified, ":recheck_at": recheck_at,
+                ":last_modified": last_modified, ":is_checked": is_checked, ":recheck_at": recheck_at,
                 ":rechecks": rechecks, ":now": now,
             })?;
         }

@@ -46,6 +46,7 @@ fn unchanged(owed: &OwedAsset) -> AssetOutcome {
         owed_at: owed.owed_at,
         etag: None,
         last_modified: Some("yesterday".to_owned()),
+        is_checked: true,
         recheck_at: None,
         rechecks: 1,
     }

@@ -143,6 +143,21 @@ fn a_weaker_reason_never_takes_the_place_of_a_stronger_one() {
 }
 
 #[test]
+fn a_lost_file_tells_whether_its_medium_changed_since_it_was_checked() {
+    let mut home = with_saved(&["a"]);
+    let lost = [(media_id("a"), Why::Missing)];
+    home.store.record_lost(&lost, at(5)).unwrap();
+    assert!(due(&home, 5)[0].is_as_checked);
+    assert!(!due(&home, 1)[0].is_as_checked, "the clock went back");
+    list(&mut home, "a", URL, Why::Described, 6);
+    let question = &due(&home, 6)[0];
+    assert_eq!(
+        (question.row.why, question.is_as_checked),
+        (Some(Why::Missing), false)
+    );
+}
+
+#[test]
 fn a_failed_file_waits_for_its_next_attempt_unless_somebody_is_impatient() {
     let mut home = Sandbox::new();
     list(&mut home, "a", URL, Why::New, 1);

@@ -9,6 +9,9 @@ use crate::sync::run::Run;
 use std::sync::Arc;
 use tracing::{info, warn};
 
+/// A mirror that lost all its files, if these were more, is perhaps another one.
+const FEW: u64 = 10;
+
 /// What a look at some files found.
 #[derive(Debug, Default)]
 struct Seen {
@@ -16,6 +19,8 @@ struct Seen {
     lost: Vec<(MediaId, Why)>,
     /// Those that were gone and are there again.
     found: Vec<MediaId>,
+    /// How many the mirror should hold.
+    wanted: u64,
     /// How many the disk refused to tell about, and the first such error.
     untold: u64,
     refusal: Option<MirrorError>,
@@ -29,6 +34,7 @@ struct Seen {
 /// Where the disk refuses to tell, nothing is concluded: the file may be whole, and fetched it could not be put there.
 pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let (mut after, mut gone) = (0, 0);
+    let (mut wanted, mut missing) = (0, 0);
     let (mut untold, mut refusal) = (0, None);
     while !run.is_stopping() {
         let files = run
@@ -38,6 +44,12 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         after = last.row;
         let looked = Arc::clone(mirror);
         let seen = tokio::task::spawn_blocking(move || look_at(&looked, files)).await?;
+        wanted += seen.wanted;
+        missing += seen
+            .lost
+            .iter()
+            .filter(|(_, why)| *why == Why::Missing)
+            .count() as u64;
         untold += seen.untold;
         refusal = refusal.or(seen.refusal);
         let (lost, found) = (seen.lost, seen.found);
@@ -59,6 +71,12 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
                 .add(count.saturating_sub(of_deleted));
             gone += of_deleted;
         }
+    }
+    if missing == wanted && missing > FEW {
+        warn!(
+            "none of the {missing} files that the mirror (`mirror` in the configuration) should hold is there, and they are fetched again; if its \
+             volume is not mounted, stop this run and mount it: what is found there then is not fetched"
+        );
     }
     if gone > 0 {
         run.problem(
@@ -88,6 +106,7 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
 fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> Seen {
     let mut seen = Seen::default();
     for asset in files {
+        seen.wanted += u64::from(!asset.is_gone);
         // A path that is no path any more is a file that is not there.
         let path = RelPath::parse(&asset.path).ok();
         let checked = path.as_ref().map(|path| mirror.check(path, asset.bytes));

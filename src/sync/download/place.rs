@@ -52,6 +52,7 @@ impl Download {
                 owed_at,
                 etag: None,
                 last_modified: None,
+                is_checked: is_checked || !why.is_about_the_mirror(),
                 recheck_at: again.at,
                 rechecks: again.count,
             }));

@@ -214,6 +214,11 @@ impl Sandbox {
 
     /// Reads a saved file by its medium's id.
     pub(crate) fn saved_bytes(&self, media_id: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.saved_path(media_id)?).ok()
+    }
+
+    /// Where the saved file of a medium lies.
+    pub(crate) fn saved_path(&self, media_id: &str) -> Option<PathBuf> {
         let path: Option<String> = self
             .sql()
             .query_row(
@@ -223,7 +228,7 @@ impl Sandbox {
             )
             .ok()
             .flatten();
-        std::fs::read(self.path("mirror").join(path?)).ok()
+        Some(self.path("mirror").join(path?))
     }
 }
 
