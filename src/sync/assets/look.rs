@@ -74,7 +74,7 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
     }
     if missing == wanted && missing > FEW {
         warn!(
-            "none of the {missing} files that the mirror (`mirror` in the configuration) should hold is there, and they are fetched again; if its \
+            "none of the {missing} files that the mirror (`storage.mirror`) should hold is there, and they are fetched again; if its \
              volume is not mounted, stop this run and mount it: what is found there then is not fetched"
         );
     }
