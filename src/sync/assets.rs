@@ -78,6 +78,7 @@ async fn shared(run: &Run, mirror: &Arc<Mirror>) -> Result<Arc<Shared>, RunError
         stop: run.stop.clone(),
         halt: CancellationToken::new(),
         now: run.options.now,
+        is_full: run.options.is_full,
         longest: run.options.longest_asset,
         begun: Mutex::new(begun.into_iter().collect()),
     }))

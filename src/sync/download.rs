@@ -49,6 +49,8 @@ pub(super) struct Shared {
     /// Ends what is arriving: what came of a large file is kept.
     pub(super) halt: CancellationToken,
     pub(super) now: fn() -> Timestamp,
+    /// A person wants to know of every file whether its host still has the saved bytes.
+    pub(super) is_full: bool,
     /// Longer files are not fetched; `None`: any length.
     pub(super) longest: Option<u64>,
     /// Media of whose files a beginning is kept, by an earlier run or this one. A std mutex: look-ups
@@ -228,6 +230,10 @@ impl Download {
         let is_same_path = row.url == self.owed.listed_url
             || AssetUrl::parse(&row.url).is_ok_and(|saved| saved.is_same_but_host(url));
         let is_back = why.is_about_the_mirror() && self.owed.is_as_checked;
+        let why = match why {
+            _ if is_back && self.shared.is_full => Why::Asked,
+            why => why,
+        };
         let may_vouch = is_same_path && (is_back || why.may_be_conditional());
         let is_intact = match self.superseded().filter(|_| may_vouch) {
             // The move itself looks at the file; where it was taken back meanwhile there is none.

@@ -7,6 +7,7 @@ use crate::support::{
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Only;
 use microcms_sim::{Edit, Sim};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,6 +86,17 @@ async fn a_lost_mirror_comes_back_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_that_was_away_for_a_run_is_taken_back_without_a_transfer() {
+    come_back(false, 2..=2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_comes_back_is_asked_about_where_all_is() {
+    // The changed one may be asked about before it is listed as changed, and then again.
+    come_back(true, 12..=13).await;
+}
+
+/// Takes a mirror of twelve files away for a run. The next one asks hosts so many times and fetches two.
+async fn come_back(is_full: bool, asked: RangeInclusive<u64>) {
     let (sim, home) = backed_up(12).await;
     let (mirror, away) = (home.path("mirror"), home.path("away"));
     let [damaged, changed] = [0, 1].map(|n| sim.media_ids()[n].clone());
@@ -114,8 +126,14 @@ async fn a_mirror_that_was_away_for_a_run_is_taken_back_without_a_transfer() {
     })
     .expect("edited");
     sim.forget_requests();
-    home.sync(&sim).await.expect_complete();
-    assert_eq!(sim.counters().assets(), 2);
+    let setup = Setup {
+        is_full,
+        ..Setup::default()
+    };
+    let report = home.sync_with(&sim, setup).await.expect_complete();
+    assert!(asked.contains(&sim.counters().assets()), "{report:?}");
+    assert_eq!(report.assets.saved, 2);
+    assert!((10..=11).contains(&report.assets.unchanged), "{report:?}");
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
