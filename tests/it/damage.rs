@@ -95,6 +95,25 @@ async fn a_mirror_that_comes_back_is_asked_about_where_all_is() {
     come_back(true, 12..=13).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_lost_everything_is_told_of_in_few_lines() {
+    let (sim, home) = backed_up(30).await;
+    std::fs::remove_dir_all(home.path("mirror")).expect("removed");
+    let output = Program::sync(&home, &sim).run();
+    assert_eq!(output.status.code(), Some(0));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(log.matches("in the mirror is missing").count(), 20, "{log}");
+    assert!(
+        log.contains("10 more files in the mirror are missing or damaged"),
+        "{log}"
+    );
+    assert!(
+        log.contains("none of the 30 files that the mirror (`storage.mirror`) should hold"),
+        "{log}"
+    );
+    assert_holds(&home, &sim.truth());
+}
+
 /// Takes a mirror of twelve files away for a run. The next one asks hosts so many times and fetches two.
 async fn come_back(is_full: bool, asked: RangeInclusive<u64>) {
     let (sim, home) = backed_up(12).await;

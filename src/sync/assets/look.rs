@@ -12,6 +12,9 @@ use tracing::{info, warn};
 /// A mirror that lost all its files, if these were more, is perhaps another one.
 const FEW: u64 = 10;
 
+/// How many lost files are named in the log, each in a line of its own.
+const NAMED: u64 = 20;
+
 /// What a look at some files found.
 #[derive(Debug, Default)]
 struct Seen {
@@ -34,7 +37,7 @@ struct Seen {
 /// Where the disk refuses to tell, nothing is concluded: the file may be whole, and fetched it could not be put there.
 pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     let (mut after, mut gone) = (0, 0);
-    let (mut wanted, mut missing) = (0, 0);
+    let (mut wanted, mut lost_so_far, mut missing) = (0, 0, 0);
     let (mut untold, mut refusal) = (0, None);
     while !run.is_stopping() {
         let files = run
@@ -43,8 +46,10 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         let Some(last) = files.last() else { break };
         after = last.row;
         let looked = Arc::clone(mirror);
-        let seen = tokio::task::spawn_blocking(move || look_at(&looked, files)).await?;
+        let named = NAMED.saturating_sub(lost_so_far);
+        let seen = tokio::task::spawn_blocking(move || look_at(&looked, files, named)).await?;
         wanted += seen.wanted;
+        lost_so_far += seen.lost.len() as u64;
         missing += seen
             .lost
             .iter()
@@ -71,6 +76,10 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
                 .add(count.saturating_sub(of_deleted));
             gone += of_deleted;
         }
+    }
+    if lost_so_far > NAMED {
+        let more = lost_so_far - NAMED;
+        warn!("{more} more files in the mirror are missing or damaged");
     }
     if missing == wanted && missing > FEW {
         warn!(
@@ -102,8 +111,8 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
     Ok(())
 }
 
-/// Looks at files in their order.
-fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> Seen {
+/// Looks at files in their order. The first lost ones are named, so many at most.
+fn look_at(mirror: &Mirror, files: Vec<SavedAsset>, named: u64) -> Seen {
     let mut seen = Seen::default();
     for asset in files {
         seen.wanted += u64::from(!asset.is_gone);
@@ -132,7 +141,9 @@ fn look_at(mirror: &Mirror, files: Vec<SavedAsset>) -> Seen {
             OnDisk::Missing => Why::Missing,
             OnDisk::Damaged => Why::Damaged,
         };
-        warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);
+        if (seen.lost.len() as u64) < named {
+            warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);
+        }
         seen.lost.push((asset.media_id, why));
     }
     seen
