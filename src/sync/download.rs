@@ -230,9 +230,10 @@ impl Download {
         let is_same_path = row.url == self.owed.listed_url
             || AssetUrl::parse(&row.url).is_ok_and(|saved| saved.is_same_but_host(url));
         let is_back = why.is_about_the_mirror() && self.owed.is_as_checked;
-        let why = match why {
-            _ if is_back && self.shared.is_full => Why::Asked,
-            why => why,
+        let why = if is_back && self.shared.is_full {
+            Why::Asked
+        } else {
+            why
         };
         let may_vouch = is_same_path && (is_back || why.may_be_conditional());
         let is_intact = match self.superseded().filter(|_| may_vouch) {
