@@ -355,5 +355,15 @@ mod tests {
         row.rechecks = second.count;
         assert_eq!(recheck(Why::Recheck, &row, now).at, None);
         assert_eq!(recheck(Why::Described, &row, now).at, None);
+        // What the mirror had lost, and has again or from the host, tells nothing of the CDN.
+        row.recheck_at = first.at;
+        for why in [Why::Described, Why::Moved, Why::Missing, Why::Damaged] {
+            let planned = recheck(why, &row, now);
+            assert_eq!(
+                (planned.at, planned.count),
+                (first.at, row.rechecks),
+                "{why}"
+            );
+        }
     }
 }

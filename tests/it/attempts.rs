@@ -2,7 +2,7 @@
 //! themselves.
 
 use crate::support::{
-    Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy, now,
+    Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy, now, replace_bytes,
 };
 use microcms_backup::model::{ExitCode, Timestamp};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
@@ -169,13 +169,7 @@ async fn a_changed_medium_is_another_question_and_does_not_wait() {
     home.sync_with(&sim, at(after::<2>)).await;
     assert_eq!(asked(&sim), 0);
     sim.clear_faults();
-    sim.edit(Edit::ReplaceBytes {
-        id,
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("replaced");
+    replace_bytes(&sim, id);
     home.sync_with(&sim, at(after::<3>)).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, archived, assert_holds, assert_sound,
-    assert_sound_and_tidy, digest, files,
+    assert_sound_and_tidy, digest, files, replace_bytes,
 };
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Only;
@@ -137,13 +137,7 @@ async fn come_back(is_full: bool, asked: RangeInclusive<u64>) {
     let length = std::fs::metadata(&of_damaged).expect("it is back").len();
     let others = vec![0; usize::try_from(length).expect("a length")];
     std::fs::write(&of_damaged, others).expect("written");
-    sim.edit(Edit::ReplaceBytes {
-        id: changed,
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("edited");
+    replace_bytes(&sim, changed);
     sim.forget_requests();
     let setup = Setup {
         is_full,
@@ -153,6 +147,9 @@ async fn come_back(is_full: bool, asked: RangeInclusive<u64>) {
     assert!(asked.contains(&sim.counters().assets()), "{report:?}");
     assert_eq!(report.assets.saved, 2);
     assert!((10..=11).contains(&report.assets.unchanged), "{report:?}");
+    // Only what a host said something about counts as checked; in a first backup that is as it was fetched.
+    let asked_since = home.count("SELECT count(*) FROM assets WHERE checked_at > fetched_at");
+    assert_eq!(asked_since, if is_full { 10 } else { 0 });
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
@@ -160,13 +157,7 @@ async fn come_back(is_full: bool, asked: RangeInclusive<u64>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_database_beside_a_full_mirror_costs_the_transfer_and_rewrites_nothing() {
     let (sim, home) = backed_up(60).await;
-    sim.edit(Edit::ReplaceBytes {
-        id: sim.media_ids()[0].clone(),
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("edited");
+    replace_bytes(&sim, sim.media_ids()[0].clone());
     home.sync(&sim).await.expect_complete();
     let look = || -> Vec<(PathBuf, u64, i64)> {
         let mut all: Vec<_> = ["mirror", "archive"]
@@ -202,13 +193,7 @@ async fn bytes_that_no_row_knows_are_archived_before_their_place_is_taken() {
     for name in ["backup.sqlite3", "backup.sqlite3-wal", "backup.sqlite3-shm"] {
         drop(std::fs::remove_file(home.path(name)));
     }
-    sim.edit(Edit::ReplaceBytes {
-        id,
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("edited");
+    replace_bytes(&sim, id);
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);

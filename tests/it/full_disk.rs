@@ -3,7 +3,7 @@
 use crate::assets::PNG_END;
 use crate::support::{
     Expect as _, Program, Sandbox, Volume, archived, assert_holds, assert_sound,
-    assert_sound_and_tidy, digest, files,
+    assert_sound_and_tidy, digest, files, replace_bytes,
 };
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
@@ -97,13 +97,7 @@ async fn a_full_archive_never_costs_the_only_copy() {
     home.sync(&sim).await.expect_complete();
     let before = sim.truth();
     for id in sim.media_ids() {
-        sim.edit(Edit::ReplaceBytes {
-            id,
-            bytes: None,
-            touch: true,
-            stale_requests: 0,
-        })
-        .expect("edited");
+        replace_bytes(&sim, id);
     }
     home.sync(&sim).await.expect_code(ExitCode::Partial);
     assert_sound(&home);
@@ -172,13 +166,7 @@ async fn a_database_that_cannot_take_a_commit_costs_no_file_that_was_replaced() 
     assert_eq!(sync().run().status.code(), Some(0));
     let before = sim.truth();
     for id in sim.media_ids() {
-        sim.edit(Edit::ReplaceBytes {
-            id,
-            bytes: None,
-            touch: true,
-            stale_requests: 0,
-        })
-        .expect("edited");
+        replace_bytes(&sim, id);
     }
     // Room for less and less of what the run writes: it stops at one commit after the other.
     let mut failed = 0;

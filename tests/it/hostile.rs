@@ -1,6 +1,8 @@
 //! Names and answers as nobody should send them.
 
-use crate::support::{Expect as _, Sandbox, assert_holds, assert_sound_and_tidy, files};
+use crate::support::{
+    Expect as _, Sandbox, assert_holds, assert_sound_and_tidy, files, replace_bytes,
+};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::collections::BTreeMap;
 
@@ -147,13 +149,7 @@ async fn a_file_where_a_folder_must_be_is_no_obstacle_in_either_order() {
         }
         // New bytes for both, from where they are.
         for id in sim.media_ids() {
-            sim.edit(Edit::ReplaceBytes {
-                id,
-                bytes: None,
-                touch: true,
-                stale_requests: 0,
-            })
-            .expect("edited");
+            replace_bytes(&sim, id);
         }
         home.sync(&sim).await.expect_complete();
         assert_holds(&home, &sim.truth());

@@ -4,6 +4,7 @@ use crate::assets::PNG_END;
 use crate::hostile::{add, path_of};
 use crate::support::{
     Expect as _, Sandbox, Setup, archived, assert_holds, assert_sound_and_tidy, digest, files,
+    replace_bytes,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -322,13 +323,7 @@ async fn redirects_end_after_a_few_hops_whichever_way_they_go() {
     assert_sound_and_tidy(&home);
     // The second hop leads out of the allowed hosts: the file that is here stays.
     let good = home.saved_bytes(&id).expect("saved");
-    sim.edit(Edit::ReplaceBytes {
-        id: id.clone(),
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("edited");
+    replace_bytes(&sim, id.clone());
     sim.fault(Route::Image, 1, to("{path}".to_owned()));
     sim.fault(Route::Image, 2, to(format!("{foreign}{{path}}")));
     sim.forget_requests();
@@ -369,13 +364,7 @@ async fn an_answer_that_is_not_the_file_never_takes_the_place_of_the_good_copy()
         sim.clear_faults();
         sim.edit(Edit::TouchMedium { id: id.clone() })
             .expect("edited");
-        sim.edit(Edit::ReplaceBytes {
-            id: id.clone(),
-            bytes: None,
-            touch: true,
-            stale_requests: 0,
-        })
-        .expect("edited");
+        replace_bytes(&sim, id.clone());
         sim.fault(Route::Image, Occasion::Every, fault);
         home.sync(&sim).await.expect_code(ExitCode::Partial);
         let path = path_of(&home, &id);

@@ -1,8 +1,7 @@
 //! `snapshot` with a tree of the files: every one of that moment, however the disk can hold them.
 
 use crate::snapshot::{backup, names, program, report, said, text};
-use crate::support::{Expect as _, Volume};
-use microcms_sim::Edit;
+use crate::support::{Expect as _, Volume, replace_bytes};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -82,13 +81,7 @@ async fn the_tree_has_every_file_of_that_moment_and_sha256sum_agrees() {
     }
     // What a later run does to the mirror leaves the tree as it is.
     let id = sim.media_ids().remove(0);
-    sim.edit(Edit::ReplaceBytes {
-        id,
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("an edit");
+    replace_bytes(&sim, id);
     home.sync(&sim).await.expect_complete();
     assert!(sha256sum(&home.path("linked")).status.success());
 

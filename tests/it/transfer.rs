@@ -3,6 +3,7 @@
 
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, archived, assert_holds, assert_sound_and_tidy, digest,
+    replace_bytes,
 };
 use microcms_backup::model::Timestamp;
 use microcms_backup::sync::{Only, Stop};
@@ -45,16 +46,6 @@ fn cut(sim: &Sim, times: u64, after: u64) {
     };
     let video = Route::File.containing("talk.mp4");
     sim.fault(video, Occasion::Range(1, times), fault);
-}
-
-fn replace(sim: &Sim, id: &str) {
-    sim.edit(Edit::ReplaceBytes {
-        id: id.to_owned(),
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("replaced");
 }
 
 /// The `Range` headers of requests for the video.
@@ -198,11 +189,11 @@ async fn what_is_here_of_an_older_version_is_never_mixed_with_a_newer_one() {
     for options in [AssetOptions::default(), no_range] {
         sim.edit(Edit::SetAssetOptions { options }).expect("set");
         sim.clear_faults();
-        replace(&sim, &id);
+        replace_bytes(&sim, &id);
         home.sync(&sim).await.expect_complete();
         assert_holds(&home, &sim.truth());
         assert_sound_and_tidy(&home);
-        replace(&sim, &id);
+        replace_bytes(&sim, &id);
         cut(&sim, 4, 2 * MIB);
         home.sync(&sim).await;
     }
@@ -367,7 +358,7 @@ async fn every_kind_of_host_is_survived_and_learned() {
         assert_holds(&home, &sim.truth());
         let old = digest(&home.saved_bytes(&id).expect("saved"));
 
-        replace(&sim, &id);
+        replace_bytes(&sim, &id);
         home.sync(&sim).await.expect_complete();
         assert_holds(&home, &sim.truth());
         assert!(archived(&home, &old).is_some(), "{name}");
@@ -379,7 +370,7 @@ async fn every_kind_of_host_is_survived_and_learned() {
         );
 
         // And once more, with what is known by now.
-        replace(&sim, &id);
+        replace_bytes(&sim, &id);
         sim.forget_requests();
         home.sync(&sim).await.expect_complete();
         assert_holds(&home, &sim.truth());

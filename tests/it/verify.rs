@@ -6,8 +6,8 @@ mod files;
 mod remote;
 mod repair;
 
-use crate::support::{Expect as _, Program, Sandbox};
-use microcms_sim::{Edit, Sim};
+use crate::support::{Expect as _, Program, Sandbox, replace_bytes};
+use microcms_sim::Sim;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -112,11 +112,5 @@ fn flip(path: &Path) {
 
 /// A new version of a medium's file, upstream.
 fn replace(sim: &Sim, id: &str) {
-    sim.edit(Edit::ReplaceBytes {
-        id: id.to_owned(),
-        bytes: None,
-        touch: true,
-        stale_requests: 0,
-    })
-    .expect("edited");
+    replace_bytes(sim, id);
 }

@@ -88,6 +88,24 @@ fn a_streamed_file_is_hashed_counted_and_invisible_until_published() {
 }
 
 #[test]
+fn small_and_large_pieces_keep_their_order() {
+    let home = Home::new();
+    let mirror = home.open();
+    let sizes = [10, 300_000, 7, 65_536, 65_535, 1, 300_000, 9];
+    let mut partial = mirror.begin("x", 20);
+    let mut all = Vec::new();
+    for (byte, size) in (1..).zip(sizes) {
+        let piece = vec![byte; size];
+        partial.write(&piece).unwrap();
+        all.extend(piece);
+    }
+    let path = rel("h.io/a/b.bin");
+    let mut finished = partial.finish(Expect::default()).unwrap();
+    finished.publish(&path, None).unwrap();
+    assert!(home.read(path.as_str()).unwrap() == all);
+}
+
+#[test]
 fn a_file_cut_short_or_given_up_leaves_nothing() {
     let home = Home::new();
     let mirror = home.open();

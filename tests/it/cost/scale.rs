@@ -3,6 +3,7 @@
 use super::rows;
 use crate::support::{
     Bill, Expect as _, Sandbox, Setup, archived, assert_holds, assert_sound_and_tidy, digest,
+    replace_bytes,
 };
 use microcms_sim::{Edit, Sim, SimBuilder};
 use serde_json::Map;
@@ -65,13 +66,7 @@ async fn thousands_unchanged_cost_no_file_no_body_and_no_row_and_few_changed_cos
         .collect();
     let mut fetched: Vec<String> = Vec::new();
     for id in &media[..30] {
-        sim.edit(Edit::ReplaceBytes {
-            id: id.clone(),
-            bytes: None,
-            touch: true,
-            stale_requests: 0,
-        })
-        .expect("edited");
+        replace_bytes(&sim, id.clone());
         fetched.push(id.clone());
     }
     for (n, id) in media[30..40].iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::world::{World, add, copy_of, dump, files_on_disk, png};
 use crate::support::{
     Expect as _, Program, Sandbox, archived, assert_holds, assert_sound, assert_sound_and_tidy,
-    digest, files, now,
+    digest, files, now, replace_bytes,
 };
 use microcms_backup::store::Lock;
 use microcms_sim::{Edit, Sim};
@@ -314,13 +314,7 @@ async fn a_file_that_cannot_be_removed_is_told_and_tried_again() {
     let other = add(&sim, "c.png", &png(901, 2));
     home.sync(&sim).await.expect_complete();
     for id in ids.iter().chain([&other]) {
-        sim.edit(Edit::ReplaceBytes {
-            id: id.clone(),
-            bytes: None,
-            touch: true,
-            stale_requests: 0,
-        })
-        .expect("replaced");
+        replace_bytes(&sim, id.clone());
     }
     home.sync(&sim).await.expect_complete();
     age(&home, 40);

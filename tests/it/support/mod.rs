@@ -19,6 +19,19 @@ pub(crate) use tamper::{assert_untampered, tampered_rows};
 pub(crate) use volume::Volume;
 
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
+use microcms_sim::{Edit, Sim};
+
+/// Uploads other bytes in the place of a medium's, at the same URL.
+#[track_caller]
+pub(crate) fn replace_bytes(sim: &Sim, id: impl Into<String>) {
+    let edit = Edit::ReplaceBytes {
+        id: id.into(),
+        bytes: None,
+        touch: true,
+        stale_requests: 0,
+    };
+    sim.edit(edit).expect("a medium with that id");
+}
 
 /// What tests ask of a report.
 pub(crate) trait Expect {
