@@ -22,9 +22,11 @@ pub(crate) struct Kind {
 pub(crate) fn write(root: &Path, base: &str, kinds: &[Kind]) -> Fallible<Vec<String>> {
     let mut paths = Vec::new();
     let mut noise = fastrand::Rng::with_seed(1);
+    // One folder for a service and one in it for each medium, as the real paths have it.
+    let service = format!("files/{:032x}", noise.u128(..));
     for kind in kinds {
         for _ in 0..kind.count {
-            let folder = format!("files/{:032x}/{:032x}", noise.u128(..), noise.u128(..));
+            let folder = format!("{service}/{:032x}", noise.u128(..));
             fs::create_dir_all(root.join(&folder))?;
             let path = format!("{folder}/photo-{}.png", paths.len());
             let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();

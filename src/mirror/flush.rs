@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,13 +37,30 @@ pub(super) struct Flusher {
     rest: AtomicU32,
     /// How many it will be when the whole took long again.
     patience: AtomicU32,
+    /// One at a time: what the kernel tells of lost bytes it tells one of several who ask at once. A `std` mutex: held
+    /// on threads that may block.
+    turn: Mutex<()>,
+    alarms: Alarms,
     steps: Steps,
+}
+
+/// How often the flush of a whole file system failed. Whose bytes were lost it does not tell, and it tells only once: so
+/// what was written before is flushed file by file, whoever asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alarms(Arc<AtomicU64>);
+
+impl Alarms {
+    pub(super) fn so_far(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Flusher {
     /// `dir` is a folder of the file system, opened before anything is written.
-    pub(super) fn new(dir: Arc<Dir>, steps: &Steps) -> Self {
+    pub(super) fn new(dir: Arc<Dir>, alarms: Alarms, steps: &Steps) -> Self {
         Self {
+            turn: Mutex::default(),
+            alarms,
             can_whole: steps.may_flush_whole() && can_flush_whole(&dir),
             dir,
             rest: AtomicU32::new(0),
@@ -64,16 +81,27 @@ impl Flusher {
         rest == 0
     }
 
-    /// Flushes all that was written to the file system.
+    /// Flushes all that was written to the file system, for somebody who began to write after so many alarms.
     ///
     /// # Errors
-    /// When something of it, ours or not, could not be written: then each file has to say for itself.
-    pub(super) fn whole(&self) -> io::Result<()> {
-        self.steps.pass()?;
+    /// When something of it, ours or not, could not be written, now or since then: then each file has to say for itself.
+    pub(super) fn whole(&self, since: u64) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
-        let flushed = rustix::fs::syncfs(&*self.dir);
+        let flushed = self
+            .steps
+            .pass()
+            .and_then(|()| Ok(rustix::fs::syncfs(&*self.dir)?));
         self.learn(begun.elapsed() > LONG || flushed.is_err());
-        Ok(flushed?)
+        if flushed.is_err() {
+            self.alarms.0.fetch_add(1, Ordering::SeqCst);
+        }
+        flushed?;
+        if self.alarms.so_far() == since {
+            Ok(())
+        } else {
+            Err(Errno::IO.into())
+        }
     }
 
     fn learn(&self, was_bad: bool) {
@@ -166,7 +194,7 @@ mod tests {
     fn what_takes_long_is_tried_less_and_less_often_until_it_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-        let mut flusher = Flusher::new(Arc::new(dir), &Steps::default());
+        let mut flusher = Flusher::new(Arc::new(dir), Alarms::default(), &Steps::default());
         flusher.can_whole = true;
         assert!(flusher.is_whole(MANY) && !flusher.is_whole(MANY - 1));
         let rests = |flusher: &Flusher| (0..).take_while(|_| !flusher.is_whole(MANY)).count();
@@ -185,6 +213,22 @@ mod tests {
         // Where it cannot be done at all, waiting changes nothing.
         flusher.can_whole = false;
         assert!(!flusher.is_whole(100));
+    }
+
+    #[test]
+    fn a_flush_that_failed_is_told_to_all_who_wrote_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::from_std_file(fs::File::open(folder.path()).unwrap());
+        let steps = Steps::default();
+        steps.plan.stop_at.store(2, Ordering::SeqCst);
+        let alarms = Alarms::default();
+        let flusher = Flusher::new(Arc::new(dir), alarms.clone(), &steps);
+        let before = alarms.so_far();
+        flusher.whole(before).unwrap();
+        flusher.whole(before).unwrap_err();
+        // This one works, and does not speak for what the kernel told another group of.
+        flusher.whole(before).unwrap_err();
+        flusher.whole(alarms.so_far()).unwrap();
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Mirror {
             TempFolder::open(&root, options.file_mode, &steps).map_err(unusable(&options.root))?;
         let archive_temp = TempFolder::open(&archive, options.file_mode, &steps)
             .map_err(unusable(&options.archive))?;
-        let flusher = Flusher::new(Arc::clone(temp.dir()), &steps);
+        let flusher = Flusher::new(Arc::clone(temp.dir()), temp.alarms().clone(), &steps);
         let inner = Inner {
             reader: Reader::new(Arc::clone(&root), Some(Arc::clone(&archive))),
             tree: Tree::new(root, options.dir_mode, &steps),

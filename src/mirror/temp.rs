@@ -8,6 +8,7 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOp
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::flush::Alarms;
 use super::folders::{cannot_link, open_folder};
 use super::steps::Steps;
 use crate::model::path::TEMP_FOLDER;
@@ -26,6 +27,7 @@ pub(super) struct TempFolder {
     dir: Arc<Dir>,
     mode: Option<u32>,
     count: AtomicU64,
+    alarms: Alarms,
     steps: Steps,
 }
 
@@ -53,12 +55,18 @@ impl TempFolder {
             dir: Arc::new(dir),
             mode,
             count: AtomicU64::new(0),
+            alarms: Alarms::default(),
             steps: steps.clone(),
         })
     }
 
     pub(super) fn dir(&self) -> &Arc<Dir> {
         &self.dir
+    }
+
+    /// Returns what counts failed flushes of the whole file system, for whoever flushes it.
+    pub(super) fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// Creates an empty file. The hint makes its name tell something to a person who finds it.
@@ -85,6 +93,7 @@ impl TempFolder {
                         name,
                         file: Some(file),
                         is_lost: false,
+                        alarms: self.alarms.so_far(),
                         is_moved: false,
                         is_kept: false,
                         steps: self.steps.clone(),
@@ -122,6 +131,7 @@ impl TempFolder {
             name: linked,
             file: None,
             is_lost: false,
+            alarms: self.alarms.so_far(),
             is_moved: false,
             is_kept: false,
             steps: self.steps.clone(),
@@ -167,6 +177,7 @@ impl TempFolder {
             name: name.to_owned(),
             file: Some(file.try_clone()?),
             is_lost: false,
+            alarms: self.alarms.so_far(),
             is_moved: false,
             is_kept: true,
             steps: self.steps.clone(),
@@ -209,6 +220,8 @@ pub(super) struct TempFile {
     file: Option<File>,
     /// Some of its bytes did not reach the disk, and the kernel tells that only once: it never gets a place.
     is_lost: bool,
+    /// How many flushes of the whole file system had failed when it was begun.
+    alarms: u64,
     is_moved: bool,
     /// It has a name that a later process knows, and stays when it is dropped.
     is_kept: bool,
@@ -233,6 +246,11 @@ impl TempFile {
             flushed?;
         }
         self.flushed()
+    }
+
+    /// Returns how many flushes of the whole file system had failed when it was begun.
+    pub(super) fn begun_after(&self) -> u64 {
+        self.alarms
     }
 
     /// Closes the file once the whole file system was flushed.

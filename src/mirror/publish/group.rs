@@ -64,11 +64,11 @@ impl Mirror {
             inner.publish_whole(&mut slots);
         }
         // What anything unusual was met at gets all of the attention that a single file gets.
-        side_by_side(&mut slots, |slot| {
-            if !slot.is_later && slot.result.is_none() {
-                slot.publish_alone();
-            }
-        });
+        let mut alone: Vec<&mut Slot<'_>> = slots
+            .iter_mut()
+            .filter(|slot| !slot.is_later && slot.result.is_none())
+            .collect();
+        side_by_side(&mut alone, |slot| slot.publish_alone());
         for slot in slots.iter_mut().filter(|slot| slot.is_later) {
             slot.publish_alone();
         }
@@ -111,6 +111,7 @@ impl Inner {
     /// Publishes what can be done together. A slot without a result is to be published alone, which is safe wherever it
     /// stopped here.
     fn publish_whole(&self, slots: &mut [Slot<'_>]) {
+        let since = self.begun_after(slots);
         let prepare = |slot: &mut Slot<'_>| {
             if !slot.is_later {
                 slot.ready = self.prepare(slot.entry).ok();
@@ -122,7 +123,7 @@ impl Inner {
         } else {
             slots.iter_mut().for_each(prepare);
         }
-        if self.flusher.whole().is_err() {
+        if self.flusher.whole(since).is_err() {
             return;
         }
         for slot in slots.iter_mut() {
@@ -131,7 +132,7 @@ impl Inner {
                 .take()
                 .and_then(|ready| self.switch(slot.entry, ready));
         }
-        let flushed = self.flusher.whole();
+        let flushed = self.flusher.whole(since);
         let is_flushed = flushed.is_ok();
         let finish = |slot: &mut Slot<'_>| {
             if let Some(ready) = slot.ready.take() {
@@ -147,6 +148,17 @@ impl Inner {
         } else {
             slots.iter_mut().for_each(finish);
         }
+    }
+
+    /// Returns how many flushes had failed when the first of these files was begun.
+    fn begun_after(&self, slots: &[Slot<'_>]) -> u64 {
+        let begun = slots
+            .iter()
+            .filter_map(|slot| match &slot.entry.finished.body {
+                Body::Temp(temp) => Some(temp.begun_after()),
+                Body::Memory(_) => None,
+            });
+        begun.fold(self.temp.alarms().so_far(), u64::min)
     }
 
     /// Writes the bytes where they are not there yet, and keeps what they take the place of.

@@ -346,6 +346,54 @@ fn a_file_system_that_cannot_be_flushed_as_a_whole_is_flushed_file_by_file() {
     );
 }
 
+/// Publishes two groups of eight that were received before either, and returns the number of the step that the first
+/// one begins with, and how many each takes. The step with the number `fails` fails.
+fn two_groups(fails: usize) -> (usize, [usize; 2]) {
+    let home = set_up();
+    let counting = steps(fails, false, false);
+    let mirror = home.open_with(&counting);
+    let groups = ["a.io", "b.io"].map(|host| -> Vec<Entry> {
+        (0..8)
+            .map(|i| entry(&mirror, &format!("{host}/f/{i}"), &[i; 300_000], None))
+            .collect()
+    });
+    let begun = counting.plan.passed();
+    let took = groups.map(|mut group| {
+        // However long it would rest from flushing the whole.
+        while !mirror.inner.flusher.is_whole(8) {}
+        let before = counting.plan.passed();
+        for told in mirror.publish_group(&mut group) {
+            told.unwrap();
+        }
+        counting.plan.passed() - before
+    });
+    for i in 0..8 {
+        let there = home.read(&format!("b.io/f/{i}"));
+        assert!(there == Some(vec![i; 300_000]), "{i}");
+    }
+    (begun + 1, took)
+}
+
+#[test]
+fn bytes_that_another_groups_flush_may_have_told_lost_are_flushed_by_themselves() {
+    if !set_up().open().inner.flusher.is_whole(8) {
+        println!("skipped: this file system is not flushed as a whole");
+        return;
+    }
+    let (begins, [first, second]) = two_groups(0);
+    // A flush of its bytes and one of its folder for each of the eight.
+    let all_alone = 2 * 8;
+    // The first failure that costs the first group so much is that of its flush of the whole.
+    let (_, [_, behind]) = (begins..begins + first)
+        .map(two_groups)
+        .find(|(_, [one, _])| *one >= first + all_alone)
+        .expect("no failure made a group flush each file");
+    assert!(
+        behind >= second + all_alone,
+        "{behind}, {second} where none failed"
+    );
+}
+
 #[test]
 fn a_folder_removed_behind_our_back_is_made_again() {
     let home = Home::new();

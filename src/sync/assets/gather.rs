@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A group of so many does not wait for more.
+/// A group of so many does not wait for more, and no group is larger.
 const ENOUGH: usize = 64;
 
 /// How long a file may wait for others.
@@ -22,15 +22,18 @@ const MOST: Held = Held {
     unflushed: 64 * 1024 * 1024,
 };
 
-/// Files that are received: waiting, and on the way to their places, one group at a time.
+/// How many groups are on their way: while one is flushed, the next one is written.
+const GROUPS: usize = 2;
+
+/// Files that are received: waiting, and on the way to their places in groups.
 #[derive(Debug)]
 pub(super) struct Gather {
     waiting: Vec<Received>,
     held: Held,
     /// When the first of those waiting has waited long enough.
     due: Instant,
-    /// One at most.
-    publishing: JoinSet<Result<Vec<Done>, RunError>>,
+    /// [`GROUPS`] at most.
+    publishing: JoinSet<(Held, Result<Vec<Done>, RunError>)>,
     publishing_held: Held,
 }
 
@@ -65,7 +68,7 @@ impl Gather {
 
     /// Returns when there is something to start.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.publishing.is_empty() && !self.waiting.is_empty()).then_some(self.due)
+        (self.publishing.len() < GROUPS && !self.waiting.is_empty()).then_some(self.due)
     }
 
     /// Sends those who wait on their way, if that is free and they are many, have waited long enough, or are the last.
@@ -74,19 +77,28 @@ impl Gather {
             || self.waiting.len() >= ENOUGH
             || !self.has_room()
             || self.due <= Instant::now();
-        if self.publishing.is_empty() && !self.waiting.is_empty() && is_ripe {
-            let group = std::mem::take(&mut self.waiting);
-            self.publishing_held = std::mem::take(&mut self.held);
-            self.publishing.spawn(publish(Arc::clone(shared), group));
+        if self.publishing.len() < GROUPS && !self.waiting.is_empty() && is_ripe {
+            // Each holds descriptors open until it has its place.
+            let enough = self.waiting.len().min(ENOUGH);
+            let group: Vec<Received> = self.waiting.drain(..enough).collect();
+            let held = group
+                .iter()
+                .fold(Held::default(), |all, one| all.plus(one.held()));
+            self.held = self.held.minus(held);
+            self.publishing_held = self.publishing_held.plus(held);
+            let published = publish(Arc::clone(shared), group);
+            self.publishing
+                .spawn(async move { (held, published.await) });
         }
     }
 
-    /// Waits for the group on its way; forever if there is none.
+    /// Waits for a group on its way; forever if there is none.
     pub(super) async fn published(&mut self) -> Result<Vec<Done>, RunError> {
         let Some(published) = self.publishing.join_next().await else {
             return pending().await;
         };
-        self.publishing_held = Held::default();
-        published?
+        let (held, published) = published?;
+        self.publishing_held = self.publishing_held.minus(held);
+        published
     }
 }

@@ -36,6 +36,14 @@ impl Held {
             unflushed: self.unflushed + other.unflushed,
         }
     }
+
+    pub(in crate::sync) fn minus(self, other: Self) -> Self {
+        Self {
+            files: self.files.saturating_sub(other.files),
+            memory: self.memory.saturating_sub(other.memory),
+            unflushed: self.unflushed.saturating_sub(other.unflushed),
+        }
+    }
 }
 
 impl Received {
