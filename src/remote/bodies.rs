@@ -15,10 +15,13 @@ use std::time::Duration;
 /// The service stops at 8 KB of URL (microcms-facts 3.1); host and path need some of it.
 const MAX_IDS_BYTES: usize = 6_500;
 /// Parts of a batch that may fail in a row before it is given up: the reason is then the endpoint's,
-/// and asking for each of its contents would only waste requests. Once some part was answered, the
+/// and asking for each of its contents would only waste requests. Once something was answered, the
 /// endpoint works, and more patience finds the contents that do not.
 const FRUITLESS: usize = 6;
 const FRUITLESS_IN_A_WORKING_BATCH: usize = 24;
+/// Contents that are asked for by themselves before a batch without any answer is given up: of a few bad ones that
+/// lie far apart there is one in each part.
+const SAMPLES: usize = 4;
 /// Tries for each part of a batch whose whole failed: the first failure had all the patience there is.
 const TRIES_PER_PART: u32 = 2;
 
@@ -84,7 +87,8 @@ impl Batch {
 ///
 /// A batch that cannot be had is asked for in halves, because one content can spoil it for the others:
 /// too many large ones (5 MB), one that the service cannot render within its 29 s, one that cannot be
-/// read. Breadth first, so that a few bad ones in a row are found without giving up on the rest.
+/// read. Breadth first, so that a few bad ones in a row are found without giving up on the rest; where they lie apart, and
+/// every part is refused, single contents tell whether the endpoint works.
 pub(super) async fn published(
     api: &Api,
     endpoint: &Endpoint,
@@ -93,6 +97,7 @@ pub(super) async fn published(
 ) -> BatchAnswer {
     let mut answer = BatchAnswer::default();
     let mut fruitless = 0;
+    let mut is_sampled = false;
     let mut tries = retry::ATTEMPTS;
     let mut parts: VecDeque<&[ContentId]> = VecDeque::from([batch.ids.as_slice()]);
     while let Some(ids) = parts.pop_front() {
@@ -108,6 +113,14 @@ pub(super) async fn published(
         if reach == Reach::Contents {
             fruitless += 1;
             tries = TRIES_PER_PART;
+        }
+        // What comes late or not at all is soon asked for often enough.
+        let may_sample = err.refusal().is_some() && answer.found.is_empty() && !is_sampled;
+        if fruitless > FRUITLESS && may_sample {
+            is_sampled = true;
+            if sample(api, endpoint, &batch.ids, timeout, &mut answer).await {
+                fruitless = 0;
+            }
         }
         let patience = if answer.found.is_empty() {
             FRUITLESS
@@ -128,6 +141,28 @@ pub(super) async fn published(
         }
     }
     answer
+}
+
+/// Asks for a few contents of a batch, each by itself, until one can be had, and returns whether one could. Those that
+/// could not are still to be asked for.
+async fn sample(
+    api: &Api,
+    endpoint: &Endpoint,
+    ids: &[ContentId],
+    timeout: Duration,
+    answer: &mut BatchAnswer,
+) -> bool {
+    let apart = (ids.len() / SAMPLES).max(1);
+    for id in ids.chunks(apart).take(SAMPLES) {
+        let one = id.get(..1).unwrap_or_default();
+        if let Ok(bodies) = page(api, endpoint, one, timeout, TRIES_PER_PART).await
+            && !bodies.is_empty()
+        {
+            sort_in(one, bodies, answer);
+            return true;
+        }
+    }
+    false
 }
 
 /// What an error of a page concerns.
