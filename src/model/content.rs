@@ -190,6 +190,8 @@ pub enum ContentStep {
 /// A body that is listed but not recorded yet: a row of `owed_bodies` joined with its content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwedBody {
+    /// Its place in the order in which bodies became owed.
+    pub number: i64,
     /// The content.
     pub id: ContentId,
     /// Which of its bodies.

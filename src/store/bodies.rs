@@ -8,45 +8,42 @@ use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Status,
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, named_params};
 
 impl Store {
-    /// Returns up to `limit` owed bodies of one API in the order of their keys, from behind `after`.
-    /// Those that were refused to the key come only where `include_refused` is set.
+    /// Returns up to `limit` owed bodies of one API in the order in which they became owed, from behind the one with the
+    /// number `after`. Those that were refused to the key come only where `include_refused` is set.
     pub fn owed_bodies(
         &self,
         endpoint: &Endpoint,
-        after: Option<(&ContentId, BodySide)>,
+        after: Option<i64>,
         limit: usize,
         include_refused: bool,
     ) -> Result<Vec<OwedBody>, StoreError> {
-        let (after_id, after_side) = match after {
-            Some((id, side)) => (id.as_str(), side.as_str()),
-            None => ("", ""),
-        };
         self.read("read which bodies are owed", |conn| {
             conn.prepare_cached(
-                "SELECT o.id, o.side, coalesce(c.status, ''), c.updated_at, c.revised_at, c.draft_key,
+                "SELECT o.number, o.id, o.side, coalesce(c.status, ''), c.updated_at, c.revised_at, c.draft_key,
                      o.state = 'refused', o.attempts, o.owed_at
-                 FROM owed_bodies AS o
+                 FROM owed_bodies AS o INDEXED BY owed_bodies_in_order
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
-                 WHERE o.endpoint = :endpoint AND (o.id, o.side) > (:after_id, :after_side)
+                 WHERE o.endpoint = :endpoint AND o.number > :after
                      AND (:include_refused OR o.state = 'owed')
-                 ORDER BY o.id, o.side LIMIT :limit",
+                 ORDER BY o.number LIMIT :limit",
             )?
             .query_map(
                 named_params! {
-                    ":endpoint": endpoint, ":after_id": after_id, ":after_side": after_side,
+                    ":endpoint": endpoint, ":after": after.unwrap_or(i64::MIN),
                     ":include_refused": include_refused, ":limit": int(limit as u64),
                 },
                 |row| {
                     Ok(OwedBody {
-                        id: row.get(0)?,
-                        side: row.get(1)?,
-                        status: Status::parse(row.get_ref(2)?.as_str()?),
-                        updated_at: row.get(3)?,
-                        revised_at: row.get(4)?,
-                        draft_key: row.get(5)?,
-                        is_refused: row.get(6)?,
-                        attempts: row.get(7)?,
-                        owed_at: row.get(8)?,
+                        number: row.get(0)?,
+                        id: row.get(1)?,
+                        side: row.get(2)?,
+                        status: Status::parse(row.get_ref(3)?.as_str()?),
+                        updated_at: row.get(4)?,
+                        revised_at: row.get(5)?,
+                        draft_key: row.get(6)?,
+                        is_refused: row.get(7)?,
+                        attempts: row.get(8)?,
+                        owed_at: row.get(9)?,
                     })
                 },
             )?

@@ -131,7 +131,7 @@ async fn endpoint_pass(
         kind: row.kind,
     };
     let mut has_progress = false;
-    let mut after: Option<(ContentId, BodySide)> = None;
+    let mut after = None;
     let mut pass = standing.passes.remove(&row.endpoint).unwrap_or_default();
     let done = loop {
         // Asked before the rows are: what a listing that has ended owes is among them.
@@ -140,7 +140,7 @@ async fn endpoint_pass(
         let Some(last) = rows.last() else {
             break has_progress;
         };
-        after = Some((last.id.clone(), last.side));
+        after = Some(last.number);
         let mut fresh: Vec<OwedBody> = rows
             .into_iter()
             // What was refused before waits until all is listed: a listed content may tell why.
@@ -168,14 +168,11 @@ async fn endpoint_pass(
 async fn owed_bodies(
     run: &Run,
     endpoint: &Endpoint,
-    after: Option<(ContentId, BodySide)>,
+    after: Option<i64>,
 ) -> Result<Vec<OwedBody>, RunError> {
     let endpoint = endpoint.clone();
     let rows = run
-        .store(move |store| {
-            let after = after.as_ref().map(|(id, side)| (id, *side));
-            store.owed_bodies(&endpoint, after, ROWS, true)
-        })
+        .store(move |store| store.owed_bodies(&endpoint, after, ROWS, true))
         .await?;
     Ok(rows)
 }

@@ -134,7 +134,7 @@ const RULES: [Rule; 26] = [
     Rule {
         table: "owed_bodies",
         gone: None,
-        kept: "endpoint id side state attempts owed_at",
+        kept: "number endpoint id side state attempts owed_at",
         changed: &[("last_error", "NULL")],
     },
     Rule {

@@ -1,6 +1,8 @@
-use super::{Sandbox, at, content, content_id, endpoint};
-use crate::model::{BodyOutcome, BodySide, BodyStep, ContentStep, OwedBody};
-use crate::store::{BodyProblem, BodyTotals};
+use super::{Sandbox, at, content, content_id, endpoint, options};
+use crate::model::{BodyOutcome, BodyStep, ContentStep, OwedBody};
+use crate::store::migrate::{MIGRATIONS, migrate};
+use crate::store::{BodyProblem, BodyTotals, Store};
+use rusqlite::Connection;
 
 fn list(home: &mut Sandbox, ids: &[&str], updated_at: &str, seconds: i64) {
     let page: Vec<_> = ids
@@ -54,7 +56,7 @@ fn failed(owed: &OwedBody) -> BodyOutcome {
 }
 
 #[test]
-fn owed_bodies_come_in_pages_without_overlap_or_gap() {
+fn owed_bodies_come_in_the_order_of_the_listing_in_pages_without_overlap_or_gap() {
     let mut home = Sandbox::new();
     let page: Vec<_> = ["c", "a", "b"]
         .iter()
@@ -68,15 +70,14 @@ fn owed_bodies_come_in_pages_without_overlap_or_gap() {
         .record_contents(&endpoint("blog"), &page, at(1))
         .unwrap();
     let mut seen = Vec::new();
-    let mut after: Option<(crate::model::ContentId, BodySide)> = None;
+    let mut after = None;
     loop {
-        let cursor = after.as_ref().map(|(id, side)| (id, *side));
         let page = home
             .store
-            .owed_bodies(&endpoint("blog"), cursor, 4, false)
+            .owed_bodies(&endpoint("blog"), after, 4, false)
             .unwrap();
         let Some(last) = page.last() else { break };
-        after = Some((last.id.clone(), last.side));
+        after = Some(last.number);
         seen.extend(
             page.iter()
                 .map(|owed| format!("{}/{}", owed.id, owed.side.as_str())),
@@ -85,12 +86,12 @@ fn owed_bodies_come_in_pages_without_overlap_or_gap() {
     assert_eq!(
         seen,
         [
-            "a/draft",
-            "a/published",
-            "b/draft",
-            "b/published",
+            "c/published",
             "c/draft",
-            "c/published"
+            "a/published",
+            "a/draft",
+            "b/published",
+            "b/draft"
         ]
     );
 }
@@ -244,4 +245,53 @@ fn a_refused_body_stays_owed_and_is_counted_apart() {
         .unwrap();
     list(&mut home, &["a"], "2", 5);
     assert_eq!(home.store.body_counts().unwrap().refused, 0);
+}
+
+#[test]
+fn bodies_that_were_owed_by_name_are_owed_in_the_order_of_their_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let mut conn = Connection::open(&options.path).unwrap();
+    migrate(&mut conn, None, 0, MIGRATIONS.get(..9).unwrap(), at(0)).unwrap();
+    conn.execute_batch(
+        "INSERT INTO meta (key, value) VALUES ('service_id', 'my-service');
+         INSERT INTO contents (endpoint, id, valid_from, metadata) VALUES
+             ('blog', 'c', '2026-01-01T00:00:00.000Z', '{\"status\":[\"PUBLISH\"]}'),
+             ('blog', 'a', '2026-01-01T00:00:00.000Z', '{\"status\":[\"PUBLISH\"]}'),
+             ('blog', 'b', '2026-01-01T00:00:00.000Z', '{\"status\":[\"PUBLISH\"]}');
+         INSERT INTO owed_bodies (endpoint, id, side, state, attempts, last_error, owed_at) VALUES
+             ('blog', 'a', 'draft', 'owed', 0, NULL, '2026-01-01T00:00:00.000Z'),
+             ('blog', 'a', 'published', 'refused', 3, '403', '2026-01-02T00:00:00.000Z'),
+             ('blog', 'b', 'published', 'owed', 1, 'late', '2026-01-03T00:00:00.000Z'),
+             ('blog', 'c', 'published', 'owed', 0, NULL, '2026-01-04T00:00:00.000Z');",
+    )
+    .unwrap();
+    drop(conn);
+    let store = Store::open(&options, at(5)).unwrap();
+    let owed = store.owed_bodies(&endpoint("blog"), None, 9, true).unwrap();
+    let told: Vec<_> = owed
+        .iter()
+        .map(|owed| {
+            let OwedBody {
+                id,
+                side,
+                is_refused,
+                attempts,
+                owed_at,
+                ..
+            } = owed;
+            format!("{id} {} {is_refused} {attempts} {owed_at}", side.as_str())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "c published false 0 2026-01-04T00:00:00.000Z",
+            "a published true 3 2026-01-02T00:00:00.000Z",
+            "a draft false 0 2026-01-01T00:00:00.000Z",
+            "b published false 1 2026-01-03T00:00:00.000Z",
+        ]
+    );
+    let problems = store.body_problems().unwrap();
+    assert_eq!(problems[0].example_error.as_deref(), Some("403"));
 }

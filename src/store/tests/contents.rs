@@ -301,7 +301,7 @@ fn an_answered_side_is_the_one_that_was_asked_for() {
     let owed = home.store.owed_bodies(&blog, None, 9, false).unwrap();
     assert_eq!(
         [owed[0].side, owed[1].side],
-        [BodySide::Draft, BodySide::Published]
+        [BodySide::Published, BodySide::Draft]
     );
     for owed in owed {
         let body = format!("{{\"side\":\"{}\"}}", owed.side.as_str());

@@ -2,7 +2,7 @@
 
 use crate::model::{BodySide, ContentId, OwedBody};
 use crate::remote::Batch;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The bodies that one content owes.
 #[derive(Clone, Debug, Default)]
@@ -21,18 +21,24 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    /// Sorts owed bodies into requests.
+    /// Sorts owed bodies into requests, which keep their order.
     pub(super) fn sort(owed: Vec<OwedBody>) -> Vec<Self> {
-        let mut contents: BTreeMap<ContentId, Sides> = BTreeMap::new();
+        let mut places: HashMap<ContentId, usize> = HashMap::new();
+        let mut contents: Vec<Sides> = Vec::new();
         for body in owed {
-            let sides = contents.entry(body.id.clone()).or_default();
-            match body.side {
-                BodySide::Published => sides.published = Some(body),
-                BodySide::Draft => sides.draft = Some(body),
+            let place = *places.entry(body.id.clone()).or_insert(contents.len());
+            if place == contents.len() {
+                contents.push(Sides::default());
+            }
+            if let Some(sides) = contents.get_mut(place) {
+                match body.side {
+                    BodySide::Published => sides.published = Some(body),
+                    BodySide::Draft => sides.draft = Some(body),
+                }
             }
         }
         let (with, without): (Vec<_>, Vec<_>) = contents
-            .into_values()
+            .into_iter()
             .partition(|sides| sides.published.is_some());
         let ids: Vec<ContentId> = with
             .iter()
@@ -97,6 +103,7 @@ mod tests {
 
     fn owed(id: &str, side: BodySide) -> OwedBody {
         OwedBody {
+            number: 0,
             id: ContentId::parse(id).unwrap(),
             side,
             status: Status::Publish,
@@ -133,5 +140,18 @@ mod tests {
         let asked = Wanted::in_full_requests(all);
         assert_eq!(asked.len(), 102);
         assert!(!asked.iter().any(|owed| owed.id.as_str() == "e-1"));
+    }
+
+    #[test]
+    fn requests_keep_the_order_of_what_is_owed() {
+        let ids = ["c", "a", "z", "b"];
+        let mut all: Vec<_> = ids.map(|id| owed(id, BodySide::Published)).into();
+        all.insert(1, owed("c", BodySide::Draft));
+        let [Wanted::Published(contents)] = &Wanted::sort(all)[..] else {
+            panic!("not one request");
+        };
+        let asked = contents.iter().filter_map(|sides| sides.published.as_ref());
+        assert!(asked.map(|owed| owed.id.as_str()).eq(ids));
+        assert!(contents.first().is_some_and(|sides| sides.draft.is_some()));
     }
 }
