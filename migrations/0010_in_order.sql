@@ -1,5 +1,5 @@
--- Bodies are asked for in the order in which they became owed. That is the order of the listing, and that of the rows of
--- `contents`: what one transaction fills in lies side by side, and its pages are written once and not for each row anew.
+-- What is owed is asked for in the order in which it was listed, and not of ids. That is the order of the rows: what one
+-- transaction fills in lies side by side, and its pages are written once and not for each row anew.
 
 -- Not renamed: views that name the table would follow.
 CREATE TABLE owed_bodies_before AS SELECT * FROM owed_bodies;
@@ -26,3 +26,7 @@ DROP TABLE owed_bodies_before;
 
 -- Each entry ends in the number, so that those of one API are in order.
 CREATE INDEX owed_bodies_in_order ON owed_bodies (endpoint);
+
+-- Files as well: by state, and within one state by the row's number.
+DROP INDEX assets_due;
+CREATE INDEX assets_due ON assets (state) WHERE state IN ('owed', 'failed') OR recheck_at IS NOT NULL;

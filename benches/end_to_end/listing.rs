@@ -45,15 +45,16 @@ pub(crate) fn write(root: &Path, base: &str, kinds: &[Kind]) -> Fallible<Vec<Str
 /// Writes the listing of these paths, as one host shows them.
 pub(crate) fn list(root: &Path, base: &str, paths: &[String]) -> Fallible<()> {
     fs::create_dir_all(root.join("pages"))?;
-    let mut number = 0;
+    // Ids are in no order, as those of the service.
+    let mut noise = fastrand::Rng::with_seed(2);
     let pages: Vec<&[String]> = paths.chunks(PAGE).collect();
     for (index, page) in pages.iter().enumerate() {
         let media: Vec<_> = page
             .iter()
             .map(|path| {
-                number += 1;
+                let id = noise.u128(..);
                 json!({
-                    "id": format!("{number:08x}-0000-4000-8000-000000000000"),
+                    "id": format!("{:08x}-0000-4000-8000-{:012x}", id >> 96, id & 0xffff_ffff_ffff),
                     "createdAt": "2026-04-08T00:00:00.000Z",
                     "updatedAt": "2026-04-08T00:00:00.000Z",
                     "url": format!("{base}/{path}"),

@@ -199,6 +199,8 @@ pub enum AssetStep {
 /// A file to fetch: its row joined with its medium.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwedAsset {
+    /// The number of its row: in their order files are asked for.
+    pub number: i64,
     /// The medium.
     pub media_id: MediaId,
     /// Where the bytes are now. The row's own `url` is where the saved version came from.

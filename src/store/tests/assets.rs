@@ -314,7 +314,7 @@ fn everything_live_can_be_asked_for_again() {
     );
     assert_eq!(
         home.store
-            .owed_assets(Some(&media_id("a")), 9, false, at(4))
+            .owed_assets(Some(question[0].number), 9, false, at(4))
             .unwrap()
             .len(),
         1
@@ -335,6 +335,36 @@ fn everything_live_can_be_asked_for_again() {
             ..AssetTotals::default()
         }
     );
+}
+
+#[test]
+fn files_are_asked_for_in_the_order_of_the_listing_whatever_state_they_are_in() {
+    let mut home = Sandbox::new();
+    for id in ["e", "b", "d", "a", "c"] {
+        list(&mut home, id, 1, AssetStep::Fetch(Why::New), 1);
+    }
+    let of =
+        |owed: &[OwedAsset]| -> String { owed.iter().map(|owed| owed.media_id.as_str()).collect() };
+    let all = owed(&home, 1);
+    assert_eq!(of(&all), "ebdac");
+    let outcomes = [
+        failed(&all[1]),
+        saved(&all[2], "dd", Some(at(2))),
+        saved(&all[3], "aa", None),
+    ];
+    home.store.record_assets(&outcomes, at(2)).unwrap();
+    assert_eq!(of(&owed(&home, 9_999)), "ebdc");
+    // In pages: each begins behind the one before.
+    let mut told = String::new();
+    let mut after = None;
+    loop {
+        let page = home.store.owed_assets(after, 2, true, at(3)).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.number);
+        told += &of(&page);
+        told.push(' ');
+    }
+    assert_eq!(told, "eb dc ");
 }
 
 #[test]

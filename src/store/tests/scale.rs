@@ -1,7 +1,7 @@
 //! Many rows. Speed is printed and not judged: `cargo test --release -- --ignored --nocapture pagewise`.
 
 use super::{Sandbox, at, medium};
-use crate::model::{AssetStep, MediaId, MediumStep, Why};
+use crate::model::{AssetStep, MediumStep, Why};
 use std::time::Instant;
 
 const PAGE: usize = 100;
@@ -68,15 +68,12 @@ fn pagewise(rows: usize) {
     });
 
     timed("walk what is owed", rows, || {
-        let mut after: Option<MediaId> = None;
+        let mut after = None;
         let mut seen = 0;
         loop {
-            let owed = home
-                .store
-                .owed_assets(after.as_ref(), PAGE, false, at(2))
-                .unwrap();
+            let owed = home.store.owed_assets(after, PAGE, false, at(2)).unwrap();
             let Some(last) = owed.last() else { break };
-            after = Some(last.media_id.clone());
+            after = Some(last.number);
             seen += owed.len();
         }
         assert_eq!(seen, rows);

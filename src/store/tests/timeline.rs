@@ -159,10 +159,8 @@ pub(super) fn apply(home: &mut Sandbox, model: &mut Model, edit: &Edit, now: Tim
         }
         Edit::Save { bytes } => {
             let owed = home.store.owed_assets(None, 100, false, now).unwrap();
-            let asked: Vec<_> = owed
-                .iter()
-                .map(|owed| owed.media_id.as_str().to_owned())
-                .collect();
+            let mut asked: Vec<_> = owed.iter().map(|owed| owed.media_id.as_str()).collect();
+            asked.sort_unstable();
             assert_eq!(asked, model.owed_files.keys().copied().collect::<Vec<_>>());
             let outcomes: Vec<_> = owed.into_iter().map(|owed| saved(owed, *bytes)).collect();
             home.store.record_assets(&outcomes, now).unwrap();

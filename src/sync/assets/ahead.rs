@@ -14,7 +14,7 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 
 type Reading<'a> = Pin<Box<dyn Future<Output = Result<Vec<OwedAsset>, StoreError>> + Send + 'a>>;
 
-/// Owed files in the order of their media's ids, from the first to the last, and again while there may be new ones.
+/// Owed files in the order of their rows, from the first to the last, and again while there may be new ones.
 pub(super) struct Ahead<'a> {
     run: &'a Run,
     /// Read, and nobody has taken them.
@@ -22,7 +22,7 @@ pub(super) struct Ahead<'a> {
     reading: Option<Reading<'a>>,
     /// Recorded since that was asked for: what it brings may not know it.
     recorded: HashSet<MediaId>,
-    after: Option<MediaId>,
+    after: Option<i64>,
     /// The look went to the end.
     is_through: bool,
     /// Something was recorded since it began, and may be owed again.
@@ -81,12 +81,13 @@ impl<'a> Ahead<'a> {
             self.was_over = self.run.listings().media;
             self.begun = Instant::now();
         }
-        let (run, from) = (self.run, self.after.clone());
+        let (run, from) = (self.run, self.after);
         let (is_impatient, now) = (run.options.is_impatient, run.now());
         self.recorded.clear();
-        self.reading = Some(Box::pin(run.store(move |store| {
-            store.owed_assets(from.as_ref(), ROWS, is_impatient, now)
-        })));
+        self.reading =
+            Some(Box::pin(run.store(move |store| {
+                store.owed_assets(from, ROWS, is_impatient, now)
+            })));
     }
 
     /// Waits for what was asked for; forever if nothing was.
@@ -101,7 +102,7 @@ impl<'a> Ahead<'a> {
         rows: Vec<OwedAsset>,
         is_known: impl Fn(&OwedAsset) -> bool,
     ) -> Vec<MediaId> {
-        self.after = rows.last().map(|row| row.media_id.clone());
+        self.after = rows.last().map(|row| row.number);
         self.is_through = self.after.is_none();
         let fresh = |row: &OwedAsset| !is_known(row) && !self.recorded.contains(&row.media_id);
         let fresh: Vec<OwedAsset> = rows.into_iter().filter(fresh).collect();
