@@ -13,9 +13,9 @@ CREATE TABLE owed_bodies (
     state      TEXT NOT NULL DEFAULT 'owed' CHECK (state IN ('owed', 'refused')),
     attempts   INTEGER NOT NULL DEFAULT 0,
     last_error TEXT,
-    owed_at    TEXT NOT NULL,     -- when it was asked for last; an answer to an older question does not count
-    UNIQUE (endpoint, id, side)
+    owed_at    TEXT NOT NULL      -- when it was asked for last; an answer to an older question does not count
 ) STRICT;
+CREATE UNIQUE INDEX owed_bodies_by_name ON owed_bodies (endpoint, id, side);
 
 INSERT INTO owed_bodies (endpoint, id, side, state, attempts, last_error, owed_at)
 SELECT o.endpoint, o.id, o.side, o.state, o.attempts, o.last_error, o.owed_at
@@ -27,6 +27,7 @@ DROP TABLE owed_bodies_before;
 -- Each entry ends in the number, so that those of one API are in order.
 CREATE INDEX owed_bodies_in_order ON owed_bodies (endpoint);
 
--- Files as well: by state, and within one state by the row's number.
+-- Files as well. No state is less than nothing, so that all entries have the same key, and stand in the order of their
+-- rows' numbers.
 DROP INDEX assets_due;
-CREATE INDEX assets_due ON assets (state) WHERE state IN ('owed', 'failed') OR recheck_at IS NOT NULL;
+CREATE INDEX assets_due ON assets ((state < '')) WHERE state IN ('owed', 'failed') OR recheck_at IS NOT NULL;

@@ -8,30 +8,6 @@ use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
-/// Files in one state that are to be asked for.
-///
-/// The second condition is the index's own, word for word: SQLite takes a partial index only so. `INDEXED BY` makes it an
-/// error, not a slow scan, should they drift apart.
-macro_rules! due {
-    ($state:literal, $when:literal) => {
-        concat!(
-            "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
-                 a.last_modified, a.state, iif(a.state = 'saved', iif(a.rechecks = 0, 'due', 'recheck'), a.why), a.attempts,
-                 a.recheck_at, a.rechecks, a.announced_bytes,
-                 coalesce(m.url, a.url), m.width IS NOT NULL AND m.height IS NOT NULL,
-                 m.file_name, a.owed_at, m.updated_at IS NOT NULL,
-                 ifnull(m.valid_from < a.checked_at AND a.checked_at <= :now, FALSE), a.rowid AS number
-             FROM assets AS a INDEXED BY assets_due
-             CROSS JOIN media AS m ON m.id = a.media_id
-             WHERE a.state = ",
-            $state,
-            " AND (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL) AND a.rowid > :after
-                 AND m.deleted_at IS NULL AND ",
-            $when
-        )
-    };
-}
-
 impl Store {
     /// Returns up to `limit` files to ask for, in the order of their rows' numbers, from behind `after`: those owed, those
     /// that failed and whose next attempt is due at `now` (whether due or not, if `is_impatient`), and saved ones whose
@@ -44,17 +20,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<OwedAsset>, StoreError> {
         self.read("read which files are owed", |conn| {
-            conn.prepare_cached(concat!(
-                due!("'owed'", "TRUE"),
-                " UNION ALL ",
-                due!(
-                    "'failed'",
-                    "(:is_impatient OR a.next_attempt_at IS NULL OR a.next_attempt_at <= :now)"
-                ),
-                " UNION ALL ",
-                due!("'saved'", "a.recheck_at <= :now"),
-                " ORDER BY number LIMIT :limit"
-            ))?
+            // The first condition is the index's key, which is the same for all; the second one its own condition, word for
+            // word: SQLite takes a partial index only so. `INDEXED BY` makes it an error, not a slow scan, should they
+            // drift apart.
+            conn.prepare_cached(
+                "SELECT a.media_id, a.url, a.path, a.bytes, a.sha256, a.content_type, a.etag,
+                     a.last_modified, a.state, iif(a.state = 'saved', iif(a.rechecks = 0, 'due', 'recheck'), a.why), a.attempts,
+                     a.recheck_at, a.rechecks, a.announced_bytes,
+                     coalesce(m.url, a.url), m.width IS NOT NULL AND m.height IS NOT NULL,
+                     m.file_name, a.owed_at, m.updated_at IS NOT NULL,
+                     ifnull(m.valid_from < a.checked_at AND a.checked_at <= :now, FALSE), a.rowid
+                 FROM assets AS a INDEXED BY assets_due
+                 CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE (a.state < '') = 0 AND (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL)
+                     AND CASE a.state
+                         WHEN 'owed' THEN 1
+                         WHEN 'failed' THEN
+                             :is_impatient OR a.next_attempt_at IS NULL OR a.next_attempt_at <= :now
+                         ELSE a.recheck_at <= :now END
+                     AND a.rowid > :after AND m.deleted_at IS NULL
+                 ORDER BY a.rowid LIMIT :limit",
+            )?
             .query_map(
                 named_params! {
                     ":now": now, ":after": after.unwrap_or(i64::MIN), ":limit": int(limit as u64),

@@ -168,11 +168,13 @@ impl Store {
             )?;
             let asked = tx.execute(
                 "INSERT INTO owed_bodies (endpoint, id, side, owed_at)
-                 SELECT endpoint, id, 'published', :now FROM contents
-                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND published_body IS NOT NULL
-                 UNION ALL
-                 SELECT endpoint, id, 'draft', :now FROM contents
-                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND draft_body IS NOT NULL
+                 SELECT :endpoint, id, side, :now FROM (
+                     SELECT rowid AS number, id, 'published' AS side FROM contents
+                     WHERE endpoint = :endpoint AND deleted_at IS NULL AND published_body IS NOT NULL
+                     UNION ALL
+                     SELECT rowid, id, 'draft' FROM contents
+                     WHERE endpoint = :endpoint AND deleted_at IS NULL AND draft_body IS NOT NULL)
+                 WHERE TRUE ORDER BY number, side DESC
                  ON CONFLICT (endpoint, id, side) DO NOTHING",
                 params,
             )?;

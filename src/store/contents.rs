@@ -128,7 +128,7 @@ impl Store {
                 " WHERE endpoint = :endpoint AND id = :id AND deleted_at IS NULL"
             ))?;
             let mut forget = tx.prepare_cached(
-                "DELETE FROM owed_bodies WHERE endpoint = :endpoint AND id = :id",
+                "DELETE FROM owed_bodies INDEXED BY owed_bodies_by_name WHERE endpoint = :endpoint AND id = :id",
             )?;
             let mut unsight =
                 tx.prepare_cached("DELETE FROM absences WHERE scope = :scope AND id = :id")?;

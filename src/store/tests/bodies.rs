@@ -142,6 +142,31 @@ fn a_different_answer_begins_a_version_and_an_equal_one_writes_no_row() {
 }
 
 #[test]
+fn all_bodies_are_asked_for_again_in_the_order_of_the_listing_both_of_a_content_together() {
+    let mut home = Sandbox::new();
+    let page: Vec<_> = ["c", "a", "b"]
+        .iter()
+        .map(|id| ContentStep::Record {
+            content: content(id, "PUBLISH_AND_DRAFT", "1"),
+            published: BodyStep::Fetch,
+            draft: BodyStep::Fetch,
+        })
+        .collect();
+    let blog = endpoint("blog");
+    home.store.record_contents(&blog, &page, at(1)).unwrap();
+    let told = |home: &Sandbox| -> Vec<String> {
+        let side = |owed: &OwedBody| format!("{}/{}", owed.id, owed.side.as_str());
+        owed(home).iter().map(side).collect()
+    };
+    let before = told(&home);
+    let outcomes: Vec<_> = owed(&home).iter().map(|owed| saved(owed, "{}")).collect();
+    home.store.record_bodies(&outcomes, at(2)).unwrap();
+    assert_eq!(told(&home), [""; 0]);
+    assert_eq!(home.store.refetch_all_bodies(&blog, at(3)).unwrap(), 6);
+    assert_eq!(told(&home), before);
+}
+
+#[test]
 fn an_answer_that_a_change_overtook_leaves_the_body_owed() {
     let mut home = Sandbox::new();
     list(&mut home, &["a"], "1", 1);

@@ -208,3 +208,50 @@ fn a_file_is_found_by_whatever_its_path_is() {
         assert!(strange.is_empty(), "{path}");
     }
 }
+
+/// What it takes to find all files to ask for, where each but every hundredth waits for later.
+fn passing_over(count: u32) -> u64 {
+    let mut home = filled(count).home;
+    let asked: Vec<_> = (0..count)
+        .map(|n| MediumStep::Asset {
+            id: nth(n).id,
+            asset: AssetStep::Fetch(Why::Asked),
+        })
+        .collect();
+    home.store.record_media(&asked, at(3)).unwrap();
+    let failed: Vec<_> = home
+        .store
+        .owed_assets(None, usize::MAX, false, at(3))
+        .unwrap()
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| n % 100 != 0)
+        .map(|(_, owed)| AssetOutcome::Failed {
+            media_id: owed.media_id,
+            owed_at: owed.owed_at,
+            why: Why::Asked,
+            error: "404".to_owned(),
+            is_attempt: true,
+            stays_owed: false,
+            next_attempt_at: Some(at(1_000)),
+            announced_bytes: None,
+        })
+        .collect();
+    home.store.record_assets(&failed, at(4)).unwrap();
+    Steps::of(home).of_this(|store| {
+        let (mut seen, mut after) = (0, None);
+        loop {
+            let page = store.owed_assets(after, 2, false, at(5)).unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.number);
+            seen += page.len();
+        }
+        assert_eq!(seen, count.div_ceil(100) as usize);
+    })
+}
+
+#[test]
+fn what_waits_for_later_is_passed_over_once() {
+    let (few, many) = (passing_over(200), passing_over(2_000));
+    assert!(many < few * 15, "{few} steps for a tenth, {many} for all");
+}
