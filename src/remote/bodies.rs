@@ -9,7 +9,7 @@ use super::retry;
 use super::wire::{self, Body, SEGMENT};
 use crate::model::{ContentId, Endpoint, EndpointKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 /// The service stops at 8 KB of URL (microcms-facts 3.1); host and path need some of it.
@@ -88,7 +88,7 @@ impl Batch {
 /// A batch that cannot be had is asked for in halves, because one content can spoil it for the others:
 /// too many large ones (5 MB), one that the service cannot render within its 29 s, one that cannot be
 /// read. Breadth first, so that a few bad ones in a row are found without giving up on the rest; where they lie apart, and
-/// every part is refused, single contents tell whether the endpoint works.
+/// every part is refused, single contents tell whether the endpoint works; if it does, the rest is asked for one by one.
 pub(super) async fn published(
     api: &Api,
     endpoint: &Endpoint,
@@ -118,8 +118,17 @@ pub(super) async fn published(
         let may_sample = err.refusal().is_some() && answer.found.is_empty() && !is_sampled;
         if fruitless > FRUITLESS && may_sample {
             is_sampled = true;
-            if sample(api, endpoint, &batch.ids, timeout, &mut answer).await {
-                fruitless = 0;
+            match sample(api, endpoint, &batch.ids, timeout, &mut answer).await {
+                Ok(true) => {
+                    fruitless = 0;
+                    parts = left_one_by_one(&batch.ids, &answer);
+                    continue;
+                }
+                Ok(false) => {}
+                Err(err) => {
+                    answer.trouble = Some(err);
+                    break;
+                }
             }
         }
         let patience = if answer.found.is_empty() {
@@ -143,26 +152,42 @@ pub(super) async fn published(
     answer
 }
 
-/// Asks for a few contents of a batch, each by itself, until one can be had, and returns whether one could. Those that
-/// could not are still to be asked for.
+/// Asks for a few contents of a batch, each by itself, until one is answered, and returns whether one was. Those that
+/// were refused are still to be asked for.
+///
+/// # Errors
+/// Trouble that has nothing to do with what was asked for.
 async fn sample(
     api: &Api,
     endpoint: &Endpoint,
     ids: &[ContentId],
     timeout: Duration,
     answer: &mut BatchAnswer,
-) -> bool {
+) -> Result<bool, RemoteError> {
     let apart = (ids.len() / SAMPLES).max(1);
     for id in ids.chunks(apart).take(SAMPLES) {
         let one = id.get(..1).unwrap_or_default();
-        if let Ok(bodies) = page(api, endpoint, one, timeout, TRIES_PER_PART).await
-            && !bodies.is_empty()
-        {
-            sort_in(one, bodies, answer);
-            return true;
+        match page(api, endpoint, one, timeout, TRIES_PER_PART).await {
+            // Also where the body is left out.
+            Ok(bodies) => {
+                sort_in(one, bodies, answer);
+                return Ok(true);
+            }
+            Err(err) if reach(&err) == Reach::Whole => return Err(err),
+            Err(_) => {}
         }
     }
-    false
+    Ok(false)
+}
+
+/// Returns what has had no answer yet, one by one.
+fn left_one_by_one<'a>(ids: &'a [ContentId], answer: &BatchAnswer) -> VecDeque<&'a [ContentId]> {
+    let found = answer.found.iter().map(|(id, _)| id);
+    let failed = answer.failed.iter().map(|(id, _)| id);
+    let answered: HashSet<&ContentId> = found.chain(failed).chain(&answer.left_out).collect();
+    ids.chunks(1)
+        .filter(|one| one.iter().all(|id| !answered.contains(id)))
+        .collect()
 }
 
 /// What an error of a page concerns.

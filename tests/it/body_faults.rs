@@ -70,6 +70,18 @@ async fn hold_no_other_up(poison: impl Fn(&Sim) -> Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_only_lists_are_refused_bodies_come_one_by_one() {
+    let sim = Sim::builder().published_list_api("blog", 60).start().await;
+    let strange = Fault::status(400, "something nobody has documented");
+    sim.fault(Route::ContentList.containing(","), Occasion::Every, strange);
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    // Halving, and then one for each.
+    assert!(body_requests(&sim) <= 70, "{}", body_requests(&sim));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_cannot_be_read_holds_no_other_up() {
     let sim = Sim::builder().published_list_api("blog", 20).start().await;
     let mut deep = json!("bottom");
