@@ -47,9 +47,9 @@ impl Archive {
         file: &File,
         digest: Digest,
     ) -> Result<(), MirrorError> {
-        // Bytes of unknown origin may never have been flushed.
-        let flushed = || file.sync_all();
-        let linked = self.linked(folder, name, file, digest, flushed)?;
+        // Bytes of unknown origin may never have been flushed, nor those that the archive has already: a group linked them,
+        // and its flush failed.
+        let linked = self.linked(folder, name, file, digest, File::sync_all)?;
         self.settle(linked)
     }
 
@@ -62,7 +62,7 @@ impl Archive {
         file: &File,
         digest: Digest,
     ) -> Result<Linked, MirrorError> {
-        self.linked(folder, name, file, digest, || Ok(()))
+        self.linked(folder, name, file, digest, |_| Ok(()))
     }
 
     fn linked(
@@ -71,14 +71,16 @@ impl Archive {
         name: &str,
         file: &File,
         digest: Digest,
-        flush: impl FnOnce() -> io::Result<()>,
+        flush: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<Linked, MirrorError> {
         let (place, kept_name) = digest.place();
         let kept = self.tree.folder(&place, &kept_name)?;
         let failed = || MirrorError::io("move superseded bytes to archive file", &kept_name);
         let mut is_second_name = false;
-        if !self.has(&kept, &kept_name, digest)? {
-            flush().map_err(failed())?;
+        if let Some(there) = self.there(&kept, &kept_name, digest)? {
+            flush(&there).map_err(failed())?;
+        } else {
+            flush(file).map_err(failed())?;
             self.steps.pass().map_err(failed())?;
             match folder.hard_link(name, &kept.dir, &kept_name) {
                 Ok(()) => is_second_name = true,
@@ -113,21 +115,26 @@ impl Archive {
         self.tree.remove(folder, name)
     }
 
-    /// Tells whether the bytes are kept already. A file of that name with other bytes was damaged; it moves to the
+    /// Returns the file that keeps the bytes already. One of that name with other bytes was damaged; it moves to the
     /// name that its bytes have now.
-    fn has(&self, kept: &Folder, name: &str, digest: Digest) -> Result<bool, MirrorError> {
+    fn there(
+        &self,
+        kept: &Folder,
+        name: &str,
+        digest: Digest,
+    ) -> Result<Option<File>, MirrorError> {
         let failed = || MirrorError::io("read archive file", name);
         if kept.is_new {
-            return Ok(false);
+            return Ok(None);
         }
         let mut file = match open_file(&kept.dir, name) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed()(error)),
         };
         let actual = hash_file(&mut file).map_err(failed())?.sha256;
         if actual == digest {
-            return Ok(true);
+            return Ok(Some(file));
         }
         let (place, true_name) = actual.place();
         let aside = self.tree.folder(&place, &true_name)?;
@@ -136,6 +143,6 @@ impl Archive {
             .rename(name, &aside.dir, &true_name)
             .map_err(MirrorError::io("set aside damaged archive file", name))?;
         self.tree.settle(aside, &true_name)?;
-        Ok(false)
+        Ok(None)
     }
 }

@@ -21,12 +21,14 @@ const DEFAULT_FILE_MODE: u32 = 0o600;
 const HINT_CHARS: usize = 40;
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Numbers for names: what an earlier run of this process may still have under way has others.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 /// The folder of temporary files in one file system.
 #[derive(Debug)]
 pub(super) struct TempFolder {
     dir: Arc<Dir>,
     mode: Option<u32>,
-    count: AtomicU64,
     alarms: Alarms,
     steps: Steps,
 }
@@ -54,7 +56,6 @@ impl TempFolder {
         Ok(Self {
             dir: Arc::new(dir),
             mode,
-            count: AtomicU64::new(0),
             alarms: Alarms::default(),
             steps: steps.clone(),
         })
@@ -84,7 +85,7 @@ impl TempFolder {
             .create_new(true)
             .mode(self.mode.unwrap_or(DEFAULT_FILE_MODE));
         loop {
-            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let count = NUMBERS.fetch_add(1, Ordering::Relaxed);
             let name = format!("{PREFIX}{}-{count}-{hint}", std::process::id());
             match self.dir.open_with(&name, &options) {
                 Ok(file) => {
@@ -117,7 +118,7 @@ impl TempFolder {
         file.sync_all()?;
         self.steps.pass()?;
         let linked = loop {
-            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let count = NUMBERS.fetch_add(1, Ordering::Relaxed);
             let linked = format!("{PREFIX}{}-{count}-link", std::process::id());
             match dir.hard_link(name, &self.dir, &linked) {
                 Ok(()) => break linked,
@@ -242,7 +243,7 @@ impl TempFile {
         self.steps.pass()?;
         if let Some(file) = &self.file {
             let flushed = file.sync_all();
-            self.is_lost = flushed.is_err();
+            self.is_lost |= flushed.is_err();
             flushed?;
         }
         self.flushed()
