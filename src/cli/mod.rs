@@ -11,6 +11,7 @@ mod change_text;
 mod columns;
 mod completions;
 mod daemon;
+mod descriptors;
 mod diff;
 mod doctor;
 mod drive;

@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::sync::Edge;
 use super::{
-    completions, daemon, diff, doctor, export, history, init, man, output, prune, show, snapshot,
-    status, sync, verify,
+    completions, daemon, descriptors, diff, doctor, export, history, init, man, output, prune,
+    show, snapshot, status, sync, verify,
 };
 use crate::config::Sources;
 use crate::logging::{self, Tail};
@@ -22,9 +22,10 @@ pub type Clock = fn() -> Timestamp;
 /// Does what the arguments say and returns the number for the shell, after everything that there
 /// is to say was said. Never panics because nobody reads stdout or stderr.
 ///
-/// Reads the environment and the usual places of the configuration file, and installs the logger of
-/// the process: to be called once, by `main`.
+/// Reads the environment and the usual places of the configuration file, installs the logger of the process, and raises
+/// its limit of open files: to be called once, by `main`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, clock: Clock) -> u8 {
+    descriptors::raise();
     let mut format = logging::Format::Text;
     let done = parse(arguments).and_then(|cli| {
         let sources = Sources::of_process(cli.config.clone()).map_err(Failure::from)?;

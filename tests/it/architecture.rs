@@ -89,8 +89,8 @@ const ONLY: [Only; 18] = [
     },
     Only {
         words: &["rustix::process"],
-        places: &["hooks"],
-        why: "only what a hook started gets a signal from here",
+        places: &["hooks", "cli/descriptors.rs"],
+        why: "only what a hook started gets a signal from here, and one file asks for more open files",
     },
     Only {
         words: &[

@@ -1,11 +1,12 @@
 //! Files that get their places and rows together: what happens to a group in the middle happens to none of its files by halves.
 
 use crate::support::{
-    Expect as _, Sandbox, Setup, Volume, assert_holds, assert_sound, assert_sound_and_tidy, files,
+    Expect as _, Program, Sandbox, Setup, Volume, assert_holds, assert_sound,
+    assert_sound_and_tidy, files, replace_bytes,
 };
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::{Only, Stop};
-use microcms_sim::Sim;
+use microcms_sim::{Route, Sim};
 use std::time::{Duration, Instant};
 
 /// Only files: everything is listed.
@@ -141,4 +142,26 @@ async fn a_disk_that_fills_up_amid_a_group_saves_what_fits_and_the_rest_later() 
     assert_ne!(report.exit_code, 0);
     again.expect_complete();
     assert_eq!((second, placed_then), (120, 120));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_replaced_files_find_room_for_their_handles_under_the_limit_of_a_shell() {
+    let sim = Sim::builder()
+        .media(150)
+        .media_size(2_000..=9_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    for id in sim.media_ids() {
+        replace_bytes(&sim, &id);
+    }
+    sim.forget_requests();
+    // Each of them has handles for its bytes, its folder and the archive's.
+    let few = ["sh", "-c", "ulimit -Sn 48; exec \"$@\"", "sh"];
+    let output = Program::wrapped(&few, &home, &sim).run();
+    assert!(output.status.success(), "{output:?}");
+    let counters = sim.counters();
+    assert_eq!(counters.of(Route::Image) + counters.of(Route::File), 150);
+    assert_holds(&home, &sim.truth());
 }
