@@ -2,7 +2,7 @@
 
 use super::answer::{classify, decode, server_now, wait_asked};
 use super::budget::{Budget, Lane, Permit};
-use super::error::{Remedy, RemoteError};
+use super::error::{Refusal, Remedy, RemoteError};
 use super::meter::Meter;
 use super::{gzip, retry};
 use crate::model::{ApiName, Timestamp};
@@ -375,7 +375,12 @@ impl Api {
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {
         let message = super::wire::message(body);
         let is_own = body.trim_ascii().is_empty() || super::wire::is_object(body);
-        let refusal = classify(status, message.as_deref(), is_own);
+        let mut refusal = classify(status, message.as_deref(), is_own);
+        // A wrong key is 401 there; 403 is documented for neither, and other APIs may be readable
+        // (microcms-facts 8.22).
+        if self.which == Which::Content && status == 403 && refusal == Refusal::Forbidden {
+            refusal = Refusal::EndpointForbidden;
+        }
         RemoteError::Refused {
             api: self.which.name(),
             status,

@@ -280,3 +280,35 @@ async fn a_draft_that_was_saved_unchanged_does_not_hide_what_is_published() {
     home.sync(&sim).await.expect_complete();
     assert_eq!(bodies(&home, &id).0, Some(same));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_or_a_draft_that_is_answered_403_is_in_no_others_way() {
+    let sim = Sim::builder()
+        .published_list_api("aaa", 6)
+        .published_list_api("blog", 6)
+        .published_list_api("zzz", 6)
+        .start()
+        .await;
+    let forbidden = Fault::status(403, "Forbidden");
+    let list = Route::ContentList.containing("/aaa?");
+    sim.fault(list, Occasion::Every, forbidden.clone());
+    // One content of the second has a draft, which alone is refused; another one shows that the key sees no draft
+    // without its own key, so that what is served of the first is what is published.
+    for (id, status) in [("half", Status::PublishAndDraft), ("never", Status::Draft)] {
+        sim.edit(add(id, status)).expect("added");
+    }
+    let draft = Route::Content.containing("/blog/half");
+    sim.fault(draft, Occasion::Every, forbidden);
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    let had = |api: &str| {
+        home.count(&format!(
+            "SELECT count(*) FROM contents WHERE endpoint = '{api}' AND published_body IS NOT NULL"
+        ))
+    };
+    assert_eq!((had("aaa"), had("zzz")), (0, 6), "{:?}", report.problems);
+    assert_eq!(had("blog"), 7, "{:?}", report.problems);
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
