@@ -3,7 +3,7 @@
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Only;
-use microcms_sim::{Route, SchemaFormat, Sim, TokenMode};
+use microcms_sim::{Fault, Occasion, Route, SchemaFormat, Sim, TokenMode};
 
 fn service() -> microcms_sim::SimBuilder {
     Sim::builder()
@@ -217,4 +217,45 @@ async fn a_dry_run_plans_the_same_and_writes_nothing() {
         (0, 0, 0, 0)
     );
     assert_eq!(home.count("SELECT count(*) FROM runs"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_calls_nothing_safe_that_an_earlier_run_left_owed() {
+    let sim = Sim::builder()
+        .media(4)
+        .published_list_api("blog", 5)
+        .start()
+        .await;
+    let url = sim.truth().media[0].url.clone();
+    let folder = url.rsplit('/').nth(1).expect("a folder");
+    for route in [Route::Image, Route::File] {
+        let gone = Fault::status(404, "gone");
+        sim.fault(route.containing(folder), Occasion::Every, gone);
+    }
+    let out = Fault::status(503, "out");
+    sim.fault(Route::ContentList, Occasion::Every, out);
+    let home = Sandbox::new();
+    let real = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!((real.assets.owed, real.bodies.owed), (1, 5));
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let report = home.sync_with(&sim, dry.clone()).await;
+    assert_eq!((report.assets.owed, report.bodies.owed), (1, 5));
+    assert_eq!(report.failed_total, 1);
+    let line = &report.verdict.line;
+    assert!(!report.verdict.safe, "{line}");
+    assert!(
+        line.starts_with("UNSAFE until a real run: it would read 5 bodies, fetch 1 files;"),
+        "{line}"
+    );
+    sim.clear_faults();
+    let again = Setup {
+        is_impatient: true,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, again).await.expect_complete();
+    let report = home.sync_with(&sim, dry).await;
+    assert!(report.verdict.safe, "{}", report.verdict.line);
 }
