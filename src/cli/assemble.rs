@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::failure::Failure;
+use super::mirror_look::{SAMPLE, mirror_trouble};
 use super::run::Clock;
-use super::status::mirror_trouble;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
 use crate::daemon::{Facts, Trigger};
@@ -201,14 +201,19 @@ impl Site {
         } = &self.config;
         let configured = service.endpoints.as_deref().unwrap_or_default();
         let now = (self.clock)();
+        let mirror = mirror_options(&self.config);
         let ask = |store: &Store| {
+            let sample = match is_locked {
+                Some(false) => store.sampled_files(SAMPLE)?,
+                Some(true) | None => Vec::new(),
+            };
             let state = store.backup_state(configured, now)?;
             let judgement = judge(&Evidence {
                 state: &state,
                 now,
                 max_age: self.config.health.max_age,
                 is_locked,
-                mirror_trouble: mirror_trouble(&storage.mirror).as_deref(),
+                mirror_trouble: mirror_trouble(&mirror, &sample).as_deref(),
             });
             Ok((store.condition(configured, now)?, judgement.safe))
         };

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::assemble::Site;
 use super::failure::Failure;
+use super::places;
 use super::report_file::ReportFile;
 use crate::daemon::{CurrentRun, Daemon, Heart, Phase, State};
 use crate::health::{self, Disk, Facts, Finding, HealthError, Life, Listener, RunNow, Source};
@@ -110,7 +111,7 @@ pub(crate) fn save_metrics(site: &Site, file: Option<ReportFile>) -> Result<(), 
         (None, Some(path)) => {
             say(
                 path,
-                ReportFile::at(path).and_then(|file| save(site, flow, file)),
+                textfile(site, path).and_then(|file| save(site, flow, file)),
             );
             Ok(())
         }
@@ -122,6 +123,14 @@ fn save(site: &Site, flow: Flow, file: ReportFile) -> io::Result<()> {
     // The lock was given up with the run.
     let facts = Look::at(site, Some(false)).facts(site, flow, None);
     file.readable_by_all().save(&health::metrics(&facts))
+}
+
+/// The file that the configuration names, unless that is one of the backup's own.
+fn textfile(site: &Site, path: &Path) -> io::Result<ReportFile> {
+    match places::own(&site.config, site.key.source.file(), path) {
+        Some(own) => Err(io::Error::other(format!("it is {own}"))),
+        None => ReportFile::at(path),
+    }
 }
 
 fn say(path: &Path, saved: io::Result<()>) {
@@ -142,7 +151,7 @@ pub(crate) async fn write_textfile(site: &Arc<Site>) {
     let site = Arc::clone(site);
     let saving = tokio::task::spawn_blocking(move || {
         // This process's counters go on over many runs, so they are not the last run's.
-        let saved = ReportFile::at(&path).and_then(|file| save(&site, Flow::default(), file));
+        let saved = textfile(&site, &path).and_then(|file| save(&site, Flow::default(), file));
         say(&path, saved);
     });
     if let Err(err) = saving.await {

@@ -25,7 +25,7 @@ impl ReportFile {
     /// file behind it is replaced and not the link.
     ///
     /// # Errors
-    /// If the folder does not exist, or `path` is a folder.
+    /// If the folder does not exist, or `path` is a folder or a link that leads nowhere.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         match path.canonicalize() {
             Ok(path) => {
@@ -36,6 +36,15 @@ impl ReportFile {
                 Ok(Self {
                     path,
                     is_stream: !kind.is_file(),
+                    mode: None,
+                })
+            }
+            // A link that cannot be named and leads somewhere all the same, as `/dev/stdout` does to a pipe.
+            Err(_) if path.is_symlink() => {
+                path.metadata()?;
+                Ok(Self {
+                    path: path.to_owned(),
+                    is_stream: true,
                     mode: None,
                 })
             }
@@ -255,8 +264,30 @@ mod tests {
     }
 
     #[test]
+    fn a_link_to_a_pipe_stays_and_the_pipe_takes_the_bytes() {
+        use std::os::fd::AsRawFd as _;
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let folder = tempfile::tempdir().expect("a folder");
+        let link = folder.path().join("out");
+        let end = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        std::os::unix::fs::symlink(end, &link).expect("a link");
+        let report = ReportFile::at(&link).expect("a usable path");
+        assert_eq!(report.lasting(), None);
+        report.save("text").expect("written");
+        assert!(link.is_symlink());
+        drop(writer);
+        let mut read = String::new();
+        io::Read::read_to_string(&mut reader, &mut read).expect("read");
+        assert_eq!(read, "text");
+    }
+
+    #[test]
     fn a_path_that_cannot_work_is_found_before_the_run() {
         let folder = tempfile::tempdir().expect("a folder");
+        let astray = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &astray).expect("a link");
+        ReportFile::at(&astray).expect_err("leads nowhere");
+        fs::remove_file(&astray).expect("removed");
         let kind = |path: &Path| ReportFile::at(path).expect_err("not usable").kind();
         assert_eq!(kind(folder.path()), io::ErrorKind::IsADirectory);
         assert_eq!(

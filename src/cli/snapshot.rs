@@ -1,6 +1,6 @@
 //! `snapshot`: a copy for keeping or handing on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use tokio::runtime;
@@ -9,6 +9,7 @@ use tracing::warn;
 use super::assemble::mirror_options;
 use super::failure::Failure;
 use super::output::plain;
+use super::places::real;
 use super::run::Clock;
 use super::{exit, output};
 use crate::config::{self, Config, Sources};
@@ -172,24 +173,6 @@ fn check_places(args: &Args, config: &Config) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// A path without links and dots, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    let Some(name) = path.file_name() else {
-        return path.to_owned();
-    };
-    let above = match path.parent() {
-        Some(above) if above != Path::new("") => above,
-        Some(_) | None => Path::new("."),
-    };
-    if above == Path::new(".") && !above.exists() {
-        return path.to_owned();
-    }
-    real(above).join(name)
 }
 
 fn summary(report: &SnapshotReport) -> String {

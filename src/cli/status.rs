@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::assemble::mirror_options;
 use super::failure::Failure;
+use super::mirror_look::{SAMPLE, mirror_trouble};
 use super::output;
 use super::run::Clock;
 use super::status_table;
@@ -17,8 +19,8 @@ use crate::plan::{Evidence, Judgement, judge};
 use crate::store::{self, Lock, LockState, StoreError};
 
 const EXAMPLES: &str = "\
-SAFE means: the last complete run of everything is recent enough, nothing is owed, no file failed, and \
-no later run says that a person must act. It is safe as of the start of that run. While a run is under \
+SAFE means: the last complete run of everything is recent enough, nothing is owed, no file failed, the \
+mirror holds the few files that are looked for, and no later run says that a person must act. It is safe as of the start of that run. While a run is under \
 way, what it has just found does not count. Later runs that failed for reasons that may pass are told \
 as notes.
 
@@ -147,11 +149,17 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     let lock = LockSeen::from(Lock::look(&config.storage.database));
     let configured = config.service.endpoints.clone().unwrap_or_default();
     let read = store::view(&config.storage.database, &config.service.id, |store| {
-        store.backup_state(&configured, now)
+        let state = store.backup_state(&configured, now)?;
+        let sample = if lock.is_held == Some(false) {
+            store.sampled_files(SAMPLE)?
+        } else {
+            Vec::new()
+        };
+        Ok((state, sample))
     });
     let (judgement, exit, hint, backup) = match read {
-        Ok(Some(state)) => {
-            let trouble = mirror_trouble(&config.storage.mirror);
+        Ok(Some((state, sample))) => {
+            let trouble = mirror_trouble(&mirror_options(config), &sample);
             let judgement = judge(&Evidence {
                 state: &state,
                 now,
@@ -213,18 +221,6 @@ fn hint(err: &StoreError) -> Option<String> {
         return Some(text.to_owned());
     }
     err.hint()
-}
-
-/// Says what is wrong with the folder of the files, as far as a look tells: a disk that is not mounted,
-/// mostly.
-pub(super) fn mirror_trouble(path: &Path) -> Option<String> {
-    let trouble = |words: &str| Some(format!("the mirror `{}` {words}", path.display()));
-    match std::fs::metadata(path) {
-        Ok(about) if about.is_dir() => None,
-        Ok(_) => trouble("is not a folder"),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => trouble("is missing"),
-        Err(err) => trouble(&format!("cannot be looked at ({err})")),
-    }
 }
 
 fn storage(config: &Config, backup: Option<&BackupState>) -> Storage {

@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
 use super::told::{Audience, LINGER, Wanted};
-use super::{exit, summary};
+use super::{exit, places, summary};
 use crate::config::{self, ApiKey, Config, Sources};
 use crate::daemon::{Signal, Signals};
 use crate::logging::Tail;
@@ -140,11 +140,11 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let (config, key) = config::load_with_key(&edge.sources)?;
     let report_file = args.report.as_deref();
     let report_file = report_file
-        .map(|path| writable("a report", path))
+        .map(|path| writable("a report", path, &config, &key))
         .transpose()?;
     let metrics_file = args.metrics_file.as_deref();
     let metrics_file = metrics_file
-        .map(|path| writable("the metrics", path))
+        .map(|path| writable("the metrics", path, &config, &key))
         .transpose()?;
     announce(&config, &key);
     let clock = edge.clock;
@@ -254,7 +254,11 @@ fn check(args: &Args) -> Result<(), Failure> {
 }
 
 /// Checks `--report` and `--metrics-file` before anything is asked or written.
-fn writable(what: &str, path: &Path) -> Result<ReportFile, Failure> {
+fn writable(what: &str, path: &Path, config: &Config, key: &ApiKey) -> Result<ReportFile, Failure> {
+    if let Some(own) = places::own(config, key.source.file(), path) {
+        let text = format!("cannot save {what} as `{}`: it is {own}", path.display());
+        return Err(Failure::new(ExitCode::Usage, text).with_hint("name another place"));
+    }
     ReportFile::at(path).map_err(|err| {
         let text = format!("cannot save {what} as `{}`: {err}", path.display());
         Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")

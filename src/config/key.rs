@@ -32,6 +32,16 @@ pub enum KeySource {
     Credential(PathBuf),
 }
 
+impl KeySource {
+    /// Returns the file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Variable => None,
+            Self::File(path) | Self::Credential(path) => Some(path),
+        }
+    }
+}
+
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

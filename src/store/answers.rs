@@ -61,6 +61,15 @@ pub struct AssetTotals {
     pub owed_bytes: u64,
 }
 
+/// A file that the mirror should hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedFile {
+    /// Relative to the mirror.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
 /// A file that the mirror must hold, or that it lost while nobody has it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedAsset {

@@ -4,7 +4,7 @@ mod outcome;
 
 use super::plain::is_at;
 use super::values::{count, int, optional_count};
-use super::{SavedAsset, Store, StoreError};
+use super::{SavedAsset, SavedFile, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
@@ -221,6 +221,47 @@ impl Store {
                 },
             )?
             .collect()
+        })
+    }
+}
+
+/// Rows behind each place among which a saved one is looked for, at most.
+const NEAR: i64 = 64;
+
+impl Store {
+    /// Returns up to `most` saved files from all over the table. Reads little, however many there are.
+    pub fn sampled_files(&self, most: usize) -> Result<Vec<SavedFile>, StoreError> {
+        self.read("read some of the saved files", |conn| {
+            let (first, last): (i64, i64) = conn
+                .prepare_cached(
+                    "SELECT coalesce(min(rowid), 0), coalesce(max(rowid), -1) FROM assets",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let apart = (last.saturating_sub(first) / int(most.max(1) as u64)).max(1);
+            let mut select = conn.prepare_cached(
+                "SELECT path, bytes FROM (
+                     SELECT path, bytes, state FROM assets NOT INDEXED
+                     WHERE rowid BETWEEN :from AND :from + :near - 1)
+                 WHERE state = 'saved' AND path IS NOT NULL LIMIT 1",
+            )?;
+            let mut files = Vec::new();
+            let mut from = first;
+            while from <= last && files.len() < most {
+                let found = select
+                    .query_row(
+                        named_params! { ":from": from, ":near": apart.min(NEAR) },
+                        |row| {
+                            Ok(SavedFile {
+                                path: row.get(0)?,
+                                bytes: count(row, 1)?,
+                            })
+                        },
+                    )
+                    .optional()?;
+                files.extend(found);
+                from = from.saturating_add(apart);
+            }
+            Ok(files)
         })
     }
 }

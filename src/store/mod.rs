@@ -51,7 +51,7 @@ mod verifications;
 mod view;
 
 pub use absences::Sighting;
-pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset};
+pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset, SavedFile};
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::{StoreError, Taken};

@@ -415,3 +415,41 @@ fn a_signal_ends_a_run_tidily_and_the_exit_code_names_it() {
         assert_eq!(report["verdict"]["line"], last);
     }
 }
+
+#[test]
+fn a_report_is_never_written_over_the_backups_own_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(folder.path().join("backup/mirror/host")).expect("folders");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    };
+    write("key", "a-key-of-some-length-0123456789abcdef");
+    std::os::unix::fs::symlink("backup/mirror", folder.path().join("link")).expect("a link");
+    write(
+        "config.toml",
+        "[service]\nid = \"my-service\"\napi_key_file = \"key\"\n",
+    );
+    for (place, own) in [
+        ("backup/backup.sqlite3", "the database (`storage.database`)"),
+        ("backup/backup.sqlite3-wal", "the database"),
+        ("backup/../backup/backup.sqlite3.lock", "the database"),
+        ("backup/mirror/host/a.png", "inside of `storage.mirror`"),
+        ("link/report.json", "inside of `storage.mirror`"),
+        ("config.toml", "the configuration"),
+        ("key", "the file with the API key"),
+    ] {
+        for flag in ["--report", "--metrics-file"] {
+            let output = program(&folder, &["sync", flag, place])
+                .env_remove("MICROCMS_API_KEY")
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{place}: {said}");
+            assert!(said.contains(own), "{place}: {said}");
+        }
+    }
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("key")).expect("it is there"),
+        "a-key-of-some-length-0123456789abcdef"
+    );
+}

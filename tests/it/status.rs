@@ -312,6 +312,26 @@ async fn a_mirror_that_is_not_there_is_unsafe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_holds_nothing_of_what_it_should_is_unsafe_until_it_is_back() {
+    let sim = service().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let (mirror, elsewhere) = (home.path("mirror"), home.path("elsewhere"));
+    std::fs::rename(&mirror, &elsewhere).expect("it moves");
+    // As behind a volume that is not mounted.
+    std::fs::create_dir(&mirror).expect("a folder");
+    let (code, text) = told(&home, &sim, &[]);
+    assert_eq!(code, 6, "{text}");
+    let lost = home.count("SELECT count(*) FROM assets").min(24);
+    let lacks = format!("` lacks {lost} of {lost} files that were looked at");
+    assert!(line(&text).contains(&lacks), "{text}");
+    std::fs::remove_dir(&mirror).expect("empty");
+    std::fs::rename(&elsewhere, &mirror).expect("it moves back");
+    let (code, text) = told(&home, &sim, &[]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_under_way_is_seen_with_its_process_and_a_dead_one_is_told_apart() {
     let sim = service().await;
     let home = Sandbox::new();
