@@ -115,6 +115,9 @@ struct Report<'a> {
     folder: &'a str,
     at: Timestamp,
     run: Option<i64>,
+    /// Where it is later than `at`: before it `prune` removed parts of the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole_since: Option<Timestamp>,
     #[serde(flatten)]
     exported: &'a Exported,
     exit_code: u8,
@@ -125,6 +128,7 @@ struct Done {
     exported: Exported,
     at: Timestamp,
     run: Option<i64>,
+    whole_since: Option<Timestamp>,
 }
 
 /// An export with all of its rows, of which nothing is removed or committed yet.
@@ -133,6 +137,7 @@ struct Filled {
     git: Option<(Git, Commit)>,
     at: Timestamp,
     run: Option<i64>,
+    whole_since: Option<Timestamp>,
 }
 
 impl Filled {
@@ -142,11 +147,15 @@ impl Filled {
             git,
             at,
             run,
+            whole_since,
         } = self;
         let finished = export.finish(git.as_ref().map(|(git, commit)| (git, commit)));
-        finished
-            .map_err(refused)
-            .map(|exported| Done { exported, at, run })
+        finished.map_err(refused).map(|exported| Done {
+            exported,
+            at,
+            run,
+            whole_since,
+        })
     }
 }
 
@@ -169,6 +178,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
             folder: &folder,
             at: done.at,
             run: done.run,
+            whole_since: done.whole_since,
             exported: &done.exported,
             exit_code: exit.code(),
         };
@@ -224,6 +234,15 @@ fn fill_folder(
         Ok(export) => export,
         Err(err) => return Ok(Err(refused(err))),
     };
+    let covered = store.covered()?;
+    let whole_since = covered
+        .whole_since
+        .filter(|whole| at.is_some_and(|at| at < *whole));
+    if let Some(whole) = whole_since
+        && export.has_earlier()
+    {
+        return Ok(Err(pruned(whole, &args.folder)));
+    }
     let git = args.git.then(|| Git {
         hidden: config.hooks.hidden.clone(),
     });
@@ -246,7 +265,18 @@ fn fill_folder(
         git: git.map(|git| (git, commit)),
         at: told,
         run: run.map(|run| run.id),
+        whole_since,
     }))
+}
+
+/// What is in the folder may be what is here no more.
+fn pruned(whole_since: Timestamp, folder: &Path) -> Failure {
+    let text = format!(
+        "history before {whole_since} is not whole: `prune` has removed parts of it, and `{}` may have an export from \
+         before that",
+        output::plain(&folder.display().to_string())
+    );
+    Failure::new(ExitCode::Usage, text).with_hint("name a new folder for what is left of that time")
 }
 
 /// Hands all rows over, one at a time.
@@ -392,7 +422,10 @@ fn conclude(done: &Done) -> ExitCode {
             output::plain(files.kept_paths.first().map_or("", String::as_str))
         );
     }
-    if done.exported.owed > 0 || files.kept > 0 {
+    if let Some(whole) = done.whole_since {
+        warn!("history before {whole} is not whole: `prune` has removed parts of it");
+    }
+    if done.exported.owed > 0 || files.kept > 0 || done.whole_since.is_some() {
         ExitCode::Partial
     } else {
         ExitCode::Complete

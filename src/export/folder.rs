@@ -188,6 +188,10 @@ impl Folder {
             .map_err(self.failed("remove", &name))
     }
 
+    pub(super) fn has_earlier(&self) -> bool {
+        !self.earlier.is_empty()
+    }
+
     /// Leaves a file as an earlier export wrote it: what belongs there now is not known.
     pub(super) fn leave(&mut self, path: &str, id: Option<&str>) -> Result<(), ExportError> {
         let found = self.sum_at(path).map_err(self.failed("read", path))?;

@@ -43,6 +43,10 @@ impl Written {
             .push((half(&sum_of(line.path.as_bytes())), half(&sum)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// To be called once after the last [`Written::add`].
     pub(super) fn sort(&mut self) {
         self.0.sort_unstable();

@@ -256,6 +256,11 @@ impl<'a> Export<'a> {
         }
     }
 
+    /// Returns whether an earlier export wrote to the folder.
+    pub fn has_earlier(&self) -> bool {
+        self.folder.has_earlier()
+    }
+
     /// Removes what is not part of the export any more, commits if that was asked for, and closes the folder.
     ///
     /// # Errors
