@@ -17,6 +17,7 @@ mod doctor;
 mod drive;
 mod exit;
 mod export;
+mod failed_report;
 mod failure;
 mod health;
 mod history;

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
+use super::failed_report::failed_report;
 use super::failure::Failure;
 use super::health;
 use super::output;
@@ -161,6 +162,7 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         .map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let tally = Arc::new(Tally::default());
     let stop = Stop::default();
+    let begun = clock();
     let driven = runtime.block_on(async {
         let mut signals = Signals::open()?;
         let (teller, delivery) = Teller::start();
@@ -176,18 +178,19 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let (ended, delivery, mut signals) =
         driven.map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let is_at_once = matches!(ended, Ended::AtOnce(_));
+    let failed = |failure: &Failure| failed_report(&site, args.dry_run, begun, failure);
     if is_at_once {
         drop(delivery);
         // Whoever says "at once" does not wait for a thread that is writing.
         runtime.shutdown_background();
-        return conclude(ended, args, report_file.as_ref(), output::result);
+        return conclude(ended, args, report_file.as_ref(), failed, output::result);
     }
     let told = if changed_something(&ended, args) {
         health::save_metrics(&site, metrics_file)
     } else {
         Ok(())
     };
-    let concluded = conclude(ended, args, report_file.as_ref(), output::result);
+    let concluded = conclude(ended, args, report_file.as_ref(), failed, output::result);
     // The run is over and its result is out; only now may somebody else's host take its time.
     runtime.block_on(async {
         tokio::select! {
@@ -281,6 +284,7 @@ fn conclude(
     ended: Ended,
     args: &Args,
     file: Option<&ReportFile>,
+    failed: impl FnOnce(&Failure) -> Option<RunReport>,
     print: impl FnOnce(&str) -> io::Result<()>,
 ) -> Result<u8, Failure> {
     let mut report = match ended {
@@ -289,7 +293,19 @@ fn conclude(
             return Err(Failure::new(signal.exit(), text)
                 .with_hint("what was saved is safe; the next run goes on from there"));
         }
-        Ended::ByItself(report) => report?,
+        Ended::ByItself(Ok(report)) => report,
+        Ended::ByItself(Err(failure)) => {
+            // Whoever asks the last report whether all is well is not to read an older one.
+            if let Some(report) = failed(&failure) {
+                let text = json(&report);
+                let saved = file.map_or(Ok(()), |file| file.save(&text));
+                let printed = if args.json { print(&text) } else { Ok(()) };
+                if let Err(err) = saved.and(printed) {
+                    warn!("the report of the failed run could not be told: {err}");
+                }
+            }
+            return Err(failure);
+        }
     };
     let saved = file.map_or(Ok(()), |file| file.save(&json(&report)));
     let text = if args.json {
@@ -407,7 +423,8 @@ mod tests {
                 Err(io::Error::from(io::ErrorKind::StorageFull))
             }
         };
-        let code = conclude(ended, &args("--json"), Some(&file), print).expect("a report");
+        let code =
+            conclude(ended, &args("--json"), Some(&file), |_| None, print).expect("a report");
         (code, printed, std::fs::read_to_string(&path).ok())
     }
 
@@ -438,6 +455,7 @@ mod tests {
             Ended::AtOnce(Signal::Terminate),
             &args(""),
             None,
+            |_| None,
             |_| Ok(()),
         );
         let failure = failure.expect_err("it did not end by itself");

@@ -119,7 +119,7 @@ fn with(
     done
 }
 
-fn did_not_begin(exit: ExitCode) -> bool {
+pub(super) fn did_not_begin(exit: ExitCode) -> bool {
     matches!(
         exit,
         ExitCode::Locked | ExitCode::Interrupted | ExitCode::Terminated
