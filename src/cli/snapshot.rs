@@ -1,6 +1,6 @@
 //! `snapshot`: a copy for keeping or handing on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use tokio::runtime;
@@ -166,11 +166,24 @@ fn check_places(args: &Args, config: &Config) -> Result<(), Failure> {
             }
         }
     }
-    if folder.is_some_and(|folder| file.starts_with(folder)) {
+    if folder
+        .as_ref()
+        .is_some_and(|folder| file.starts_with(folder))
+    {
         let text = "FILE cannot be inside of the folder of --with-mirror: that one has only what its list names";
         return Err(Failure::new(ExitCode::Usage, text).with_hint(
             "name two places beside each other, such as `a/copy.sqlite3` and `a/files`",
         ));
+    }
+    for place in [Some(&file), folder.as_ref()].into_iter().flatten() {
+        let above = place.parent().unwrap_or(place);
+        if above != Path::new("") && !above.is_dir() {
+            let text = format!(
+                "there is no folder `{}`",
+                plain(&above.display().to_string())
+            );
+            return Err(Failure::new(ExitCode::Usage, text).with_hint("make it first"));
+        }
     }
     Ok(())
 }
