@@ -14,7 +14,7 @@ use super::status_table;
 use crate::config::{self, Config, Sources};
 use crate::daemon::Schedule;
 use crate::mirror::{self, Disk};
-use crate::model::{BackupState, ExitCode, Timestamp, chain};
+use crate::model::{BackupState, Endpoint, ExitCode, Timestamp, chain};
 use crate::plan::{Evidence, Judgement, judge};
 use crate::store::{self, Lock, LockState, StoreError};
 
@@ -155,18 +155,29 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         } else {
             Vec::new()
         };
-        Ok((state, sample))
+        let left_out = if configured.is_empty() {
+            Vec::new()
+        } else {
+            store.load_endpoints()?
+        };
+        let left_out: Vec<Endpoint> = left_out
+            .into_iter()
+            .filter(|row| !row.is_deleted && !configured.contains(&row.endpoint))
+            .map(|row| row.endpoint)
+            .collect();
+        Ok((state, sample, left_out))
     });
     let (judgement, exit, hint, backup) = match read {
-        Ok(Some((state, sample))) => {
+        Ok(Some((state, sample, left_out))) => {
             let trouble = mirror_trouble(&mirror_options(config), &sample);
-            let judgement = judge(&Evidence {
+            let mut judgement = judge(&Evidence {
                 state: &state,
                 now,
                 max_age,
                 is_locked: lock.is_held,
                 mirror_trouble: trouble.as_deref(),
             });
+            judgement.notes.extend(as_it_was_left(&left_out));
             let exit = if judgement.safe {
                 ExitCode::Complete
             } else {
@@ -199,6 +210,19 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         next_run: next_run(config, backup.as_ref(), now),
         backup,
     }
+}
+
+/// Says that some APIs are not among those that the configuration names.
+fn as_it_was_left(left_out: &[Endpoint]) -> Option<String> {
+    let first = left_out.first()?;
+    let (what, are) = match left_out.len() {
+        1 => (format!("`{first}`"), "is"),
+        all => (format!("{all} others, such as `{first}`,"), "are"),
+    };
+    Some(format!(
+        "only the APIs that `service.endpoints` names are kept up to date: {what} {are} as an earlier run left {}",
+        if left_out.len() == 1 { "it" } else { "them" }
+    ))
 }
 
 /// The judgement where there is nothing to judge by.

@@ -272,6 +272,22 @@ async fn where_the_configuration_names_apis_a_run_of_those_is_a_run_of_everythin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn apis_that_the_configuration_names_no_more_are_told_of() {
+    let sim = service().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let notes = |endpoints: &str| {
+        let program = Program::command(&["status", "--json"], &home, &sim);
+        let output = program.set("SERVICE__ENDPOINTS", endpoints).run();
+        let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(status["safe"], true, "{status}");
+        status["notes"].to_string()
+    };
+    assert!(notes("blog").contains("`settings` is as an earlier run left it"));
+    assert_eq!(notes("blog,settings"), "[]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_backup_is_unsafe_by_the_age_that_was_asked_for() {
     let sim = service().await;
     let home = Sandbox::new();
