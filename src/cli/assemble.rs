@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::failure::Failure;
 use super::mirror_look::{SAMPLE, mirror_trouble};
@@ -16,7 +16,7 @@ use crate::health::Disk;
 use crate::mirror::{self, Mirror};
 use crate::model::condition::Condition;
 use crate::model::report::Budget;
-use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic};
+use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic, chain};
 use crate::plan::{Evidence, judge};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
@@ -185,7 +185,10 @@ impl Site {
         let closed = thread.join().await;
         // The run's own error comes first; a database that could not be closed well may be its echo.
         let report = done.map_err(|err| failed(err, |err| err.hint()))?;
-        closed.map_err(|err| failed(err, StoreError::hint))?;
+        if let Err(err) = closed {
+            // A disk that is full, mostly. All that the report tells of is on it: the log is only not moved into the database.
+            warn!("{}; the next run does that", chain(&err));
+        }
         Ok(report)
     }
 
