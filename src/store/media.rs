@@ -123,8 +123,8 @@ impl Store {
 
 /// Writes media. The statements that every new one needs are looked up once.
 ///
-/// They are `OR ROLLBACK`, for a page is recorded whole or not at all: SQLite then keeps no second copy of
-/// what one of them alone would have to take back, which costs more than the rows.
+/// They are `OR ROLLBACK`, for a page is recorded whole or not at all: SQLite then keeps a second copy of what one of them
+/// alone would have to take back only where a trigger or an index calls a function, as those of `media` do.
 struct Writer<'a> {
     tx: &'a Transaction<'a>,
     now: Timestamp,

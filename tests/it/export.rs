@@ -513,33 +513,6 @@ async fn the_past_is_exported_as_it_was_exported_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_past_that_was_pruned_is_told_and_takes_nothing_from_an_earlier_export() {
-    let (sim, home) = world().await;
-    home.sync(&sim).await.expect_complete();
-    export(&home, &sim, &["--at", "1"]);
-    let before = tree(&home.path("out"));
-    let pruned = format!(
-        "INSERT INTO prunes (program, started_at, superseded_before) VALUES ('test', '{0}', '{0}')",
-        now()
-    );
-    let conn = rusqlite::Connection::open(home.database()).expect("the database opens");
-    conn.execute_batch(&pruned).expect("written");
-    drop(conn);
-    let said = expect(&program(&home, &sim, &["--at", "1"]).run(), 2);
-    assert!(said.contains("`prune` has removed parts of it"), "{said}");
-    assert_eq!(tree(&home.path("out")), before);
-    // A new folder takes what is left, and that is not called complete.
-    let new = home.path("new");
-    let output = program_to(&home, &sim, &new, &["--at", "1", "--json"]).run();
-    expect(&output, 3);
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(report["whole_since"].is_string(), "{report}");
-    // The present is as whole as ever.
-    let report = export(&home, &sim, &[]);
-    assert!(report["whole_since"].is_null(), "{report}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn excel_gets_its_mark() {
     let (sim, home) = world().await;
     export(&home, &sim, &["--format", "csv", "--bom"]);

@@ -18,6 +18,21 @@ fn list(home: &mut Sandbox, ids: &[&str], updated_at: &str, seconds: i64) {
         .unwrap();
 }
 
+/// Contents with two bodies each.
+fn list_with_drafts(home: &mut Sandbox, ids: &[&str]) {
+    let page: Vec<_> = ids
+        .iter()
+        .map(|id| ContentStep::Record {
+            content: content(id, "PUBLISH_AND_DRAFT", "1"),
+            published: BodyStep::Fetch,
+            draft: BodyStep::Fetch,
+        })
+        .collect();
+    home.store
+        .record_contents(&endpoint("blog"), &page, at(1))
+        .unwrap();
+}
+
 fn owed(home: &Sandbox) -> Vec<OwedBody> {
     home.store
         .owed_bodies(&endpoint("blog"), None, 100, true)
@@ -58,17 +73,7 @@ fn failed(owed: &OwedBody) -> BodyOutcome {
 #[test]
 fn owed_bodies_come_in_the_order_of_the_listing_in_pages_without_overlap_or_gap() {
     let mut home = Sandbox::new();
-    let page: Vec<_> = ["c", "a", "b"]
-        .iter()
-        .map(|id| ContentStep::Record {
-            content: content(id, "PUBLISH_AND_DRAFT", "1"),
-            published: BodyStep::Fetch,
-            draft: BodyStep::Fetch,
-        })
-        .collect();
-    home.store
-        .record_contents(&endpoint("blog"), &page, at(1))
-        .unwrap();
+    list_with_drafts(&mut home, &["c", "a", "b"]);
     let mut seen = Vec::new();
     let mut after = None;
     loop {
@@ -144,16 +149,8 @@ fn a_different_answer_begins_a_version_and_an_equal_one_writes_no_row() {
 #[test]
 fn all_bodies_are_asked_for_again_in_the_order_of_the_listing_both_of_a_content_together() {
     let mut home = Sandbox::new();
-    let page: Vec<_> = ["c", "a", "b"]
-        .iter()
-        .map(|id| ContentStep::Record {
-            content: content(id, "PUBLISH_AND_DRAFT", "1"),
-            published: BodyStep::Fetch,
-            draft: BodyStep::Fetch,
-        })
-        .collect();
+    list_with_drafts(&mut home, &["c", "a", "b"]);
     let blog = endpoint("blog");
-    home.store.record_contents(&blog, &page, at(1)).unwrap();
     let told = |home: &Sandbox| -> Vec<String> {
         let side = |owed: &OwedBody| format!("{}/{}", owed.id, owed.side.as_str());
         owed(home).iter().map(side).collect()
