@@ -168,9 +168,12 @@ impl Site {
         stop: Stop,
         previous: &mut Option<Outcome>,
     ) -> Result<RunReport, Failure> {
-        let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
-        // After the lock: opening the mirror clears away what a cut-off writer left.
-        let (store, mirror) = open(&self.config, order.is_dry_run, (self.clock)()).await?;
+        // After the lock: opening the mirror clears away what a cut-off writer left. Meanwhile, on this
+        // thread, the system's certificates are read.
+        let opening = open(&self.config, order.is_dry_run, (self.clock)());
+        let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic));
+        let (store, mirror) = opening.await?;
+        let remote = remote?;
         // Only to be told of: a database that cannot answer this will fail the run by itself.
         *previous = store.last_outcome().unwrap_or_default();
         let (store, thread) =
@@ -316,16 +319,20 @@ pub(super) fn remote(
 
 /// Opens the database and, unless nothing is to be written, the mirror. Both may migrate or scan,
 /// so they open on a thread that may block.
-async fn open(
+///
+/// That begins with the call, not with the first poll.
+fn open(
     config: &Config,
     is_dry_run: bool,
     now: Timestamp,
-) -> Result<(Store, Option<Mirror>), Failure> {
+) -> impl Future<Output = Result<(Store, Option<Mirror>), Failure>> + use<> {
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, now));
-    opened
-        .await
-        .map_err(|err| Failure::new(ExitCode::Failed, err))?
+    let opening = tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, now));
+    async move {
+        opening
+            .await
+            .map_err(|err| Failure::new(ExitCode::Failed, err))?
+    }
 }
 
 fn open_rooms(
