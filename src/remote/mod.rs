@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 mod apis;
+mod asset_answer;
 mod asset_body;
 mod assets;
 mod bodies;
