@@ -32,6 +32,8 @@ pub struct FoundBody {
     pub text: String,
     /// Its own `updatedAt`, which tells a stale cache.
     pub updated_at: Option<String>,
+    /// Its own `revisedAt`, likewise.
+    pub revised_at: Option<String>,
 }
 
 /// Contents whose published bodies are asked for together.
@@ -372,6 +374,7 @@ impl From<Body> for FoundBody {
         Self {
             text: body.text,
             updated_at: body.updated_at,
+            revised_at: body.revised_at,
         }
     }
 }
@@ -412,6 +415,7 @@ mod tests {
         let body = |id: &str| Body {
             id: Some(id.to_owned()),
             updated_at: None,
+            revised_at: None,
             text: format!("{{\"id\":\"{id}\"}}"),
         };
         let mut answer = BatchAnswer::default();

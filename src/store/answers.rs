@@ -86,3 +86,14 @@ pub struct SavedAsset {
     /// Whether it is gone.
     pub is_gone: bool,
 }
+
+/// A body as it was recorded, with what the listing said of its content then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HadBody {
+    /// The JSON text, verbatim.
+    pub text: String,
+    /// The listing's `updatedAt`.
+    pub updated_at: Option<String>,
+    /// The listing's `revisedAt`.
+    pub revised_at: Option<String>,
+}

@@ -3,7 +3,7 @@
 use super::contents::DROP_OWED;
 use super::unread::Read;
 use super::values::{count, int, later};
-use super::{BodyProblem, BodyTotals, Store, StoreError};
+use super::{BodyProblem, BodyTotals, HadBody, Store, StoreError};
 use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Status, Timestamp};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, named_params};
 
@@ -63,6 +63,37 @@ impl Store {
                  WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' LIMIT 1",
             )?
             .query_row(named_params! { ":endpoint": endpoint }, |row| row.get(0))
+            .optional()
+        })
+    }
+
+    /// Returns the body that was recorded last for one side of a content, with what the listing said of it then.
+    pub fn had_body(
+        &self,
+        endpoint: &Endpoint,
+        id: &ContentId,
+        side: BodySide,
+    ) -> Result<Option<HadBody>, StoreError> {
+        self.read("look for the body before", |conn| {
+            conn.prepare_cached(
+                "SELECT body, updated_at, revised_at FROM (
+                     SELECT iif(:side = 'published', published_body, draft_body) AS body, updated_at, revised_at, valid_from
+                     FROM contents WHERE endpoint = :endpoint AND id = :id
+                     UNION ALL
+                     SELECT iif(:side = 'published', published_body, draft_body), updated_at, revised_at, valid_from
+                     FROM contents_history WHERE endpoint = :endpoint AND id = :id)
+                 WHERE body IS NOT NULL ORDER BY valid_from DESC LIMIT 1",
+            )?
+            .query_row(
+                named_params! { ":endpoint": endpoint, ":id": id, ":side": side },
+                |row| {
+                    Ok(HadBody {
+                        text: row.get(0)?,
+                        updated_at: row.get(1)?,
+                        revised_at: row.get(2)?,
+                    })
+                },
+            )
             .optional()
         })
     }

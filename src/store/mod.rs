@@ -51,7 +51,9 @@ mod verifications;
 mod view;
 
 pub use absences::Sighting;
-pub use answers::{Absent, AssetTotals, BodyProblem, BodyTotals, Recorded, SavedAsset, SavedFile};
+pub use answers::{
+    Absent, AssetTotals, BodyProblem, BodyTotals, HadBody, Recorded, SavedAsset, SavedFile,
+};
 pub use doomed::DoomedCursor;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::{StoreError, Taken};

@@ -7,6 +7,7 @@
 mod account;
 mod answers;
 mod ask;
+mod stale;
 mod wanted;
 
 pub(super) use account::account;

@@ -84,8 +84,9 @@ pub(super) struct Sheet {
     pub(super) unreadable: BTreeMap<String, Unreadable>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
-    /// APIs where it was tried whether the key sees all drafts, and what that told.
-    pub(super) sees_all_drafts: BTreeMap<Endpoint, Option<bool>>,
+    /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what
+    /// that told.
+    pub(super) sees_all_drafts: BTreeMap<Endpoint, (bool, Option<bool>)>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
 }

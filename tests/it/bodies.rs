@@ -196,8 +196,9 @@ async fn a_full_run_reads_every_body_once_more_and_a_first_one_just_once() {
     let first = body_requests(&sim);
     sim.forget_requests();
     home.sync_with(&sim, full).await.expect_complete();
+    // Whether the key sees drafts is asked once more where a first run could not tell.
     assert!(
-        body_requests(&sim) >= first - 3 && body_requests(&sim) <= first,
+        body_requests(&sim) >= first - 3 && body_requests(&sim) <= first + 1,
         "{first}"
     );
     assert_holds(&home, &sim.truth());

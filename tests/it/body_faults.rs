@@ -1,6 +1,6 @@
 //! Bodies that come late, broken, too large or not at all: no other waits for them.
 
-use crate::bodies::{bodies, body_requests, fields};
+use crate::bodies::{body_requests, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim, Status};
@@ -113,39 +113,6 @@ async fn a_body_that_cannot_be_read_holds_no_other_up() {
         "the content is named: {:?}",
         report.problems
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stale_answer_of_the_cdn_is_not_taken_for_the_new_body() {
-    let sim = Sim::builder().published_list_api("blog", 5).start().await;
-    let home = Sandbox::new();
-    home.sync(&sim).await.expect_complete();
-    let id = sim.content_ids("blog")[2].clone();
-    let old = bodies(&home, &id).0.expect("a body");
-    sim.edit(Edit::EditBody {
-        endpoint: "blog".into(),
-        id: id.clone(),
-        fields: fields("new"),
-    })
-    .expect("edited");
-    let stale = Fault::Status {
-        status: 200,
-        headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-        body: format!("{{\"contents\":[{old}],\"totalCount\":1,\"offset\":0,\"limit\":1}}"),
-        consumed: true,
-    };
-    sim.fault(Route::ContentList, 1, stale);
-    home.sync(&sim).await.expect_code(ExitCode::Partial);
-    assert_eq!(
-        bodies(&home, &id).0,
-        None,
-        "the old body is history, not the current one"
-    );
-    let kept = home.texts("SELECT published_body FROM contents_history");
-    assert_eq!(kept, [old]);
-    home.sync(&sim).await.expect_complete();
-    assert_holds(&home, &sim.truth());
-    assert_eq!(home.count("SELECT count(*) FROM contents_history"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

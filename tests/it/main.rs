@@ -89,6 +89,8 @@ mod snapshot;
 #[cfg(test)]
 mod snapshot_tree;
 #[cfg(test)]
+mod stale_bodies;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;

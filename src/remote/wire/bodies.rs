@@ -4,11 +4,28 @@ use super::{lenient, parse, says_something, text};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 #[derive(Deserialize)]
 struct BodyList<'a> {
     #[serde(borrow)]
     contents: Vec<&'a RawValue>,
+}
+
+/// All that a page of a list has, and no object has together.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListPage {
+    #[serde(rename = "contents")]
+    _contents: Vec<IgnoredAny>,
+    #[serde(rename = "totalCount")]
+    _total_count: u64,
+    #[serde(rename = "offset")]
+    _offset: u64,
+    #[serde(rename = "limit")]
+    _limit: u64,
+    /// Of an object.
+    updated_at: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -18,23 +35,36 @@ struct BodyHead {
     id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     updated_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    revised_at: Option<String>,
 }
 
-/// One body as served: its id (none for an object-type API), its `updatedAt`, its text.
+/// One body as served: its id (none for an object-type API), its stamps, its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Body {
     pub(crate) id: Option<String>,
     pub(crate) updated_at: Option<String>,
+    pub(crate) revised_at: Option<String>,
     pub(crate) text: String,
 }
 
-/// Reads a page of bodies.
+/// Reads a page of bodies. One content with two bodies has none.
 pub(crate) fn body_list(body: &[u8]) -> Result<Vec<Body>, String> {
     let list: BodyList<'_> = parse(body)?;
-    list.contents
+    let bodies = list
+        .contents
         .iter()
         .map(|raw| read_body(raw.get()))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut by_id = HashMap::new();
+    for body in &bodies {
+        let Some(id) = &body.id else { continue };
+        let twin = by_id.insert(id, &body.text);
+        if twin.is_some_and(|twin| *twin != body.text) {
+            return Err(format!("`{}` has two bodies in it", id.escape_debug()));
+        }
+    }
+    Ok(bodies)
 }
 
 /// Reads the body of one content, which must be about that content.
@@ -49,9 +79,12 @@ pub(crate) fn body_of(body: &[u8], id: &str) -> Result<Body, String> {
 }
 
 /// Reads the body of an object-type API, which has no id (microcms-facts 8.19) and perhaps nothing but
-/// fields of its own.
+/// fields of its own. The page that a list would have is none.
 pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
     says_something(body)?;
+    if serde_json::from_slice::<ListPage>(body).is_ok_and(|page| page.updated_at.is_none()) {
+        return Err("it is a page of a list".to_owned());
+    }
     read_body(text(body)?)
 }
 
@@ -61,6 +94,7 @@ fn read_body(text: &str) -> Result<Body, String> {
     Ok(Body {
         id: head.id,
         updated_at: head.updated_at,
+        revised_at: head.revised_at,
         text: text.trim().to_owned(),
     })
 }

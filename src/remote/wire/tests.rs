@@ -170,6 +170,10 @@ fn json_that_is_not_about_what_was_asked_is_no_answer() {
         without_dates
     );
     assert!(body_object(br#"{"message":"hello","createdAt":null}"#).is_ok());
+    let page = br#"{"contents":[{"id":"a"}],"totalCount":1,"offset":0,"limit":10}"#;
+    assert!(body_object(page).is_err(), "a page of a list");
+    let own = br#"{"contents":[],"totalCount":1,"offset":0,"limit":10,"updatedAt":"x"}"#;
+    assert!(body_object(own).is_ok(), "fields of its own");
     for form in [r#"{"apiFields":[]}"#, r#"{"fields":[]}"#] {
         assert_eq!(schema(form.as_bytes()).unwrap(), form);
     }
@@ -301,4 +305,15 @@ fn a_size_is_the_same_number_however_it_is_spelled() {
         assert_eq!(width(odd), None, "{odd}");
     }
     assert_eq!(width("-3"), Some(-3));
+}
+
+#[test]
+fn a_content_with_two_bodies_has_none() {
+    let page = |a: &str, b: &str| {
+        let item = |title: &str| format!(r#"{{"id":"a","title":"{title}"}}"#);
+        let (a, b) = (item(a), item(b));
+        body_list(format!(r#"{{"contents":[{a},{b},{{"id":"c"}}]}}"#).as_bytes())
+    };
+    assert_eq!(page("x", "x").unwrap().len(), 3);
+    assert_eq!(page("x", "y").unwrap_err(), "`a` has two bodies in it");
 }

@@ -1,26 +1,22 @@
 //! One request for bodies: what it asks, and what its answer means.
 
 use super::super::run::Run;
+use super::stale::{self, Age};
 use super::wanted::{Sides, Wanted};
-use crate::model::{
-    BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status, Timestamp,
-};
+use crate::model::{BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status};
 use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use tokio::task::{JoinError, spawn_blocking};
-
-/// How much older than its metadata a published body may look before it counts as a stale answer of
-/// the CDN: the two APIs write fractions of a second differently (microcms-facts 1.5).
-const STALE: Duration = Duration::from_secs(1);
-/// Runs in which an older body is taken for stale; after that it is believed.
-const STALE_ATTEMPTS: u32 = 3;
 
 /// Why the body of a closed content cannot be had.
 pub(super) const CLOSED: &str =
     "closed contents need the key's right `公開終了コンテンツの全取得` (all closed contents)";
 /// Why the published body of a content with a draft cannot be had.
 pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
+
+/// Why an answer is not taken.
+const STALE: &str =
+    "the Content API answered with a body older than the listing says; it is asked for again";
 
 /// The API asked, and the run that asks.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +70,7 @@ impl Api<'_> {
         match wanted {
             Wanted::Draft(owed) => match self.draft_text(&owed).await {
                 Ok(found) => Answer {
-                    outcomes: vec![self.draft(&owed, found.as_ref())],
+                    outcomes: vec![self.draft(&owed, found.as_ref()).await],
                     trouble: None,
                 },
                 Err(err) => {
@@ -184,7 +180,7 @@ impl Api<'_> {
         };
         if let Some(owed_draft) = owed_draft {
             result.outcomes.push(match &draft {
-                Some(Ok(found)) => self.draft(owed_draft, found.as_ref()),
+                Some(Ok(found)) => self.draft(owed_draft, found.as_ref()).await,
                 Some(Err(err)) => self.not_had(owed_draft, err),
                 None => self.failed(owed_draft, "it was not asked for".to_owned()),
             });
@@ -196,11 +192,14 @@ impl Api<'_> {
         let is_served = body.is_some();
         match body {
             // With the all-drafts right the service shows the draft in place of the published body
-            // (microcms-facts 2.2), and recording that would be a false claim.
+            // (microcms-facts 2.2), and recording that would be a false claim. That the two answers differ
+            // proves nothing then: the draft may have been saved in between.
             Some(body)
                 if owed.status == Status::PublishAndDraft
-                    && draft_text == Some(&body.text)
-                    && self.sees_all_drafts().await != Some(false) =>
+                    && match self.sees_all_drafts().await {
+                        Some(sees) => sees,
+                        None => draft_text == Some(&body.text),
+                    } =>
             {
                 result.outcomes.push(self.refused(owed, HIDDEN));
             }
@@ -213,9 +212,8 @@ impl Api<'_> {
                 let reason = "its draft could not be read, so that nothing tells it from the draft";
                 result.outcomes.push(self.failed(owed, reason.to_owned()));
             }
-            Some(body) if is_stale(owed, &body) => {
-                let reason = "the Content API answered with a body older than the listing says; it is asked for again";
-                result.outcomes.push(self.failed(owed, reason.to_owned()));
+            Some(body) if self.is_stale(owed, &body).await => {
+                result.outcomes.push(self.failed(owed, STALE.to_owned()));
             }
             Some(body) => result.outcomes.push(self.saved(owed, body.text)),
             None if is_left_out => result.outcomes.push(self.left_out(owed)),
@@ -234,9 +232,13 @@ impl Api<'_> {
     /// A draft that equals what is published looks the same as one that hides it. A content that was
     /// never published tells the two apart: a key without the right does not see it.
     async fn sees_all_drafts(&self) -> Option<bool> {
+        // What tells may be listed yet.
+        let is_listing = self.run.is_listing(self.endpoint);
         let known = self.run.sheet().sees_all_drafts.get(self.endpoint).copied();
-        if let Some(known) = known {
-            return known;
+        match known {
+            Some((_, Some(sees))) => return Some(sees),
+            Some((was_listing, None)) if was_listing == is_listing => return None,
+            Some((_, None)) | None => {}
         }
         let endpoint = self.endpoint.clone();
         let unpublished = self
@@ -259,7 +261,9 @@ impl Api<'_> {
             None => None,
         };
         let endpoint = self.endpoint.clone();
-        self.run.sheet().sees_all_drafts.insert(endpoint, sees);
+        let mut sheet = self.run.sheet();
+        sheet.sees_all_drafts.insert(endpoint, (is_listing, sees));
+        drop(sheet);
         sees
     }
 
@@ -291,8 +295,9 @@ impl Api<'_> {
         }
     }
 
-    fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> BodyOutcome {
+    async fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> BodyOutcome {
         match found {
+            Some(found) if self.is_stale(owed, found).await => self.failed(owed, STALE.to_owned()),
             Some(found) => self.saved(owed, found.text.clone()),
             None if owed.draft_key.is_none() => {
                 self.failed(owed, "the service lists no draft key for it".to_owned())
@@ -301,6 +306,24 @@ impl Api<'_> {
                 owed,
                 "the Content API shows no draft for its draft key".to_owned(),
             ),
+        }
+    }
+
+    /// Returns whether an answer is of before the listing moved.
+    async fn is_stale(&self, owed: &OwedBody, body: &FoundBody) -> bool {
+        match stale::age(owed, body) {
+            Age::Right => false,
+            Age::Old => true,
+            Age::Doubtful => {
+                let (endpoint, id, side) = (self.endpoint.clone(), owed.id.clone(), owed.side);
+                let had = self
+                    .run
+                    .store(move |store| store.had_body(&endpoint, &id, side))
+                    .await;
+                // A database that does not answer will not record the body either.
+                let had = had.ok().flatten();
+                had.is_some_and(|had| stale::is_again(owed, body, &had))
+            }
         }
     }
 
@@ -342,22 +365,5 @@ impl Api<'_> {
             owed_at: owed.owed_at,
             reason,
         }
-    }
-}
-
-/// Returns whether a published body is older than its metadata, as a CDN that was not told in time
-/// would serve it. Only for contents that are published and nothing else: a draft moves the
-/// metadata's stamp and leaves the published body's alone.
-fn is_stale(owed: &OwedBody, body: &FoundBody) -> bool {
-    let stamp = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
-    match (
-        owed.status == Status::Publish,
-        stamp(&owed.updated_at),
-        stamp(&body.updated_at),
-    ) {
-        (true, Some(listed), Some(served)) => {
-            served.plus(STALE) < listed && owed.attempts < STALE_ATTEMPTS
-        }
-        _ => false,
     }
 }

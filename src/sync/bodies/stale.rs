@@ -1,0 +1,173 @@
+//! Bodies older than what the listing says of them, as a CDN that was not told in time serves them.
+
+use crate::model::{BodySide, OwedBody, Status, Timestamp};
+use crate::remote::FoundBody;
+use crate::store::HadBody;
+use std::time::Duration;
+
+/// How far the stamps of a body and of its metadata may lie apart and mean the same: the two APIs write
+/// fractions of a second differently (microcms-facts 1.5).
+const SLACK: Duration = Duration::from_secs(1);
+/// Runs in which an older body is taken for stale; after that it is believed.
+const ATTEMPTS: u32 = 3;
+
+/// What a body's own stamp says beside the listing's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// As old as the listing says, or nothing tells.
+    Right,
+    /// Older, which can only be a stale answer.
+    Old,
+    /// Older, if this stamp means what it seems to mean. It is a stale answer if it [is the body](is_again)
+    /// that was recorded before the listing moved.
+    Doubtful,
+}
+
+/// Holds a body's own stamp against the listing's.
+///
+/// What is published and nothing else has the listing's `updatedAt`. A draft beside it moves that one and leaves
+/// the published body alone, which has `revisedAt` of its own. What a draft calls `updatedAt`, and a closed
+/// content, is documented nowhere.
+pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
+    if owed.attempts >= ATTEMPTS {
+        return Age::Right;
+    }
+    let (listed, served) = stamps(owed, body);
+    match (stamp(listed), stamp(served)) {
+        (Some(listed), Some(served)) if served.plus(SLACK) < listed => {
+            if owed.side == BodySide::Published && owed.status == Status::Publish {
+                Age::Old
+            } else {
+                Age::Doubtful
+            }
+        }
+        _ => Age::Right,
+    }
+}
+
+/// Returns whether an answer is the body that was recorded before the listing moved, and its stamp was the
+/// listing's then: so that the stamp does mean what it seems to mean, and the body is not the new one.
+pub(super) fn is_again(owed: &OwedBody, body: &FoundBody, had: &HadBody) -> bool {
+    let (_, served) = stamps(owed, body);
+    let listed_then = match is_revision(owed) {
+        true => &had.revised_at,
+        false => &had.updated_at,
+    };
+    let was_in_step = match (stamp(listed_then), stamp(served)) {
+        (Some(listed), Some(served)) => {
+            served <= listed.plus(SLACK) && listed <= served.plus(SLACK)
+        }
+        _ => false,
+    };
+    was_in_step && had.text == body.text
+}
+
+/// The listing's stamp and the body's own that belong together.
+fn stamps<'a>(owed: &'a OwedBody, body: &'a FoundBody) -> (&'a Option<String>, &'a Option<String>) {
+    if is_revision(owed) {
+        (&owed.revised_at, &body.revised_at)
+    } else {
+        (&owed.updated_at, &body.updated_at)
+    }
+}
+
+fn is_revision(owed: &OwedBody) -> bool {
+    owed.side == BodySide::Published && owed.status != Status::Publish
+}
+
+fn stamp(text: &Option<String>) -> Option<Timestamp> {
+    text.as_deref().and_then(Timestamp::parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ContentId;
+
+    fn owed(side: BodySide, status: Status) -> OwedBody {
+        OwedBody {
+            number: 0,
+            id: ContentId::parse("a").unwrap(),
+            side,
+            status,
+            updated_at: at("09"),
+            revised_at: at("09"),
+            draft_key: None,
+            is_refused: false,
+            attempts: 0,
+            owed_at: Timestamp::from_unix_millis(0),
+        }
+    }
+
+    fn at(second: &str) -> Option<String> {
+        Some(format!("2026-11-20T01:02:{second}.120Z"))
+    }
+
+    fn body(updated: &str, revised: &str) -> FoundBody {
+        FoundBody {
+            text: "{}".to_owned(),
+            updated_at: at(updated),
+            revised_at: at(revised),
+        }
+    }
+
+    fn had(updated: &str, revised: &str) -> HadBody {
+        HadBody {
+            text: "{}".to_owned(),
+            updated_at: at(updated),
+            revised_at: at(revised),
+        }
+    }
+
+    #[test]
+    fn a_published_body_has_the_stamp_of_its_kind() {
+        use BodySide::Published;
+        let plain = owed(Published, Status::Publish);
+        assert_eq!(age(&plain, &body("01", "09")), Age::Old);
+        assert_eq!(age(&plain, &body("08", "01")), Age::Right, "by a second");
+        for status in [Status::PublishAndDraft, Status::Closed] {
+            let owed = owed(Published, status);
+            assert_eq!(age(&owed, &body("01", "09")), Age::Right);
+            assert_eq!(age(&owed, &body("09", "01")), Age::Doubtful);
+        }
+        assert_eq!(
+            age(&owed(BodySide::Draft, Status::Draft), &body("01", "09")),
+            Age::Doubtful
+        );
+    }
+
+    #[test]
+    fn what_says_nothing_or_insists_is_believed() {
+        let mut insisted = owed(BodySide::Published, Status::Publish);
+        insisted.attempts = ATTEMPTS;
+        assert_eq!(age(&insisted, &body("01", "01")), Age::Right);
+        let mute = FoundBody {
+            updated_at: None,
+            revised_at: Some("yesterday".to_owned()),
+            ..body("01", "01")
+        };
+        for status in [Status::Publish, Status::Closed] {
+            assert_eq!(age(&owed(BodySide::Published, status), &mute), Age::Right);
+        }
+    }
+
+    #[test]
+    fn a_doubtful_body_is_stale_if_it_is_the_one_before_and_was_in_step_then() {
+        let draft = owed(BodySide::Draft, Status::PublishAndDraft);
+        let published = owed(BodySide::Published, Status::PublishAndDraft);
+        assert!(is_again(&draft, &body("01", "07"), &had("01", "00")));
+        assert!(is_again(&published, &body("07", "01"), &had("00", "01")));
+        // Drafts of this service have a stamp of their own, perhaps.
+        assert!(!is_again(&draft, &body("01", "01"), &had("05", "01")));
+        let other = HadBody {
+            text: "{\"a\":1}".to_owned(),
+            ..had("01", "01")
+        };
+        assert!(!is_again(&draft, &body("01", "01"), &other));
+        let mute = HadBody {
+            updated_at: None,
+            ..had("01", "01")
+        };
+        assert!(!is_again(&draft, &body("01", "01"), &mute));
+    }
+}

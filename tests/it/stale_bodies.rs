@@ -1,0 +1,160 @@
+//! Bodies of yesterday, as a CDN that was not told in time serves them: none is taken for today's.
+
+use crate::bodies::{add, bodies, fields};
+use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
+use microcms_backup::model::ExitCode;
+use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
+
+fn answer(body: String) -> Fault {
+    Fault::Status {
+        status: 200,
+        headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
+        body,
+        consumed: true,
+    }
+}
+
+fn list_of(body: &str) -> Fault {
+    answer(format!(
+        "{{\"contents\":[{body}],\"totalCount\":1,\"offset\":0,\"limit\":1}}"
+    ))
+}
+
+fn publish(id: &str, title: &str) -> Edit {
+    Edit::EditBody {
+        endpoint: "blog".into(),
+        id: id.to_owned(),
+        fields: fields(title),
+    }
+}
+
+fn save_draft(id: &str, title: &str) -> Edit {
+    Edit::AddDraft {
+        endpoint: "blog".into(),
+        id: id.to_owned(),
+        fields: fields(title),
+    }
+}
+
+/// A content in a service that is backed up, with its two bodies.
+async fn saved(status: Status) -> (Sim, Sandbox, (Option<String>, Option<String>)) {
+    let sim = Sim::builder().published_list_api("blog", 5).start().await;
+    // Shows that the key sees no drafts.
+    sim.edit(add("never", Status::Draft)).expect("added");
+    sim.edit(add("essay", status)).expect("added");
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let had = bodies(&home, "essay");
+    (sim, home, had)
+}
+
+/// The next run draws a stale answer and does not take it; the one after it has the new body.
+async fn heals(sim: &Sim, home: &Sandbox) {
+    let report = home.sync(sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.owed, 1, "{:?}", report.problems);
+    let why = home.texts("SELECT last_error FROM owed_bodies");
+    assert!(why[0].contains("older than the listing says"), "{why:?}");
+    home.sync(sim).await.expect_complete();
+    assert_holds(home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_published_body_is_not_taken_for_the_new_one() {
+    let (sim, home, (old, _)) = saved(Status::Publish).await;
+    let old = old.expect("published");
+    sim.edit(publish("essay", "new")).expect("edited");
+    sim.fault(Route::ContentList, 1, list_of(&old));
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(
+        bodies(&home, "essay").0,
+        None,
+        "the old body is history, not the current one"
+    );
+    let kept = home.texts("SELECT published_body FROM contents_history");
+    assert_eq!(kept, [old]);
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_eq!(home.count("SELECT count(*) FROM contents_history"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_a_stale_draft() {
+    for status in [Status::Draft, Status::PublishAndDraft] {
+        let (sim, home, (_, old)) = saved(status).await;
+        let old = old.expect("a draft");
+        sim.edit(save_draft("essay", "new")).expect("saved");
+        sim.fault(Route::Content, 1, answer(old));
+        heals(&sim, &home).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_a_stale_published_body_beside_a_draft() {
+    let (sim, home, (old, _)) = saved(Status::PublishAndDraft).await;
+    let old = old.expect("published");
+    sim.edit(publish("essay", "new")).expect("edited");
+    sim.edit(save_draft("essay", "newer")).expect("saved");
+    sim.fault(Route::ContentList.containing("essay"), 1, list_of(&old));
+    heals(&sim, &home).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_insists_is_believed() {
+    let (sim, home, (_, old)) = saved(Status::Draft).await;
+    let old = old.expect("a draft");
+    sim.edit(save_draft("essay", "new")).expect("saved");
+    sim.fault(Route::Content, Occasion::Every, answer(old.clone()));
+    for _ in 0..3 {
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+    }
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(bodies(&home, "essay").1, Some(old));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_whose_stamp_means_something_else_is_taken_at_once() {
+    let (sim, home, (_, old)) = saved(Status::PublishAndDraft).await;
+    // A draft that tells of another time than the listing, always.
+    let stamp = |draft: &str| {
+        let mut draft: serde_json::Value = serde_json::from_str(draft).expect("JSON");
+        draft["updatedAt"] = "2020-01-01T00:00:00.000Z".into();
+        draft.to_string()
+    };
+    let draft = stamp(&old.expect("a draft"));
+    let detail = Route::Content.containing("/essay?");
+    sim.fault(detail, Occasion::Every, answer(draft.clone()));
+    let full = || Setup {
+        is_full: true,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, full()).await.expect_complete();
+    assert_eq!(bodies(&home, "essay").1.as_ref(), Some(&draft));
+    sim.edit(save_draft("essay", "new")).expect("saved");
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(bodies(&home, "essay").1, Some(draft));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_of_a_moment_ago_is_not_taken_for_what_is_published() {
+    let sim = Sim::builder()
+        .published_list_api("blog", 5)
+        .content_permissions(ContentRights::everything())
+        .start()
+        .await;
+    for (id, status) in [("essay", Status::PublishAndDraft), ("never", Status::Draft)] {
+        sim.edit(add(id, status)).expect("added");
+    }
+    let truth = sim.truth();
+    let draft = truth
+        .content("blog", "essay")
+        .and_then(|it| it.draft.clone());
+    // Saved between the two questions: the key sees drafts, and the two answers differ all the same.
+    sim.edit(save_draft("essay", "newer")).expect("saved");
+    let list = Route::ContentList.containing("essay");
+    sim.fault(list, Occasion::Every, list_of(&draft.expect("a draft")));
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
+    assert_eq!(bodies(&home, "essay").0, None);
+    assert!(bodies(&home, "essay").1.is_some());
+}
