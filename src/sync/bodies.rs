@@ -19,10 +19,11 @@ use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Problem
 use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use answers::Answers;
-use ask::{Answer, Api};
+use ask::{Answer, Api, DRAFTS};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use wanted::Wanted;
 
 /// Rows of owed bodies looked at together: several rounds of requests, because the last round of them is
@@ -73,6 +74,8 @@ struct Pass {
     strange: usize,
     /// It does not answer in a usable way: the rest stays owed.
     is_broken: bool,
+    /// Drafts refused to the key one after the other. Beyond a few, the rest is marked, not asked for.
+    refused_drafts: Arc<AtomicUsize>,
     /// Kinds of bodies that were refused before and are still.
     refused_again: Vec<(BodySide, Status)>,
 }
@@ -178,14 +181,18 @@ async fn owed_bodies(
     Ok(rows)
 }
 
+/// Drafts in a row that the key may not read, after which it is taken to read none of this API's.
+const REFUSED_DRAFTS: usize = AT_A_TIME;
+
 /// Asks for the first of what was refused before; for the rest only if that is readable now. Each side
-/// and status for itself, because each hangs on a right of its own.
+/// and status for itself, because each hangs on a right of its own; what is published goes first.
 async fn probe(
     api: &Api<'_>,
     mut again: Vec<OwedBody>,
     standing: &mut Standing,
     pass: &mut Pass,
 ) -> Result<(), RunError> {
+    again.sort_by_key(|owed| owed.side);
     while let Some(kind) = again.first().map(|owed| (owed.side, owed.status.clone())) {
         let (mut first, others): (Vec<_>, Vec<_>) = again
             .into_iter()
@@ -231,8 +238,17 @@ async fn ask_all(
         let is_shut = AtomicBool::new(false);
         let wanted = Wanted::sort(owed).into_iter();
         let wanted = wanted.take_while(|_| !is_shut.load(Ordering::Relaxed));
+        let refused_drafts = Arc::clone(&pass.refused_drafts);
+        let wanted = wanted.filter(|wanted| !wanted.is_draft() || !is_refused(&refused_drafts));
         let asked = stream::iter(wanted).map(|wanted| async {
+            let is_draft = wanted.is_draft();
             let answer = api.ask(wanted).await;
+            if is_draft {
+                match answer.is_refused() {
+                    true => refused_drafts.fetch_add(1, Ordering::Relaxed),
+                    false => refused_drafts.swap(0, Ordering::Relaxed),
+                };
+            }
             if answer.trouble.as_ref().is_some_and(ends_asking) {
                 is_shut.store(true, Ordering::Relaxed);
             }
@@ -254,14 +270,21 @@ async fn ask_all(
         saved += save(api.run, outcomes).await?;
     }
     unanswered.retain(|owed| !answered.contains(&(owed.id.clone(), owed.side)));
-    if let Some(reason) = &pass.refused {
-        let outcomes = unanswered
-            .iter()
-            .map(|owed| api.refused(owed, reason))
-            .collect();
-        save(api.run, outcomes).await?;
-    }
+    let marked = match &pass.refused {
+        Some(reason) => api.all_refused(&unanswered, reason),
+        None if is_refused(&pass.refused_drafts) => {
+            let drafts = Wanted::sort(unanswered).into_iter();
+            let drafts = drafts.filter_map(Wanted::into_draft).collect::<Vec<_>>();
+            api.all_refused(&drafts, DRAFTS)
+        }
+        None => Vec::new(),
+    };
+    save(api.run, marked).await?;
     Ok(saved)
+}
+
+fn is_refused(drafts: &AtomicUsize) -> bool {
+    drafts.load(Ordering::Relaxed) >= REFUSED_DRAFTS
 }
 
 /// What one answer says of asking further: how many bodies it brought, and what trouble there was.

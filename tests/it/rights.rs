@@ -54,8 +54,9 @@ async fn an_api_that_the_key_may_not_read_is_reported_survived_and_heals() {
             .filter(|r| matches!(r.route, Route::ContentList | Route::Content))
             .count()
     };
+    // Drafts and lists that were under way together.
     assert!(
-        of_blog(&sim) <= 10,
+        of_blog(&sim) <= 16,
         "{} requests to be told no",
         of_blog(&sim)
     );
@@ -308,6 +309,65 @@ async fn an_api_or_a_draft_that_is_answered_403_is_in_no_others_way() {
     };
     assert_eq!((had("aaa"), had("zzz")), (0, 6), "{:?}", report.problems);
     assert_eq!(had("blog"), 7, "{:?}", report.problems);
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_answered_403_keeps_no_published_body_away() {
+    let sim = Sim::builder().published_list_api("blog", 130).start().await;
+    for id in ["open", "shut"] {
+        sim.edit(add(id, Status::Draft)).expect("added");
+    }
+    let forbidden = Fault::status(403, "Forbidden");
+    let draft = Route::Content.containing("/blog/shut");
+    sim.fault(draft, Occasion::Every, forbidden.clone());
+    let home = Sandbox::new();
+    let published = || home.count("SELECT count(*) FROM contents WHERE published_body IS NOT NULL");
+    for _ in 0..2 {
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!((report.bodies.owed, report.bodies.refused), (1, 1));
+        assert_eq!(published(), 130, "{:?}", report.problems);
+        assert!(bodies(&home, "open").1.is_some());
+    }
+    // Nor where it was refused before the others became owed.
+    let full = || Setup {
+        is_full: true,
+        ..Setup::default()
+    };
+    let list = Route::ContentList.containing("/blog?");
+    sim.fault(list, Occasion::Every, forbidden);
+    home.sync_with(&sim, full())
+        .await
+        .expect_code(ExitCode::Refused);
+    sim.clear_faults();
+    let draft = Route::Content.containing("/blog/shut");
+    sim.fault(draft, Occasion::Every, Fault::status(403, "Forbidden"));
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.owed, 1, "{:?}", report.problems);
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_that_are_all_refused_are_asked_for_a_few_times() {
+    let sim = Sim::builder().published_list_api("blog", 3).start().await;
+    for n in 0..60 {
+        sim.edit(add(&format!("d-{n}"), Status::Draft))
+            .expect("added");
+    }
+    let drafts = Route::Content.containing("/blog/d-");
+    sim.fault(drafts, Occasion::Every, Fault::status(403, "Forbidden"));
+    let home = Sandbox::new();
+    for most in [20, 2] {
+        sim.forget_requests();
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!(report.bodies.refused, 60, "{:?}", report.problems);
+        let asked = sim.counters().of(Route::Content);
+        assert!(asked <= most, "{asked} requests");
+    }
     sim.clear_faults();
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());

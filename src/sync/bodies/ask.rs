@@ -14,6 +14,8 @@ pub(super) const CLOSED: &str =
 /// Why the published body of a content with a draft cannot be had.
 pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
 
+/// Why a draft is not asked for.
+pub(super) const DRAFTS: &str = "several drafts of this API in a row were refused to the key";
 /// Why an answer is not taken.
 const STALE: &str =
     "the Content API answered with a body older than the listing says; it is asked for again";
@@ -42,6 +44,12 @@ impl Answer {
             BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => 0,
         });
         bodies.sum()
+    }
+
+    /// Returns whether all that was asked for was refused to the key.
+    pub(super) fn is_refused(&self) -> bool {
+        let refused = |outcome: &BodyOutcome| matches!(outcome, BodyOutcome::Refused { .. });
+        !self.outcomes.is_empty() && self.outcomes.iter().all(refused)
     }
 
     /// Reads the bodies through, on a thread where that holds nobody up: the database then has only to
@@ -75,9 +83,10 @@ impl Api<'_> {
                 },
                 Err(err) => {
                     let outcome = self.not_had(&owed, &err);
+                    // What refuses one draft says nothing of the API's other bodies.
                     Answer {
                         outcomes: vec![outcome],
-                        trouble: Some(err),
+                        trouble: (!err.is_about_endpoint()).then_some(err),
                     }
                 }
             },
@@ -338,7 +347,12 @@ impl Api<'_> {
         }
     }
 
-    pub(super) fn refused(&self, owed: &OwedBody, reason: &str) -> BodyOutcome {
+    /// Marks bodies that were not asked for.
+    pub(super) fn all_refused(&self, owed: &[OwedBody], reason: &str) -> Vec<BodyOutcome> {
+        owed.iter().map(|owed| self.refused(owed, reason)).collect()
+    }
+
+    fn refused(&self, owed: &OwedBody, reason: &str) -> BodyOutcome {
         BodyOutcome::Refused {
             endpoint: self.endpoint.clone(),
             id: owed.id.clone(),

@@ -77,6 +77,17 @@ impl Wanted {
             .collect()
     }
 
+    pub(super) fn is_draft(&self) -> bool {
+        matches!(self, Self::Draft(_))
+    }
+
+    pub(super) fn into_draft(self) -> Option<OwedBody> {
+        match self {
+            Self::Draft(owed) => Some(owed),
+            Self::Published(_) => None,
+        }
+    }
+
     fn is_full(&self) -> bool {
         match self {
             Self::Published(contents) => contents.len() >= Batch::MOST,
