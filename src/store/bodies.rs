@@ -162,6 +162,22 @@ impl Store {
         })
     }
 
+    /// Returns how many owed bodies are among those that `is_counted` names.
+    pub fn owed_bodies_among(
+        &self,
+        is_counted: &dyn Fn(&Endpoint, &ContentId, BodySide) -> bool,
+    ) -> Result<u64, StoreError> {
+        self.read("count owed bodies", |conn| {
+            let mut select = conn.prepare_cached("SELECT endpoint, id, side FROM owed_bodies")?;
+            let mut rows = select.query([])?;
+            let mut counted = 0;
+            while let Some(row) = rows.next()? {
+                counted += u64::from(is_counted(&row.get(0)?, &row.get(1)?, row.get(2)?));
+            }
+            Ok(counted)
+        })
+    }
+
     /// Returns the APIs that owe bodies, by name.
     pub fn body_problems(&self) -> Result<Vec<BodyProblem>, StoreError> {
         self.read("read which APIs owe bodies", |conn| {

@@ -2,8 +2,8 @@
 
 use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
-use crate::model::Timestamp;
 use crate::model::report::{FailedAsset, Holdings};
+use crate::model::{MediaId, Timestamp};
 use rusqlite::named_params;
 
 impl Store {
@@ -28,6 +28,23 @@ impl Store {
                     owed_bytes: count(row, 5)?,
                 })
             })
+        })
+    }
+
+    /// Returns how many of the files that are owed, or failed the last time, are among those that `is_counted` names.
+    pub fn owed_assets_among(
+        &self,
+        is_counted: &dyn Fn(&MediaId) -> bool,
+    ) -> Result<u64, StoreError> {
+        self.read("count owed files", |conn| {
+            let mut select = conn
+                .prepare_cached("SELECT media_id FROM assets WHERE state IN ('owed', 'failed')")?;
+            let mut rows = select.query([])?;
+            let mut counted = 0;
+            while let Some(row) = rows.next()? {
+                counted += u64::from(is_counted(&row.get(0)?));
+            }
+            Ok(counted)
         })
     }
 

@@ -4,6 +4,7 @@ mod absent;
 mod apis;
 
 use super::RunError;
+use super::dry::{self, Recorded};
 use super::run::Run;
 use super::together::sets;
 use super::unreadable;
@@ -17,7 +18,6 @@ use crate::remote::{ContentsWalkEnd, Refusal, read_content};
 use crate::store::EndpointFacts;
 use absent::{absences, follow_up_endpoint};
 use apis::{Target, plan, record_endpoints, schema};
-use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -237,30 +237,25 @@ async fn record_set(
     let others = run
         .store(move |store| store.sift_contents(&asked, contents))
         .await?;
-    let known: HashSet<ContentId> = others
-        .iter()
-        .filter(|(_, known)| known.is_some())
-        .map(|(served, _)| served.id.clone())
-        .collect();
+    if run.id.is_none() {
+        let decided: Vec<(ContentStep, Recorded)> = others
+            .into_iter()
+            .filter_map(|(served, known)| {
+                let before = Recorded::of(known.as_ref().map(|known| known.is_deleted));
+                Some((step(run, endpoint, &served, known.as_ref())?, before))
+            })
+            .collect();
+        let mut sheet = run.sheet();
+        for (step, before) in &decided {
+            dry::content(&mut sheet, endpoint, step, *before);
+        }
+        return Ok(());
+    }
     let steps: Vec<ContentStep> = others
         .into_iter()
         .filter_map(|(served, known)| step(run, endpoint, &served, known.as_ref()))
         .collect();
     let owed: u64 = steps.iter().map(owes).sum();
-    if run.id.is_none() {
-        let mut sheet = run.sheet();
-        for step in &steps {
-            if let ContentStep::Record { content, .. } = step {
-                if known.contains(&content.id) {
-                    sheet.contents.changed += 1;
-                } else {
-                    sheet.contents.new += 1;
-                }
-            }
-        }
-        sheet.bodies.owed += owed;
-        return Ok(());
-    }
     let (asked, now) = (endpoint.clone(), run.now());
     let recorded = run
         .store(move |store| store.record_contents(&asked, &steps, now))

@@ -2,11 +2,11 @@
 
 use super::RunError;
 use super::run::{Run, Sheet};
-use super::{forecast, owed, unreadable};
+use super::{dry, forecast, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
-use crate::store::{AssetTotals, RunEnd};
+use crate::store::RunEnd;
 use tracing::{error, info};
 
 /// Program and version, for `runs.program` and the report.
@@ -19,7 +19,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     let (mut failed, now) = (Vec::new(), run.now());
     let files = run.store(move |store| store.asset_counts(now)).await?;
     if run.id.is_none() {
-        add_debts(run, &files).await?;
+        dry::add_debts(run, &files).await?;
         forecast::of_dry_run(run).await;
     }
     if run.id.is_some() {
@@ -57,20 +57,6 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         report.proof.map(|proof| format!(", root {}", proof.root)).unwrap_or_default()
     );
     Ok(report)
-}
-
-/// Adds what was owed before to what a dry run found.
-async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunError> {
-    let bodies = run.store(|store| store.body_counts()).await?;
-    let mut sheet = run.sheet();
-    sheet.assets.owed += files.owed + files.failed;
-    sheet.assets.owed_bytes = files.owed_bytes;
-    sheet.assets.waiting = files.waiting;
-    sheet.failed_total = files.failed;
-    sheet.bodies.owed += bodies.owed;
-    sheet.bodies.refused = bodies.refused;
-    drop(sheet);
-    Ok(())
 }
 
 fn recent_requests(run: &Run) -> Vec<Timestamp> {

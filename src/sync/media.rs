@@ -1,18 +1,18 @@
 //! The media part: the walk, its rows, and what is missing from it.
 
 use super::RunError;
+use super::dry::{self, Recorded};
 use super::forecast::SAMPLE;
 use super::run::Run;
 use super::together::sets;
 use super::unreadable;
 use crate::model::{
-    AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, ProblemKind, Scope, ServedMedium,
-    Timestamp, WalkRecord, WalkVerdict,
+    AssetStep, KnownMedium, MediaId, MediumStep, ProblemKind, Scope, ServedMedium, Timestamp,
+    WalkRecord, WalkVerdict,
 };
 use crate::plan::{Finding, examine, medium_step};
 use crate::remote::{IdSet, MediaPage, MediaWalkEnd, read_medium};
 use crate::store::Sighting;
-use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -131,20 +131,27 @@ async fn record(run: &Run, pages: Vec<MediaPage>) -> Result<(), RunError> {
 /// Records media of which none stands there twice: facts, decision, rows.
 async fn record_set(run: &Run, media: Vec<ServedMedium>) -> Result<(), RunError> {
     let others = run.store(move |store| store.sift_media(media)).await?;
-    let known: HashSet<MediaId> = others
-        .iter()
-        .filter(|(_, known)| known.is_some())
-        .map(|(served, _)| served.id.clone())
-        .collect();
+    if run.id.is_none() {
+        let decided: Vec<(MediumStep, Recorded)> = others
+            .into_iter()
+            .filter_map(|(served, known)| {
+                let before = Recorded::of(known.as_ref().map(|known| known.is_deleted));
+                Some((step(run, &served, known.as_ref())?, before))
+            })
+            .collect();
+        take_sample(run, decided.iter().map(|(step, _)| step));
+        let mut sheet = run.sheet();
+        for (step, before) in &decided {
+            dry::medium(&mut sheet, step, *before);
+        }
+        return Ok(());
+    }
     let steps: Vec<MediumStep> = others
         .into_iter()
         .filter_map(|(served, known)| step(run, &served, known.as_ref()))
         .collect();
     let owed = steps.iter().filter(|step| owes(step)).count() as u64;
-    take_sample(run, &steps);
-    if run.id.is_none() {
-        return count_dry(run, &steps, |listed| known.contains(&listed.id));
-    }
+    take_sample(run, steps.iter());
     let now = run.now();
     let recorded = run
         .store(move |store| store.record_media(&steps, now))
@@ -184,10 +191,10 @@ fn step(run: &Run, served: &ServedMedium, known: Option<&KnownMedium>) -> Option
 }
 
 /// Remembers some of the files to fetch, for a forecast.
-fn take_sample(run: &Run, steps: &[MediumStep]) {
+fn take_sample<'a>(run: &Run, steps: impl Iterator<Item = &'a MediumStep>) {
     let mut sheet = run.sheet();
     let room = SAMPLE.saturating_sub(sheet.sample.len());
-    let fetched = steps.iter().filter(|step| owes(step));
+    let fetched = steps.filter(|step| owes(step));
     let urls = fetched.filter_map(|step| match step {
         MediumStep::Record { medium, .. } => Some(medium.url.clone()),
         MediumStep::Asset { .. } | MediumStep::Keep => None,
@@ -202,26 +209,6 @@ fn owes(step: &MediumStep) -> bool {
         }
         MediumStep::Keep => false,
     }
-}
-
-/// Counts what a real run would do with a page.
-fn count_dry(
-    run: &Run,
-    steps: &[MediumStep],
-    is_known: impl Fn(&ListedMedium) -> bool,
-) -> Result<(), RunError> {
-    let mut sheet = run.sheet();
-    for step in steps {
-        if let MediumStep::Record { medium, .. } = step {
-            if is_known(medium) {
-                sheet.media.changed += 1;
-            } else {
-                sheet.media.new += 1;
-            }
-        }
-        sheet.assets.owed += u64::from(owes(step));
-    }
-    Ok(())
 }
 
 /// Follows up what a proven walk lacked. A medium cannot be asked for by id, so it must be missing

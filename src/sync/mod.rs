@@ -8,6 +8,7 @@ mod assets;
 mod bodies;
 mod contents;
 mod download;
+mod dry;
 mod error;
 mod finish;
 mod forecast;

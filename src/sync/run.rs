@@ -1,5 +1,6 @@
 //! What the parts of a run share.
 
+use super::dry::Dry;
 use super::quota::Quota;
 use super::unreadable::Unreadable;
 use super::{Options, Rooms, RunError, Stop};
@@ -87,6 +88,8 @@ pub(super) struct Sheet {
     /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what
     /// that told.
     pub(super) sees_all_drafts: BTreeMap<Endpoint, (bool, Option<bool>)>,
+    /// What a dry run has counted.
+    pub(super) dry: Dry,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
 }

@@ -1,9 +1,11 @@
 //! A whole run against the simulator: what it brings home, and what it costs.
 
+use crate::bodies::{add, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
-use microcms_backup::model::ExitCode;
+use microcms_backup::model::report::ListedCounts;
+use microcms_backup::model::{ExitCode, RunReport};
 use microcms_backup::sync::Only;
-use microcms_sim::{Fault, Occasion, Route, SchemaFormat, Sim, TokenMode};
+use microcms_sim::{Edit, Fault, Occasion, Route, SchemaFormat, Sim, Status, TokenMode};
 
 fn service() -> microcms_sim::SimBuilder {
     Sim::builder()
@@ -217,6 +219,62 @@ async fn a_dry_run_plans_the_same_and_writes_nothing() {
         (0, 0, 0, 0)
     );
     assert_eq!(home.count("SELECT count(*) FROM runs"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_counts_each_thing_once() {
+    let sim = Sim::builder()
+        .media(250)
+        .list_api("blog", 150)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let lost = |sim: &Sim| sim.fault(Route::Media, 2, Fault::DropAfter);
+    let numbers = |report: &RunReport| {
+        let RunReport {
+            media, contents, ..
+        } = report;
+        let of = |listed: &ListedCounts| (listed.new, listed.changed, listed.returned);
+        (of(media), of(contents))
+    };
+    // Pages that overlap, a second look, a walk that begins anew.
+    lost(&sim);
+    let plan = home.sync_with(&sim, dry.clone()).await;
+    lost(&sim);
+    let bodies_fail = Fault::status(400, "GET is forbidden.");
+    sim.fault(Route::ContentList, Occasion::Every, bodies_fail.clone());
+    sim.fault(Route::Content, Occasion::Every, bodies_fail);
+    let real = home.sync(&sim).await.expect_code(ExitCode::Refused);
+    assert_eq!(numbers(&plan), numbers(&real));
+    assert_eq!(plan.assets.owed, 250);
+    assert_eq!(plan.bodies.owed, real.bodies.owed);
+
+    // What is owed from before and listed anew is owed once; what came back is no change.
+    let id = sim.content_ids("blog")[7].clone();
+    let delete = Edit::DeleteContent {
+        endpoint: "blog".into(),
+        id: id.clone(),
+    };
+    sim.edit(delete).expect("deleted");
+    home.sync(&sim).await.expect_code(ExitCode::Refused);
+    sim.edit(add(&id, Status::Publish)).expect("added again");
+    for id in sim.content_ids("blog").iter().take(3).skip(1) {
+        sim.edit(Edit::EditBody {
+            endpoint: "blog".into(),
+            id: id.clone(),
+            fields: fields("new"),
+        })
+        .unwrap_or_default();
+    }
+    let plan = home.sync_with(&sim, dry).await;
+    let real = home.sync(&sim).await.expect_code(ExitCode::Refused);
+    assert_eq!(numbers(&plan), numbers(&real));
+    assert_eq!(plan.contents.returned, 1);
+    assert_eq!(plan.bodies.owed, real.bodies.owed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
