@@ -10,7 +10,7 @@ use super::assemble::failed;
 use super::failure::Failure;
 use super::looking::{instant, look, moment};
 use super::run::Clock;
-use super::{exit, output};
+use super::{exit, output, places};
 use crate::config::{self, Config, Sources};
 use crate::export::{Commit, Export, ExportError, Exported, Format, Git, LinkMode, Links, Options};
 use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp};
@@ -193,18 +193,13 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     Ok(exit.code())
 }
 
-/// Refuses the backup's own folders: what is in them is nobody else's.
+/// Refuses the backup's own places, also such as are not there yet.
 fn check_place(folder: &Path, config: &Config) -> Result<(), Failure> {
-    let Ok(real) = folder.canonicalize() else {
+    let Some(own) = places::own(config, None, folder) else {
         return Ok(());
     };
-    for own in [&config.storage.mirror, &config.storage.archive] {
-        if own.canonicalize().is_ok_and(|own| real.starts_with(own)) {
-            let text = format!("`{}` is part of the backup", folder.display());
-            return Err(Failure::new(ExitCode::Usage, text).with_hint("name a folder of its own"));
-        }
-    }
-    Ok(())
+    let text = format!("`{}` is part of the backup: it is {own}", folder.display());
+    Err(Failure::new(ExitCode::Usage, text).with_hint("name a folder of its own"))
 }
 
 /// Writes all rows into the folder. Whether they were of one moment is known only after this: where the

@@ -116,6 +116,8 @@ fn wanted(
         }
         wanted.since = match moment {
             Moment::Run(run) => store.begin_of_run(run)?.unwrap_or(at),
+            // From the beginning of the second on.
+            Moment::Second(second) => second,
             Moment::At(_) => at,
         };
     }

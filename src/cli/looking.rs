@@ -50,7 +50,7 @@ pub(super) fn instant(
 ) -> Result<Result<Timestamp, Failure>, StoreError> {
     let covered = store.covered()?;
     let at = match moment {
-        Moment::At(at) => at,
+        Moment::At(_) | Moment::Second(_) => moment.end(now).unwrap_or(now),
         Moment::Run(run) => match store.end_of_run(run, now)? {
             Some(at) => at,
             None => return Ok(Err(no_run(run, covered.runs))),

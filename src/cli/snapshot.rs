@@ -9,7 +9,7 @@ use tracing::warn;
 use super::assemble::mirror_options;
 use super::failure::Failure;
 use super::output::plain;
-use super::places::real;
+use super::places::{own, real};
 use super::run::Clock;
 use super::{exit, output};
 use crate::config::{self, Config, Sources};
@@ -151,19 +151,13 @@ fn plan(args: &Args, config: &Config) -> SnapshotPlan {
 
 /// Keeps what is made out of the backup's own folders, and file and folder out of each other.
 fn check_places(args: &Args, config: &Config) -> Result<(), Failure> {
-    let storage = &config.storage;
     let file = real(&args.file);
     let folder = args.with_mirror.as_deref().map(real);
-    for (key, own) in [("mirror", &storage.mirror), ("archive", &storage.archive)] {
-        let own_place = real(own);
-        for place in [Some(&file), folder.as_ref()].into_iter().flatten() {
-            if place.starts_with(&own_place) {
-                let text = format!(
-                    "`{}` is inside of `storage.{key}`, where only the backup's own files may be",
-                    place.display()
-                );
-                return Err(Failure::new(ExitCode::Usage, text).with_hint("name another place"));
-            }
+    for place in [Some(&file), folder.as_ref()].into_iter().flatten() {
+        if let Some(own) = own(config, None, place) {
+            let place = plain(&place.display().to_string());
+            let text = format!("`{place}` is part of the backup itself: it is {own}");
+            return Err(Failure::new(ExitCode::Usage, text).with_hint("name another place"));
         }
     }
     if folder

@@ -1,7 +1,7 @@
 //! The times that people say: `2026-05-03`, `yesterday`, `2h ago`, a run's number.
 
 use super::Timestamp;
-use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use std::time::Duration;
 pub enum Moment {
     /// This instant.
     At(Timestamp),
+    /// This second, by its beginning. What things looked like *in* it includes what changed in it, as it does for a
+    /// day: times are printed to the second, and whoever names one that was printed means what it was printed for.
+    Second(Timestamp),
     /// The end of this run (`runs.id`).
     Run(i64),
 }
@@ -28,7 +31,8 @@ pub struct NoMoment {
 impl Moment {
     /// Reads a time as people write it.
     ///
-    /// - RFC 3339 is that instant; `2026-05-03 18:00` (seconds may follow) is local time in `zone`. A
+    /// - RFC 3339 with a fraction is that instant, and without one that second; an offset may stand apart, as it is printed.
+    ///   `2026-05-03 18:00` (seconds may follow) is that second in local time, in `zone`. A
     ///   local time that comes twice, when summer time ends, is the first of the two; one that is left
     ///   out, when it begins, is the moment of the change.
     /// - A date is the last millisecond of that day in `zone`: what things looked like *on* that day
@@ -43,10 +47,21 @@ impl Moment {
         let words = text.trim();
         let known = run_number(words)
             .map(Self::Run)
-            .or_else(|| instant(&words.to_ascii_lowercase(), words, now, zone).map(Self::At));
+            .or_else(|| instant(&words.to_ascii_lowercase(), now, zone).map(Self::At))
+            .or_else(|| written(words, now, zone));
         known.ok_or_else(|| NoMoment {
             text: text.to_owned(),
         })
+    }
+
+    /// Returns the last instant that this means, or `now` where that has not come yet; `None` for a run.
+    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Second(second) if second > now => Some(second),
+            Self::Second(second) => Some(second.plus(Duration::from_millis(999)).min(now)),
+            Self::Run(_) => None,
+        }
     }
 }
 
@@ -59,22 +74,31 @@ fn run_number(words: &str) -> Option<i64> {
     is_number.then(|| digits.parse().ok()).flatten()
 }
 
-fn instant(lower: &str, words: &str, now: Timestamp, zone: Tz) -> Option<Timestamp> {
+/// Times that count from now.
+fn instant(lower: &str, now: Timestamp, zone: Tz) -> Option<Timestamp> {
     match lower {
         "now" | "today" => return Some(now),
         "yesterday" => return end_of(local_date(now, zone)?.pred_opt()?, now, zone),
         _ => {}
     }
-    if let Some(span) = lower.strip_suffix("ago") {
-        // Months and years differ in length; the library takes averages, which nobody would expect.
-        let span: Duration = humantime::parse_duration(span.trim()).ok()?;
-        return Some(now.minus(span));
-    }
-    if let Some(at) = Timestamp::parse(words) {
-        return Some(at);
+    // Months and years differ in length; the library takes averages, which nobody would expect.
+    let span: Duration = humantime::parse_duration(lower.strip_suffix("ago")?.trim()).ok()?;
+    Some(now.minus(span))
+}
+
+/// Times of the calendar.
+fn written(words: &str, now: Timestamp, zone: Tz) -> Option<Moment> {
+    let apart = || DateTime::parse_from_str(words, "%Y-%m-%d %H:%M:%S %:z").ok();
+    let with_offset = DateTime::parse_from_rfc3339(words).ok().or_else(apart);
+    if let Some(at) = with_offset {
+        let instant = Timestamp::from_unix_millis(at.timestamp_millis());
+        return Some(match words.contains('.') {
+            true => Moment::At(instant),
+            false => Moment::Second(instant),
+        });
     }
     if let Ok(date) = NaiveDate::parse_from_str(words, "%Y-%m-%d") {
-        return end_of(date, now, zone);
+        return end_of(date, now, zone).map(Moment::At);
     }
     [
         "%Y-%m-%d %H:%M",
@@ -85,6 +109,7 @@ fn instant(lower: &str, words: &str, now: Timestamp, zone: Tz) -> Option<Timesta
     .iter()
     .find_map(|form| NaiveDateTime::parse_from_str(words, form).ok())
     .and_then(|local| instant_of(local, zone))
+    .map(Moment::Second)
 }
 
 /// Returns the day that it is in `zone`.
@@ -121,15 +146,25 @@ mod tests {
         Moment::parse(text, now, zone).ok()
     }
 
+    fn meant(text: &str, zone: Tz) -> Option<Timestamp> {
+        read(text, zone)?.end(Timestamp::parse(NOW)?)
+    }
+
     #[test]
     fn times_are_read_as_people_write_them() {
         let tokyo = chrono_tz::Asia::Tokyo;
         for (text, expected) in [
-            ("2026-05-03T18:00:00+09:00", "2026-05-03T09:00:00.000Z"),
+            ("2026-05-03T18:00:00+09:00", "2026-05-03T09:00:00.999Z"),
+            ("2026-05-03T18:00:00.000+09:00", "2026-05-03T09:00:00.000Z"),
             ("2026-05-03T09:00:00.123456Z", "2026-05-03T09:00:00.123Z"),
+            // As it is printed.
+            ("2026-05-03 18:00:05 +09:00", "2026-05-03T09:00:05.999Z"),
+            ("2026-05-03 09:00:05 +00:00", "2026-05-03T09:00:05.999Z"),
             (" 2026-05-03 ", "2026-05-03T14:59:59.999Z"),
-            ("2026-05-03 18:00", "2026-05-03T09:00:00.000Z"),
-            ("2026-05-03T18:00:05", "2026-05-03T09:00:05.000Z"),
+            ("2026-05-03 18:00", "2026-05-03T09:00:00.999Z"),
+            ("2026-05-03T18:00:05", "2026-05-03T09:00:05.999Z"),
+            ("2026-05-04T03:30:00Z", NOW),
+            ("2026-05-04T03:30:01Z", "2026-05-04T03:30:01.000Z"),
             ("yesterday", "2026-05-03T14:59:59.999Z"),
             ("2026-05-04", NOW),
             ("Today", NOW),
@@ -140,8 +175,8 @@ mod tests {
             ("1d 12h ago", "2026-05-02T15:30:00.000Z"),
             ("90S AGO", "2026-05-04T03:28:30.000Z"),
         ] {
-            let expected = Timestamp::parse(expected).map(Moment::At);
-            assert_eq!(read(text, tokyo), expected, "{text}");
+            let expected = Timestamp::parse(expected);
+            assert_eq!(meant(text, tokyo), expected, "{text}");
         }
     }
 
@@ -177,12 +212,12 @@ mod tests {
     fn hours_that_come_twice_or_never_have_one_meaning() {
         let berlin = chrono_tz::Europe::Berlin;
         for (text, expected) in [
-            ("2026-03-29 02:30", "2026-03-29T01:00:00.000Z"),
-            ("2025-10-26 02:30", "2025-10-26T00:30:00.000Z"),
+            ("2026-03-29 02:30", "2026-03-29T01:00:00.999Z"),
+            ("2025-10-26 02:30", "2025-10-26T00:30:00.999Z"),
             ("2026-03-29", "2026-03-29T21:59:59.999Z"),
         ] {
-            let expected = Timestamp::parse(expected).map(Moment::At);
-            assert_eq!(read(text, berlin), expected, "{text}");
+            let expected = Timestamp::parse(expected);
+            assert_eq!(meant(text, berlin), expected, "{text}");
         }
     }
 }

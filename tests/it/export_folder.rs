@@ -79,8 +79,11 @@ async fn wrong_places_and_unknown_apis_are_named() {
         "{said}"
     );
     assert!(!home.path("out").exists());
-    let said = expect(&program_to(&home, &sim, &home.path("mirror"), &[]).run(), 2);
-    assert!(said.contains("is part of the backup"), "{said}");
+    for own in ["mirror", "mirror/new", "archive/new"] {
+        let said = expect(&program_to(&home, &sim, &home.path(own), &[]).run(), 2);
+        assert!(said.contains("is part of the backup"), "{said}");
+        assert!(!home.path("mirror/new").exists() && !home.path("archive/new").exists());
+    }
     let nowhere = Sandbox::new();
     let said = expect(&program(&nowhere, &sim, &[]).run(), 1);
     assert!(said.contains("there is no backup yet"), "{said}");

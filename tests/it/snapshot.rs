@@ -268,6 +268,7 @@ async fn the_backup_s_own_files_are_no_place_for_it() {
         "backup.sqlite3",
         "./backup.sqlite3",
         "backup.sqlite3-wal",
+        "backup.sqlite3.lock",
         "second-name",
     ] {
         let words = said(&program(&home, &sim, &[own, "--force"]).run(), 2);

@@ -298,3 +298,31 @@ async fn a_reader_that_leaves_early_is_no_trouble() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("stdout could not be written"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_was_printed_means_what_it_was_printed_for() {
+    let sim = service().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    // Nothing else was seen in the second of the change.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let fields = [("title".to_owned(), "the new one".into())];
+    sim.edit(Edit::EditBody {
+        endpoint: "blog".into(),
+        id: "a".into(),
+        fields: fields.into_iter().collect(),
+    })
+    .expect("edited");
+    home.sync(&sim).await.expect_complete();
+    let history = told(&home, &sim, &["history", "blog/a", "-n", "1"]);
+    let printed = history.get(..26).expect("a time");
+    assert!(printed.ends_with(" +09:00"), "{history}");
+    let rfc_3339 = printed.replacen(' ', "T", 1).replace(' ', "");
+    let local = printed.get(..19).expect("without its offset");
+    for time in [printed, &rfc_3339, local] {
+        let shown = told(&home, &sim, &["show", "blog/a", "--at", time]);
+        assert!(shown.contains("the new one"), "{time}\n{shown}");
+        let since = told(&home, &sim, &["history", "blog/a", "--since", time]);
+        assert!(since.contains("changed"), "{time}\n{since}");
+    }
+}
