@@ -129,7 +129,7 @@ impl Site {
                 Ok(_lock) => {
                     let (store, _mirror) = open_rooms(&config, false, clock())?;
                     let facts = facts(&store)?;
-                    store.close().map_err(|err| failed(err, StoreError::hint))?;
+                    tidy(store);
                     Ok(facts)
                 }
                 Err(held @ LockError::Held { .. }) => {
@@ -189,8 +189,7 @@ impl Site {
         // The run's own error comes first; a database that could not be closed well may be its echo.
         let report = done.map_err(|err| failed(err, |err| err.hint()))?;
         if let Err(err) = closed {
-            // A disk that is full, mostly. All that the report tells of is on it: the log is only not moved into the database.
-            warn!("{}; the next run does that", chain(&err));
+            untidy(&err);
         }
         Ok(report)
     }
@@ -287,6 +286,18 @@ pub(crate) async fn lock(
             Err(Failure::new(exit, text))
         }
     }
+}
+
+/// Closes a database in which all is recorded.
+pub(super) fn tidy(store: Store) {
+    if let Err(err) = store.close() {
+        untidy(&err);
+    }
+}
+
+/// A disk that is full, mostly. All that was recorded is on it: the log is only not moved into the database.
+fn untidy(err: &StoreError) {
+    warn!("{}; the next run does that", chain(err));
 }
 
 /// Sets up the way to the service; nothing is asked. Answers are counted in `traffic`.

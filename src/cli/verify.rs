@@ -10,7 +10,7 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::assemble::{failed, lock, mirror_options, remote, store_options};
+use super::assemble::{failed, lock, mirror_options, remote, store_options, tidy};
 use super::failure::Failure;
 use super::output;
 use super::prune::{check_places, heed};
@@ -318,7 +318,7 @@ impl Work<'_> {
             let _lock = lock;
             let mut store = open_store(&config, now)?;
             let recorded = record(&mut store).map_err(|err| failed(err, StoreError::hint));
-            store.close().map_err(|err| failed(err, StoreError::hint))?;
+            tidy(store);
             recorded
         });
         recorded

@@ -1,8 +1,8 @@
 //! The long life: the real binary with its schedule, its signals and a service manager's socket.
 
-use crate::support::{
-    Expect as _, Program, Running, Sandbox, Volume, assert_holds, assert_sound, now,
-};
+mod disks;
+
+use crate::support::{Expect as _, Program, Running, Sandbox, assert_holds, assert_sound, now};
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::fs::File;
 use std::os::unix::net::UnixDatagram;
@@ -529,31 +529,4 @@ async fn what_makes_every_run_impossible_ends_the_start_with_one() {
     let said = daemon.said();
     assert!(said.contains("is not a SQLite database"), "{said}");
     assert_eq!(daemon.count_told("READY=1"), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_is_full_at_the_start_is_named_and_one_that_fills_later_is_waited_out() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let disk = home.path("disk");
-    let Some(volume) = Volume::mount(disk.clone(), "size=16k") else {
-        return;
-    };
-    let start = |schedule: &str| {
-        let database = disk.join("backup.sqlite3");
-        Daemon::start_with(&home, &sim, schedule, |program| {
-            program.path("STORAGE__DATABASE", database)
-        })
-    };
-    let mut full = start(&cron(NEVER));
-    let status = full.running.wait(Duration::from_secs(10));
-    let (said, ready) = (full.said(), full.count_told("READY=1"));
-    volume.remount("size=16m");
-    // There is room again: the next start begins as if nothing had been.
-    let mut daemon = start(&cron(NEVER));
-    daemon.until_told("STATUS=SAFE as of ");
-    daemon.terminate();
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("no space is left"), "{said}");
-    assert_eq!(ready, 0);
 }
