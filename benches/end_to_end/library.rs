@@ -92,6 +92,7 @@ async fn run(home: &Path, at: &Address, only: Only, limits: Limits) -> Fallible<
         wants_forecast: false,
         longest_asset: None,
         keep_free: None,
+        open_files: None,
         revalidate_every: None,
         grace: Duration::from_secs(2),
         trigger: "bench".to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::descriptors;
 use super::failure::Failure;
 use super::mirror_look::{SAMPLE, mirror_trouble};
 use super::run::Clock;
@@ -408,6 +409,7 @@ fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
         wants_forecast: order.wants_forecast,
         longest_asset: config.assets.max_size,
         keep_free: config.storage.keep_free,
+        open_files: descriptors::allowed(),
         revalidate_every: config.assets.revalidate_every,
         grace: order.grace,
         trigger: order.trigger,

@@ -19,3 +19,8 @@ pub(super) fn raise() {
         setrlimit(Resource::Nofile, raised).unwrap_or_default();
     }
 }
+
+/// Returns how many there may be; `None`: any number.
+pub(super) fn allowed() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}

@@ -70,6 +70,19 @@ impl MirrorError {
         matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT))
     }
 
+    /// Tells whether this process, or the machine, has as many files open as it may.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE))
+    }
+
+    /// Tells whether every further save will fail, too.
+    pub fn is_for_all(&self) -> bool {
+        self.is_out_of_space()
+            || self.is_read_only()
+            || self.is_device_failure()
+            || self.is_out_of_descriptors()
+    }
+
     /// Tells whether the file system is mounted read-only, or became so after an error.
     pub fn is_read_only(&self) -> bool {
         self.errno() == Some(Errno::ROFS)

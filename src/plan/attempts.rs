@@ -9,7 +9,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Whose trouble it was that a file could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// This file's: its host has a definite no for it, or something else than the file.
+    /// This file's: its host has a definite no for it, or something else than the file, or it cannot be put where it
+    /// belongs.
     File,
     /// The line's, or its host's: it broke, stalled or was busy.
     Line,

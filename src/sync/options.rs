@@ -56,6 +56,9 @@ pub struct Options {
     pub longest_asset: Option<u64>,
     /// Bytes that stay free on the mirror's disk; `None`: 256 MiB, or a fiftieth of a smaller disk.
     pub keep_free: Option<u64>,
+    /// How many files and sockets the process may have open; `None`: any number. Fewer files go to their places at a
+    /// time where it is few.
+    pub open_files: Option<u64>,
     /// How old the check of a file may become before its host is asked again; `None`: any age.
     pub revalidate_every: Option<Duration>,
     /// How long downloads in flight may go on after a stop.

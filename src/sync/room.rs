@@ -2,8 +2,8 @@
 
 use crate::mirror::{Mirror, Space};
 use bytesize::ByteSize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::warn;
 
 /// What stays free unless the configuration says otherwise: this, or a fiftieth of a small disk. A disk
@@ -25,6 +25,9 @@ pub(super) struct Room {
     keep_free: Option<u64>,
     /// Announced by hosts and not written yet.
     coming: AtomicU64,
+    /// What the disk said last, less what was written since. For whoever must not wait: a disk that does not answer
+    /// holds its thread.
+    seen: Mutex<Option<Space>>,
     is_warned: AtomicBool,
 }
 
@@ -59,6 +62,7 @@ impl Room {
             mirror,
             keep_free,
             coming: AtomicU64::new(0),
+            seen: Mutex::new(None),
             is_warned: AtomicBool::new(false),
         }
     }
@@ -76,10 +80,10 @@ impl Room {
         })
     }
 
-    /// Returns whether more may be asked for: what is coming takes half of the room that is left, at most. Otherwise it has
-    /// to be written first, or files would be refused that fit.
+    /// Returns whether more may be asked for, as far as is known: what is coming takes half of the room that is left, at
+    /// most. Otherwise it has to be written first, or files would be refused that fit. Asks no disk.
     pub(super) fn is_ample(&self) -> bool {
-        let Ok(space) = self.mirror.free_space() else {
+        let Some(space) = *self.seen() else {
             return true;
         };
         let coming = self.coming.load(Ordering::Relaxed);
@@ -87,13 +91,32 @@ impl Room {
         coming.saturating_mul(2) <= left
     }
 
-    /// Looks whether there still is room for what is coming and `more`.
+    /// Looks whether there still is room for what is coming and `more`. Blocks.
     ///
     /// # Errors
     /// Where there is not. A disk that does not say how full it is counts as one with room: writing will
     /// tell.
     pub(super) fn look(&self, more: u64) -> Result<(), NoRoom> {
-        let Ok(space) = self.mirror.free_space() else {
+        let space = self.mirror.free_space().ok();
+        *self.seen() = space;
+        self.judge(space, more)
+    }
+
+    /// Returns whether there is room for what is coming, as far as is known. Asks no disk.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub(super) fn known(&self) -> Result<(), NoRoom> {
+        let seen = *self.seen();
+        self.judge(seen, 0)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<Space>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judge(&self, space: Option<Space>, more: u64) -> Result<(), NoRoom> {
+        let Some(space) = space else {
             return Ok(());
         };
         let coming = self.coming.load(Ordering::Relaxed).saturating_add(more);
@@ -116,6 +139,9 @@ impl Place {
         let bytes = bytes.min(self.left);
         self.left -= bytes;
         self.room.coming.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(space) = self.room.seen().as_mut() {
+            space.bytes = space.bytes.saturating_sub(bytes);
+        }
     }
 
     /// Goes on to promise room for so many bytes, which came and are not written.

@@ -234,3 +234,42 @@ async fn a_wait_that_a_host_asks_for_is_kept_across_runs() {
         .await
         .expect_complete();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_put_in_their_places_are_not_paid_for_in_each_run() {
+    let sim = Sim::builder().media(6).media_size(500..=500).start().await;
+    let home = Sandbox::new();
+    home.sync_with(&sim, at(after::<0>)).await.expect_complete();
+    // Moved away, with a link in its place, which is not followed.
+    let host = std::fs::read_dir(home.path("mirror"))
+        .expect("the mirror")
+        .flatten()
+        .find(|entry| entry.file_name() != ".tmp")
+        .expect("a host")
+        .path();
+    std::fs::rename(&host, home.path("elsewhere")).expect("moved");
+    std::os::unix::fs::symlink(home.path("elsewhere"), &host).expect("a link");
+    let runs: [(fn() -> Timestamp, bool); 5] = [
+        (after::<1>, true),
+        (after::<2>, true),
+        (after::<3>, false),
+        (after::<20>, false),
+        (after::<40>, true),
+    ];
+    for (clock, is_asked) in runs {
+        sim.forget_requests();
+        home.sync_with(&sim, at(clock))
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!(sim.counters().assets() > 0, is_asked, "{}", clock());
+    }
+    std::fs::remove_file(&host).expect("the link goes");
+    std::fs::rename(home.path("elsewhere"), &host).expect("back");
+    let again = Setup {
+        is_impatient: true,
+        ..at(after::<41>)
+    };
+    home.sync_with(&sim, again).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -67,7 +67,7 @@ impl<'a> Feed<'a> {
             shared,
             ahead: Ahead::new(run),
             downloads: JoinSet::new(),
-            gather: Gather::new(),
+            gather: Gather::new(run.options.open_files),
             books: Books::new(run),
             in_flight: HashSet::new(),
             tried: IdSet::default(),
@@ -80,6 +80,13 @@ impl<'a> Feed<'a> {
 
     /// Fetches until the listing is over and nothing is left to ask for.
     pub(super) async fn fetch_all(mut self) -> Result<(), RunError> {
+        // Here nobody waits for the disk: this is the task that heeds signals as well.
+        let room = Arc::clone(&self.shared.room);
+        tokio::select! {
+            biased;
+            () = self.run.stop.wait() => {}
+            looked = spawn_blocking(move || room.look(0)) => drop(looked?),
+        }
         loop {
             self.fill();
             if self.is_blocked && self.ahead.has_rows() {
@@ -183,7 +190,7 @@ impl<'a> Feed<'a> {
         }
         self.in_flight.extend(fresh);
         // Before anything is asked for, and not where there is nothing to ask for.
-        if let Err(no_room) = self.shared.room.look(0)
+        if let Err(no_room) = self.shared.room.known()
             && no_room.is_for_all
         {
             self.block(no_room.to_string(), Some(no_room.hint()));

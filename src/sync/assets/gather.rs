@@ -17,7 +17,7 @@ const LINGER: Duration = Duration::from_millis(25);
 /// What may be held: where this much is, no further file is asked for until some are in their places, so that neither
 /// memory nor what a power cut takes grows with a disk that is slow.
 const MOST: Held = Held {
-    files: 2 * ENOUGH,
+    files: usize::MAX,
     memory: 12 * 1024 * 1024,
     unflushed: 64 * 1024 * 1024,
 };
@@ -25,21 +25,56 @@ const MOST: Held = Held {
 /// How many groups are on their way: while one is flushed, the next one is written.
 const GROUPS: usize = 2;
 
+/// Open files with which there are two groups of [`ENOUGH`]: each file of a group may have seven open until it has its place
+/// (itself, what it takes the place of, the folders of both), beside those that wait and the connections.
+const AMPLE: u64 = 2048;
+/// Open files for each file of the one group that there is where they are fewer.
+const FOR_EACH: u64 = 16;
+
+/// How files are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    groups: usize,
+    /// Files of a group.
+    enough: usize,
+}
+
+impl Sizes {
+    fn of(open_files: Option<u64>) -> Self {
+        match open_files {
+            Some(few) if few < AMPLE => {
+                let enough = usize::try_from(few / FOR_EACH).unwrap_or(ENOUGH);
+                Self {
+                    groups: 1,
+                    enough: enough.clamp(1, ENOUGH),
+                }
+            }
+            Some(_) | None => Self {
+                groups: GROUPS,
+                enough: ENOUGH,
+            },
+        }
+    }
+}
+
 /// Files that are received: waiting, and on the way to their places in groups.
 #[derive(Debug)]
 pub(super) struct Gather {
+    sizes: Sizes,
     waiting: Vec<Received>,
     held: Held,
     /// When the first of those waiting has waited long enough.
     due: Instant,
-    /// [`GROUPS`] at most.
+    /// As many as [`Sizes`] allows.
     publishing: JoinSet<(Held, Result<Vec<Done>, RunError>)>,
     publishing_held: Held,
 }
 
 impl Gather {
-    pub(super) fn new() -> Self {
+    /// `open_files` as the process may have.
+    pub(super) fn new(open_files: Option<u64>) -> Self {
         Self {
+            sizes: Sizes::of(open_files),
             waiting: Vec::new(),
             held: Held::default(),
             due: Instant::now(),
@@ -59,7 +94,9 @@ impl Gather {
     /// Returns whether another file may be asked for.
     pub(super) fn has_room(&self) -> bool {
         let all = self.held.plus(self.publishing_held);
-        self.held.files < MOST.files && all.memory < MOST.memory && all.unflushed < MOST.unflushed
+        self.held.files < 2 * self.sizes.enough
+            && all.memory < MOST.memory
+            && all.unflushed < MOST.unflushed
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -68,18 +105,18 @@ impl Gather {
 
     /// Returns when there is something to start.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.publishing.len() < GROUPS && !self.waiting.is_empty()).then_some(self.due)
+        (self.publishing.len() < self.sizes.groups && !self.waiting.is_empty()).then_some(self.due)
     }
 
     /// Sends those who wait on their way, if that is free and they are many, have waited long enough, or are the last.
     pub(super) fn start(&mut self, shared: &Arc<Shared>, is_last: bool) {
         let is_ripe = is_last
-            || self.waiting.len() >= ENOUGH
+            || self.waiting.len() >= self.sizes.enough
             || !self.has_room()
             || self.due <= Instant::now();
-        if self.publishing.len() < GROUPS && !self.waiting.is_empty() && is_ripe {
+        if self.publishing.len() < self.sizes.groups && !self.waiting.is_empty() && is_ripe {
             // Each holds descriptors open until it has its place.
-            let enough = self.waiting.len().min(ENOUGH);
+            let enough = self.waiting.len().min(self.sizes.enough);
             let group: Vec<Received> = self.waiting.drain(..enough).collect();
             let held = group
                 .iter()
@@ -100,5 +137,27 @@ impl Gather {
         let (held, published) = published?;
         self.publishing_held = self.publishing_held.minus(held);
         published
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_few_files_may_be_open_few_are_on_their_way() {
+        for (open_files, groups, enough) in [
+            (None, 2, 64),
+            (Some(8192), 2, 64),
+            (Some(1024), 1, 64),
+            (Some(256), 1, 16),
+            (Some(8), 1, 1),
+        ] {
+            assert_eq!(
+                Sizes::of(open_files),
+                Sizes { groups, enough },
+                "{open_files:?}"
+            );
+        }
     }
 }

@@ -157,6 +157,8 @@ impl Unsaved {
                 Blame::Line
             }
             Self::Url(_) | Self::Path(_) | Self::NotTheFile(_) => Blame::File,
+            // Its bytes were paid for, and would be in each run.
+            Self::Mirror(err) if !err.is_for_all() => Blame::File,
             Self::Mirror(_)
             | Self::NoRoom(_)
             | Self::Store(_)
@@ -191,7 +193,7 @@ impl Unsaved {
     /// Returns whether only room was lacking: the file has not failed, and stays owed as it was.
     pub(super) fn is_lack_of_room(&self) -> bool {
         if let Self::Mirror(err) = self {
-            err.is_out_of_space()
+            err.is_out_of_space() || err.is_out_of_descriptors()
         } else {
             matches!(self, Self::NoRoom(_))
         }
@@ -221,7 +223,6 @@ impl Unsaved {
             return err.is_for_all.then_some(Trouble::NoRoom(err));
         }
         let Self::Mirror(err) = self else { return None };
-        let is_for_all = err.is_out_of_space() || err.is_read_only() || err.is_device_failure();
-        is_for_all.then_some(Trouble::Mirror(err))
+        err.is_for_all().then_some(Trouble::Mirror(err))
     }
 }

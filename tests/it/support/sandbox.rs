@@ -171,6 +171,7 @@ impl Sandbox {
             wants_forecast: setup.wants_forecast,
             longest_asset: setup.longest_asset,
             keep_free: setup.keep_free,
+            open_files: None,
             revalidate_every: setup.revalidate_every,
             grace: setup.grace,
             trigger: "test".to_owned(),
