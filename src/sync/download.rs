@@ -90,6 +90,10 @@ pub(super) struct Failure {
     pub(super) url: String,
     /// What a person can do about it.
     pub(super) hint: Option<String>,
+    /// Whether only room was lacking.
+    pub(super) is_lack_of_room: bool,
+    /// Whether its host had to be asked to learn how long it is.
+    pub(super) was_asked: bool,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<Trouble>,
 }
@@ -171,6 +175,8 @@ impl Download {
             failure: Some(Failure {
                 url,
                 hint,
+                is_lack_of_room: err.is_lack_of_room(),
+                was_asked: self.owed.row.announced_bytes.is_none(),
                 trouble: err.into_trouble(),
             }),
         }
@@ -198,6 +204,10 @@ impl Download {
         {
             // An earlier run broke its answer off, and the medium has not changed since.
             return Err(Unsaved::TooLong { bytes, longest });
+        }
+        if let Some(bytes) = announced {
+            // Likewise.
+            self.shared.room.look(bytes)?;
         }
         let left = self.shared.quota.left((self.shared.now)());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {

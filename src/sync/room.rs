@@ -37,6 +37,8 @@ pub(super) struct Room {
 pub(super) struct NoRoom {
     left: String,
     keep: String,
+    /// How long the file is that was refused, where that is known.
+    pub(super) bytes: Option<u64>,
     /// Whether no other file would fit either.
     pub(super) is_for_all: bool,
 }
@@ -129,7 +131,13 @@ impl Room {
                 ByteSize(finding.keep)
             );
         }
-        finding.refusal.map_or(Ok(()), Err)
+        match finding.refusal {
+            Some(refusal) => Err(NoRoom {
+                bytes: (more > 0).then_some(more),
+                ..refusal
+            }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -185,6 +193,7 @@ fn judge(space: &Space, coming: u64, keep_free: Option<u64>) -> Judgement {
         Some(NoRoom {
             left: format!("{} inodes", space.inodes.unwrap_or(0)),
             keep: keep_inodes.to_string(),
+            bytes: None,
             is_for_all: true,
         })
     } else if left <= keep && (coming > 0 || space.bytes <= keep) {
@@ -195,6 +204,7 @@ fn judge(space: &Space, coming: u64, keep_free: Option<u64>) -> Judgement {
                 ByteSize(coming)
             ),
             keep: ByteSize(keep).to_string(),
+            bytes: None,
             is_for_all: space.bytes <= keep,
         })
     } else {

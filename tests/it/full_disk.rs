@@ -2,7 +2,7 @@
 
 use crate::assets::PNG_END;
 use crate::support::{
-    Expect as _, Program, Sandbox, Volume, archived, assert_holds, assert_sound,
+    Expect as _, Program, Sandbox, Setup, Volume, archived, assert_holds, assert_sound,
     assert_sound_and_tidy, digest, files, replace_bytes,
 };
 use microcms_backup::model::ExitCode;
@@ -297,5 +297,38 @@ async fn a_read_only_mirror_is_named_before_anything_is_asked() {
     assert_eq!(sim.counters().total, 0);
     volume.remount("rw");
     assert_eq!(Program::sync(&home, &sim).run().status.code(), Some(0));
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_fit_are_not_asked_for_one_after_the_other_nor_again() {
+    let sim = Sim::builder()
+        .media(120)
+        .media_size(900_000..=900_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=3m") else {
+        return;
+    };
+    let keep = Setup {
+        keep_free: Some(1024 * 1024),
+        ..Setup::default()
+    };
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        sim.forget_requests();
+        let report = home
+            .sync_with(&sim, keep.clone())
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!(report.assets.failed, 0, "they have not failed");
+        asked.push(sim.counters().assets());
+    }
+    assert!(asked[0] < 40 && asked[1] <= asked[0], "{asked:?}");
+    let known = home.count("SELECT count(*) FROM assets WHERE announced_bytes > 0");
+    assert!(known >= 16, "{known}");
+    volume.remount("size=300m");
+    home.sync_with(&sim, keep).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }

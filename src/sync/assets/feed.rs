@@ -19,6 +19,10 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tracing::debug;
 
+/// After so many files in a row that their hosts began to send and that do not fit, none is asked for: each costs some
+/// of its bytes.
+const IN_VAIN: u32 = 16;
+
 /// How long downloads may take to put away what came of large files once the grace is over, and then a group of received
 /// files to get its places.
 const PUTTING_AWAY: Duration = Duration::from_secs(3);
@@ -43,6 +47,8 @@ pub(super) struct Feed<'a> {
     withheld: IdSet,
     /// What a person can do, with one of the failures that it helps with and the media that failed so.
     hints: BTreeMap<String, (String, IdSet)>,
+    /// Files in a row whose hosts were asked, and for which there was no room.
+    in_vain: u32,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
 }
@@ -74,6 +80,7 @@ impl<'a> Feed<'a> {
             failed: IdSet::default(),
             withheld: IdSet::default(),
             hints: BTreeMap::new(),
+            in_vain: 0,
             is_blocked: false,
         }
     }
@@ -205,7 +212,10 @@ impl<'a> Feed<'a> {
         match &outcome {
             AssetOutcome::Saved { .. }
             | AssetOutcome::Unchanged { .. }
-            | AssetOutcome::Moved { .. } => self.forgive(media_id),
+            | AssetOutcome::Moved { .. } => {
+                self.in_vain = 0;
+                self.forgive(media_id);
+            }
             AssetOutcome::Withheld {
                 owed_at, is_owed, ..
             } => {
@@ -217,7 +227,6 @@ impl<'a> Feed<'a> {
             }
             AssetOutcome::Failed { owed_at, error, .. } => {
                 self.tried.insert(&question(media_id, *owed_at));
-                self.run.tally.files_failed.add(1);
                 if let Some(failure) = done.failure {
                     self.failed(media_id, error, failure);
                 }
@@ -228,22 +237,35 @@ impl<'a> Feed<'a> {
 
     /// Notes that a file was not saved.
     fn failed(&mut self, media_id: &MediaId, error: &str, failure: Failure) {
-        let Failure { url, hint, trouble } = failure;
+        let Failure {
+            url,
+            hint,
+            is_lack_of_room,
+            was_asked,
+            trouble,
+        } = failure;
         debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
         if let Some(hint) = hint {
             let of_hint = || (error.to_owned(), IdSet::default());
             let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
             failed.insert(media_id.as_str());
         }
-        if self.failed.insert(media_id.as_str()) {
-            self.run.failed_asset(FailedNow {
-                media_id: media_id.clone(),
-                url,
-                error: error.to_owned(),
-            });
+        if is_lack_of_room {
+            self.in_vain += u32::from(was_asked);
+        } else {
+            self.run.tally.files_failed.add(1);
+            if self.failed.insert(media_id.as_str()) {
+                self.run.failed_asset(FailedNow {
+                    media_id: media_id.clone(),
+                    url,
+                    error: error.to_owned(),
+                });
+            }
         }
         if let Some(trouble) = trouble {
             self.block(crate::model::chain(&trouble), trouble.hint());
+        } else if self.in_vain >= IN_VAIN {
+            self.block(error.to_owned(), Some(room::HINT));
         }
     }
 

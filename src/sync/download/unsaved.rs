@@ -208,10 +208,13 @@ impl Unsaved {
         }
     }
 
-    /// Returns how long the file is, where its host told it and that was the trouble.
+    /// Returns how long the file is, where its host told it and that was the trouble: so long as there is no more room,
+    /// it need not be asked for.
     pub(super) fn announced(&self) -> Option<u64> {
         if let Self::TooLong { bytes, .. } = self {
             Some(*bytes)
+        } else if let Self::NoRoom(err) = self {
+            err.bytes
         } else {
             None
         }
