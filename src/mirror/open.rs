@@ -49,6 +49,8 @@ pub(super) struct Inner {
     pub(super) temp: TempFolder,
     pub(super) flusher: Flusher,
     pub(super) steps: Steps,
+    /// The folder's path.
+    path: PathBuf,
 }
 
 impl Mirror {
@@ -88,10 +90,28 @@ impl Mirror {
             temp,
             flusher,
             steps,
+            path: options.root.clone(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Returns whether another folder, or none, lies at the mirror's path by now: its volume went away, or somebody moved it.
+    /// What was saved is in the folder that was opened.
+    pub fn is_displaced(&self) -> bool {
+        let opened = self.inner.reader.root().dir_metadata();
+        let now = fs::metadata(&self.inner.path);
+        match (opened, now) {
+            (Ok(opened), Ok(now)) => {
+                (
+                    cap_std::fs::MetadataExt::dev(&opened),
+                    cap_std::fs::MetadataExt::ino(&opened),
+                ) != (now.dev(), now.ino())
+            }
+            (Ok(_), Err(_)) => true,
+            (Err(_), _) => false,
+        }
     }
 
     /// Begins a file of unknown path. `hint` names the medium in messages and in the temporary file's name; `expected` is

@@ -8,7 +8,8 @@ use super::proof;
 use super::unread::{self, Read};
 use crate::model::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, named_params};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +42,27 @@ pub struct Options {
 pub struct Store {
     conn: Connection,
     mode: Mode,
+    /// What lay at the path when it was opened for writing.
+    place: Option<Place>,
+}
+
+/// A file, by its path and by what it is.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    device: u64,
+    number: u64,
+}
+
+impl Place {
+    fn of(path: &Path) -> Option<Self> {
+        let about = fs::metadata(path).ok()?;
+        Some(Self {
+            path: path.to_owned(),
+            device: about.dev(),
+            number: about.ino(),
+        })
+    }
 }
 
 impl Store {
@@ -69,6 +91,10 @@ impl Store {
         let mut store = Self {
             conn,
             mode: options.mode,
+            place: match options.mode {
+                Mode::ReadWrite => Place::of(&options.path),
+                Mode::DryRun => None,
+            },
         };
         match options.mode {
             Mode::ReadWrite => store.read_unread()?,
@@ -79,8 +105,20 @@ impl Store {
 
     /// A store that only answers, on a connection that cannot write.
     pub(super) fn for_looking(conn: Connection) -> Self {
-        let mode = Mode::DryRun;
-        Self { conn, mode }
+        Self {
+            conn,
+            mode: Mode::DryRun,
+            place: None,
+        }
+    }
+
+    /// Returns whether something else, or nothing, lies at the path by now: what is recorded goes into a file that nobody
+    /// will find.
+    pub fn is_displaced(&self) -> bool {
+        self.place.as_ref().is_some_and(|opened| {
+            Place::of(&opened.path)
+                .is_none_or(|now| (now.device, now.number) != (opened.device, opened.number))
+        })
     }
 
     /// Closes the database tidily: the planner's statistics are refreshed where they are stale, and

@@ -4,9 +4,10 @@ use super::RunError;
 use super::run::{Run, Sheet};
 use super::{dry, forecast, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, RunReport, Timestamp};
+use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, Timestamp};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
+use tokio::task::spawn_blocking;
 use tracing::{error, info};
 
 /// Program and version, for `runs.program` and the report.
@@ -16,6 +17,7 @@ pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VER
 pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     run.record_transfer().await?;
     unreadable::account(run);
+    look_for_home(run).await?;
     let (mut failed, now) = (Vec::new(), run.now());
     let files = run.store(move |store| store.asset_counts(now)).await?;
     if run.id.is_none() {
@@ -57,6 +59,27 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         report.proof.map(|proof| format!(", root {}", proof.root)).unwrap_or_default()
     );
     Ok(report)
+}
+
+/// Says where the database or the mirror is not any more where the next run will look for it.
+async fn look_for_home(run: &Run) -> Result<(), RunError> {
+    let displaced =
+        "was moved, replaced or unmounted while this run worked: what it saved is not there";
+    let hint = "put it back, or leave it to the next run, which saves anew what is missing";
+    let fault = |scope, what: &str| {
+        let message = format!("{what} {displaced}");
+        run.problem(ProblemKind::Fault, scope, message, Some(hint.to_owned()));
+    };
+    if run.store(|store| Ok(store.is_displaced())).await? {
+        fault("database", "the database (`storage.database`)");
+    }
+    if let Some(mirror) = run.rooms.mirror.clone() {
+        let is_displaced = spawn_blocking(move || mirror.is_displaced()).await?;
+        if is_displaced {
+            fault("assets", "the mirror (`storage.mirror`)");
+        }
+    }
+    Ok(())
 }
 
 fn recent_requests(run: &Run) -> Vec<Timestamp> {

@@ -381,3 +381,30 @@ async fn a_stop_while_a_page_is_late_lets_downloads_go_on() {
     assert_eq!(report.assets.saved, 4, "what was in flight may finish");
     assert_sound_and_tidy(&home);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_or_a_mirror_that_is_taken_away_in_a_run_is_not_called_safe() {
+    for (what, scope) in [("backup.sqlite3", "database"), ("mirror", "assets")] {
+        let sim = Sim::builder().media(5).start().await;
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        sim.fault(Route::Media, 1, Fault::Delay { ms: 1_500 });
+        let take_away = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            std::fs::rename(home.path(what), home.path("elsewhere")).expect("moved");
+            if what == "mirror" {
+                // As the folder below a volume that went away.
+                std::fs::create_dir(home.path(what)).expect("a folder");
+            }
+        };
+        let (report, ()) = tokio::join!(home.sync(&sim), take_away);
+        assert!(!report.verdict.safe, "{what}: {}", report.verdict.line);
+        assert_ne!(report.exit_code, 0);
+        let told = report
+            .problems
+            .iter()
+            .find(|problem| problem.scope == scope);
+        let told = told.expect("a problem");
+        assert!(told.message.contains("was moved"), "{told:?}");
+    }
+}
