@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::descriptors;
 use super::failure::Failure;
-use super::mirror_look::{SAMPLE, mirror_trouble};
+use super::mirror_look::{SAMPLE, look_at};
 use super::run::Clock;
 use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
@@ -20,7 +20,7 @@ use crate::model::report::Budget;
 use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic, chain};
 use crate::plan::{Evidence, judge};
 use crate::remote::{self, Key, Remote};
-use crate::store::{self, Lock, LockError, Mode, Store, StoreError, StoreThread};
+use crate::store::{self, Lock, LockError, Mode, RunEnd, Store, StoreError, StoreThread};
 use crate::sync::{self, Only, Rooms, Stop};
 
 /// How long a one-shot's downloads in flight may go on after the first signal. Shorter than what
@@ -128,7 +128,7 @@ impl Site {
             let database = &config.storage.database;
             match Lock::acquire(database, None, clock(), |_held| {}) {
                 Ok(_lock) => {
-                    let (store, _mirror) = open_rooms(&config, false, clock())?;
+                    let (store, _mirror) = open_rooms(&config, false, None, clock())?;
                     let facts = facts(&store)?;
                     tidy(store);
                     Ok(facts)
@@ -171,7 +171,7 @@ impl Site {
     ) -> Result<RunReport, Failure> {
         // After the lock: opening the mirror clears away what a cut-off writer left. Meanwhile, on this
         // thread, the system's certificates are read.
-        let opening = open(&self.config, order.is_dry_run, (self.clock)());
+        let opening = open(&self.config, &order, (self.clock)());
         let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic));
         let (store, mirror) = opening.await?;
         let remote = remote?;
@@ -219,7 +219,7 @@ impl Site {
                 now,
                 max_age: self.config.health.max_age,
                 is_locked,
-                mirror_trouble: mirror_trouble(&mirror, &sample).as_deref(),
+                mirror_trouble: look_at(&mirror, &sample).trouble.as_deref(),
             });
             Ok((store.condition(configured, now)?, judgement.safe))
         };
@@ -335,11 +335,13 @@ pub(super) fn remote(
 /// That begins with the call, not with the first poll.
 fn open(
     config: &Config,
-    is_dry_run: bool,
+    order: &Order,
     now: Timestamp,
 ) -> impl Future<Output = Result<(Store, Option<Mirror>), Failure>> + use<> {
-    let config = config.clone();
-    let opening = tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, now));
+    let (config, trigger) = (config.clone(), order.trigger.clone());
+    let is_dry_run = order.is_dry_run;
+    let opening =
+        tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, Some(&trigger), now));
     async move {
         opening
             .await
@@ -347,9 +349,11 @@ fn open(
     }
 }
 
+/// `trigger` is that of the run; `None` where there is none yet.
 fn open_rooms(
     config: &Config,
     is_dry_run: bool,
+    trigger: Option<&str>,
     now: Timestamp,
 ) -> Result<(Store, Option<Mirror>), Failure> {
     let mode = if is_dry_run {
@@ -358,13 +362,49 @@ fn open_rooms(
         Mode::ReadWrite
     };
     let options = store_options(config, mode);
-    let store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
+    let is_new = !options.path.exists();
+    let mut store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
     if is_dry_run {
         return Ok((store, None));
     }
-    let mirror = Mirror::open(&mirror_options(config))
-        .map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+    let mirror = match Mirror::open(&mirror_options(config)) {
+        Ok(mirror) => mirror,
+        Err(err) => {
+            if let Some(trigger) = trigger {
+                note_failure(&mut store, trigger, &err, now);
+            }
+            return Err(failed(err, |err| err.hint().map(str::to_owned)));
+        }
+    };
+    if is_new && mirror.scan().next().is_some() {
+        warn!(
+            "a new database was begun in `{}`, though the mirror `{}` holds files: if the database lies on a volume that is not \
+             mounted, or was moved, stop this run and put that right; its history is not in the new one, and all is fetched again",
+            options.path.display(),
+            config.storage.mirror.display()
+        );
+    }
     Ok((store, Some(mirror)))
+}
+
+/// Leaves the run that did not come about in the database, where `status` finds it.
+fn note_failure(store: &mut Store, trigger: &str, err: &mirror::MirrorError, now: Timestamp) {
+    let end = RunEnd {
+        error: Some(chain(err)),
+        // The budget counts on across it.
+        recent_requests: store.recent_requests().unwrap_or_default(),
+        ..RunEnd::of_nothing(Outcome::Failed, ExitCode::Failed.code())
+    };
+    let noted = store
+        .begin_run(
+            trigger,
+            concat!("microcms-backup ", env!("CARGO_PKG_VERSION")),
+            now,
+        )
+        .and_then(|id| store.finish_run(id, &end, now));
+    if let Err(also) = noted {
+        warn!("the failure cannot be recorded either: {}", chain(&also));
+    }
 }
 
 pub(crate) fn mirror_options(config: &Config) -> mirror::Options {

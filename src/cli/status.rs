@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::assemble::mirror_options;
 use super::failure::Failure;
-use super::mirror_look::{SAMPLE, mirror_trouble};
+use super::mirror_look::{SAMPLE, look_at};
 use super::output;
 use super::run::Clock;
 use super::status_table;
@@ -169,14 +169,15 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     });
     let (judgement, exit, hint, backup) = match read {
         Ok(Some((state, sample, left_out))) => {
-            let trouble = mirror_trouble(&mirror_options(config), &sample);
+            let look = look_at(&mirror_options(config), &sample);
             let mut judgement = judge(&Evidence {
                 state: &state,
                 now,
                 max_age,
                 is_locked: lock.is_held,
-                mirror_trouble: trouble.as_deref(),
+                mirror_trouble: look.trouble.as_deref(),
             });
+            judgement.notes.extend(look.doubt);
             judgement.notes.extend(as_it_was_left(&left_out));
             let exit = if judgement.safe {
                 ExitCode::Complete

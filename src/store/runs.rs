@@ -40,6 +40,23 @@ pub struct RunEnd {
     pub recent_requests: Vec<Timestamp>,
 }
 
+impl RunEnd {
+    /// The end of a run in which nothing was asked.
+    pub fn of_nothing(outcome: Outcome, exit_code: u8) -> Self {
+        Self {
+            outcome,
+            exit_code,
+            error: None,
+            media: ListedCounts::default(),
+            contents: ListedCounts::default(),
+            bodies: BodyCounts::default(),
+            assets: AssetCounts::default(),
+            requests: 0,
+            recent_requests: Vec::new(),
+        }
+    }
+}
+
 impl Store {
     /// Opens a run. In the same transaction, runs that never came to their end are marked as
     /// interrupted; when they ended is not known and stays empty.

@@ -405,3 +405,20 @@ async fn what_is_owed_survives_a_run_that_only_lists() {
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_database_beside_a_mirror_full_of_files_is_told_of() {
+    let sim = Sim::builder().media(3).start().await;
+    let home = Sandbox::new();
+    let said = || {
+        let output = Program::sync(&home, &sim).run();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let warning = "a new database was begun";
+    assert!(!said().contains(warning), "the first run");
+    assert!(!said().contains(warning), "the second one");
+    std::fs::remove_file(home.database()).expect("lost");
+    let told = said();
+    assert!(told.contains(warning), "{told}");
+}

@@ -295,6 +295,10 @@ async fn a_read_only_mirror_is_named_before_anything_is_asked() {
         "{said}"
     );
     assert_eq!(sim.counters().total, 0);
+    // `status` tells of it: the database could be written.
+    assert_eq!(home.texts("SELECT outcome FROM runs"), ["failed"]);
+    let error = home.texts("SELECT error FROM runs");
+    assert!(error[0].contains("mirror"), "{error:?}");
     volume.remount("rw");
     assert_eq!(Program::sync(&home, &sim).run().status.code(), Some(0));
     assert_holds(&home, &sim.truth());
