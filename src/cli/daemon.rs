@@ -25,8 +25,23 @@ Signals:
   SIGHUP           read the configuration again; if it cannot be used, the old one stays
   SIGUSR1          run now, or once more after the run under way
 
-A run by hand (`microcms-backup sync`) may come at any time: the lock is held during runs only, and
-a run of the daemon waits for it.";
+A run by hand (`microcms-backup sync`) may come at any time, as the same user: the lock is held during
+runs only, and a run of the daemon waits for it.";
+
+const EXITS: &[(ExitCode, &str)] = &[
+    (
+        ExitCode::Complete,
+        "a signal ended it, and the run under way tidily",
+    ),
+    (
+        ExitCode::Failed,
+        "it could not begin, or could not end tidily",
+    ),
+    (
+        ExitCode::Usage,
+        "wrong usage or configuration; systemd does not start it again",
+    ),
+];
 
 /// Run by a schedule, for years
 ///
@@ -36,7 +51,7 @@ a run of the daemon waits for it.";
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(
     after_help = "Signals and exit codes: --help",
-    after_long_help = exit::with_table(SIGNALS)
+    after_long_help = exit::with_own(SIGNALS, EXITS)
 )]
 pub(crate) struct Args {}
 

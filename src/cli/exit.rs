@@ -33,7 +33,12 @@ const TABLE: [(ExitCode, &str); 10] = [
 
 /// Returns the table of the exit codes, set under `text`.
 pub(crate) fn with_table(text: &str) -> String {
-    let lines: Vec<String> = TABLE
+    with_own(text, &TABLE)
+}
+
+/// The same for a command that ends with some of them alone, and means them in its own way.
+pub(crate) fn with_own(text: &str, own: &[(ExitCode, &str)]) -> String {
+    let lines: Vec<String> = own
         .iter()
         .map(|(exit, words)| format!("\n  {:>3}  {words}", exit.code()))
         .collect();

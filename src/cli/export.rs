@@ -24,6 +24,23 @@ Examples:
   microcms-backup export history --git                    and a commit of what changed
   microcms-backup export may --at 2026-05-03 --endpoint blogs";
 
+const EXITS: &[(ExitCode, &str)] = &[
+    (ExitCode::Complete, "done"),
+    (
+        ExitCode::Failed,
+        "failed: no backup yet, a full disk, Git refused",
+    ),
+    (
+        ExitCode::Usage,
+        "wrong usage or configuration: an API or a time that there is not, a folder that is not an export's",
+    ),
+    (
+        ExitCode::Partial,
+        "something is missing: bodies still owed, files that somebody changed, history that `prune` removed",
+    ),
+    (ExitCode::Locked, "another export writes into the folder"),
+];
+
 /// Write contents as JSON, NDJSON, CSV or Markdown
 ///
 /// Writes what visitors see into a folder: a folder or file for each API, its schema, and a list of all
@@ -35,7 +52,7 @@ Examples:
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(
     after_help = "Exit codes and examples: --help",
-    after_long_help = exit::with_table(EXAMPLES)
+    after_long_help = exit::with_own(EXAMPLES, EXITS)
 )]
 pub(crate) struct Args {
     /// The folder: a new or empty one, or that of an earlier export

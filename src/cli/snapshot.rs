@@ -24,6 +24,30 @@ Examples:
   microcms-backup snapshot --redact for-the-agency.sqlite3
   microcms-backup snapshot --force latest.sqlite3 --with-mirror files-of-monday";
 
+const EXITS: &[(ExitCode, &str)] = &[
+    (ExitCode::Complete, "whole"),
+    (
+        ExitCode::Failed,
+        "failed, nothing is left of it: a full disk, a damaged database, no backup yet",
+    ),
+    (
+        ExitCode::Usage,
+        "wrong usage or configuration, or FILE or DIR cannot be used",
+    ),
+    (
+        ExitCode::Difference,
+        "whole, but files are missing in the mirror",
+    ),
+    (
+        ExitCode::Interrupted,
+        "stopped by SIGINT, nothing is left of it",
+    ),
+    (
+        ExitCode::Terminated,
+        "stopped by SIGTERM, nothing is left of it",
+    ),
+];
+
 /// Write a copy of the database to a file, to keep or to hand on
 ///
 /// Writes a copy of the database as of one moment, while anything runs: it takes no lock. The copy is
@@ -35,7 +59,7 @@ Examples:
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(
     after_help = "Exit codes and examples: --help",
-    after_long_help = exit::with_table(EXAMPLES)
+    after_long_help = exit::with_own(EXAMPLES, EXITS)
 )]
 pub(crate) struct Args {
     /// The file to write

@@ -187,8 +187,12 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
             (judgement, exit, None, Some(state))
         }
         Ok(None) => {
-            let why = "no backup yet: run `microcms-backup sync`";
-            (without(why), ExitCode::Difference, None, None)
+            let database = config.storage.database.display().to_string();
+            let why = format!(
+                "no backup yet: `{}` does not exist; run `microcms-backup sync`",
+                output::plain(&database)
+            );
+            (without(&why), ExitCode::Difference, None, None)
         }
         Err(err) => {
             let why = format!("it cannot be judged: {}", chain(&err));

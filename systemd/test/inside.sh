@@ -5,14 +5,15 @@ set -euo pipefail
 
 unit=microcms-backup.service
 once=microcms-backup-sync.service
+check=microcms-backup-verify.service
 etc=/etc/microcms-backup
 state=/var/lib/private/microcms-backup
 key=0123456789abcdef0123456789abcdef0123
 
 failed() {
     echo "FAILED: $1"
-    systemctl status --no-pager --full "$unit" "$once" || true
-    journalctl --no-pager --lines=60 --unit="$unit" --unit="$once" || true
+    systemctl status --no-pager --full "$unit" "$once" "$check" || true
+    journalctl --no-pager --lines=60 --unit="$unit" --unit="$once" --unit="$check" || true
     exit 1
 }
 
@@ -152,6 +153,20 @@ holds "the one-shot succeeds" within 60 said 'Finished ' "$once"
 holds "and ends" within 60 is "$once" ActiveState inactive
 holds "the one-shot's files are the same user's alone" [ -z "$(find "$state" -mindepth 1 -perm /077)" ]
 
+drop_in "${check%.service}.timer" $'[Timer]\nOnCalendar=\nOnCalendar=*:*:0/2\nRandomizedDelaySec=0\nAccuracySec=100ms'
+systemctl start "${check%.service}.timer"
+holds "the timer of verify fires" within 60 said 'VERIFIED: ' "$check"
+systemctl stop "${check%.service}.timer"
+holds "it ends" within 60 is "$check" ActiveState inactive
+holds "and has noted what it found" nowhere said 'not recorded' "$check"
+holds "which status tells" grep -q '^verified .* no difference' <<<"$(cd "$state" && microcms-backup status)"
+holds "the backup is still the same user's alone" [ -z "$(find "$state" -not -uid "$(stat --format=%u "$state")")" ]
+echo >"$state/backup/mirror/stray"
+holds "a difference fails it" nowhere systemctl start "$check"
+holds "with exit code 6" is "$check" ExecMainStatus 6
+holds "and is named" said 'unknown .*mirror/stray' "$check"
+rm "$state/backup/mirror/stray"
+
 systemd-run --quiet --unit=holder flock "$state/backup/backup.sqlite3.lock" sleep 60
 within 10 nowhere flock --nonblock "$state/backup/backup.sqlite3.lock" true || failed "the lock is held"
 holds "a one-shot beside another run is no failure" systemctl start "$once"
@@ -171,7 +186,7 @@ holds "which ends it for good" is "$unit" ActiveState failed
 holds "at the level of errors" grep -q 'is not a cron line' \
     <<<"$(journalctl --no-pager --priority=err --unit="$unit")"
 
-for each in "$unit" "$once"; do
+for each in "$unit" "$once" "$check"; do
     holds "$each is exposed by 1.2 at most" systemd-analyze security --no-pager --threshold=12 "$each"
 done
 echo "all checks passed in $SECONDS s"

@@ -68,7 +68,11 @@ async fn without_a_backup_it_says_what_to_run_and_makes_nothing() {
     let home = Sandbox::new();
     let (code, text) = told(&home, &sim, &[]);
     assert_eq!(code, 6);
-    assert_eq!(text, "UNSAFE: no backup yet: run `microcms-backup sync`\n");
+    let database = home.database().display().to_string();
+    assert_eq!(
+        text,
+        format!("UNSAFE: no backup yet: `{database}` does not exist; run `microcms-backup sync`\n")
+    );
     let (code, value) = json(&home, &sim, &[]);
     assert_eq!(code, 6);
     assert_eq!(
