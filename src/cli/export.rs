@@ -186,7 +186,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     let now = clock();
     let filled = look(&config, |store| fill_folder(args, &config, store, now))??;
     let done = filled.finish()?;
-    let exit = conclude(&done);
+    let exit = conclude(&done, args.at.is_some());
     let text = if args.json {
         let folder = args.folder.display().to_string();
         let report = Report {
@@ -419,11 +419,13 @@ fn refused(err: ExportError) -> Failure {
 }
 
 /// Returns how it ended: something is missing where a body is owed or a file is somebody else's.
-fn conclude(done: &Done) -> ExitCode {
-    if done.exported.owed > 0 {
+fn conclude(done: &Done, is_past: bool) -> ExitCode {
+    let owed = done.exported.owed;
+    if owed > 0 && is_past {
+        warn!("{owed} bodies of that time are missing: they never came, or have not come yet");
+    } else if owed > 0 {
         warn!(
-            "{} bodies are not saved yet and are missing; `sync` fetches them",
-            done.exported.owed
+            "{owed} bodies are not saved yet and are missing; `sync` fetches them, and says where the key may not read them"
         );
     }
     let files = &done.exported.files;

@@ -42,7 +42,7 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         State::Content(content) => {
             facts(&content.facts, style, paper);
             row("version", &version, paper);
-            bodies(content, style, paper);
+            bodies(content, shown.valid_to.is_some(), style, paper);
         }
         State::Medium(medium) => {
             about_medium(medium, style, paper);
@@ -84,8 +84,14 @@ fn facts(facts: &[(&'static str, String)], style: &Style, paper: &mut Paper) {
     }
 }
 
-fn bodies(content: &ContentState, style: &Style, paper: &mut Paper) {
+/// `has_ended`: nothing is added to this version any more.
+fn bodies(content: &ContentState, has_ended: bool, style: &Style, paper: &mut Paper) {
     let missing = missing(content);
+    let absent = if has_ended {
+        "never came"
+    } else {
+        "not here yet"
+    };
     for (part, name, body) in [
         (Part::PublishedBody, "published body", &content.published),
         (Part::DraftBody, "draft body", &content.draft),
@@ -96,7 +102,7 @@ fn bodies(content: &ContentState, style: &Style, paper: &mut Paper) {
             self::body(body, style, paper);
         } else if missing.contains(&part) {
             paper.line("");
-            paper.line(&format!("{}: not here yet", style.ink(Ink::Name, name)));
+            paper.line(&format!("{}: {absent}", style.ink(Ink::Name, name)));
         }
     }
 }

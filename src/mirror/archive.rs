@@ -71,7 +71,7 @@ impl Archive {
         name: &str,
         file: &File,
         digest: Digest,
-        flush: impl FnOnce(&File) -> io::Result<()>,
+        flush: impl Fn(&File) -> io::Result<()>,
     ) -> Result<Linked, MirrorError> {
         let (place, kept_name) = digest.place();
         let kept = self.tree.folder(&place, &kept_name)?;
@@ -84,8 +84,12 @@ impl Archive {
             self.steps.pass().map_err(failed())?;
             match folder.hard_link(name, &kept.dir, &kept_name) {
                 Ok(()) => is_second_name = true,
-                // Another thread kept the same bytes in the meantime.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Another thread kept the same bytes in the meantime, perhaps for a group that is not flushed yet.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    open_file(&kept.dir, &kept_name)
+                        .and_then(|there| flush(&there))
+                        .map_err(failed())?;
+                }
                 Err(error) if cannot_link(&error) => {
                     let mut copied = self.temp.copy(file).map_err(failed())?;
                     copied.move_to(&kept.dir, &kept_name).map_err(failed())?;

@@ -5,6 +5,7 @@ use super::error::RemoteError;
 use super::wire::ApiEntry;
 use super::{retry, wire};
 use crate::model::{Endpoint, EndpointKind};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// One API of the service.
@@ -77,7 +78,21 @@ pub(super) async fn list(api: &Api, timeout: Duration) -> Result<ApiList, Remote
     };
     let entries = api.get_read(&ask, retry::ATTEMPTS, wire::apis).await?;
     let mut list = ApiList::default();
+    let mut seen: HashMap<Endpoint, ApiEntry> = HashMap::new();
     for (n, entry) in (1..).zip(entries) {
+        if let Ok(entry) = &entry {
+            match seen.get(&entry.endpoint) {
+                None => drop(seen.insert(entry.endpoint.clone(), entry.clone())),
+                Some(first) if first == entry => continue,
+                Some(_) => {
+                    let endpoint = &entry.endpoint;
+                    list.unusable.push(format!(
+                        "entry {n} of the list of APIs cannot be used: `{endpoint}` stands there already, as another one"
+                    ));
+                    continue;
+                }
+            }
+        }
         match entry {
             Ok(ApiEntry {
                 endpoint,

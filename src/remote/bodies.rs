@@ -175,6 +175,10 @@ async fn sample(
                 sort_in(one, bodies, answer);
                 return Ok(true);
             }
+            Err(err) if err.refusal() == Some(Refusal::NotFound) => {
+                answer.left_out.extend_from_slice(one);
+                return Ok(true);
+            }
             Err(err) if reach(&err) == Reach::Whole => return Err(err),
             Err(_) => {}
         }

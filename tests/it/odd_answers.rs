@@ -289,6 +289,28 @@ async fn an_entry_that_cannot_be_used_is_named_and_no_evidence_of_a_deletion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_is_listed_twice_is_the_first_and_no_new_version_in_each_run() {
+    let sim = two_apis().start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let blog = json!({ "name": "Blog", "endpoint": "blog", "type": "list" });
+    let other = json!({ "name": "Another", "endpoint": "blog", "type": "object" });
+    let settings = json!({ "name": "Settings", "endpoint": "settings", "type": "object" });
+    let list = |entries: Value| sim.fault(Route::Apis, Occasion::Every, apis(&entries));
+    list(json!([blog, settings, blog]));
+    home.sync(&sim).await.expect_complete();
+    sim.clear_faults();
+    let versions = || home.count("SELECT count(*) FROM endpoints_history");
+    let before = versions();
+    list(json!([blog, other, settings]));
+    for _ in 0..2 {
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        told(&report, "apis", "`blog` stands there already");
+    }
+    assert_eq!(versions(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_that_is_gone_while_the_list_has_an_odd_entry_is_not_called_deleted() {
     let sim = two_apis().start().await;
     sim.edit(Edit::AddApi {

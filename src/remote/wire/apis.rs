@@ -39,7 +39,7 @@ struct ApiItem {
 }
 
 /// One entry of the list of APIs.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiEntry {
     pub(crate) endpoint: Endpoint,
     pub(crate) name: String,
