@@ -376,7 +376,7 @@ fn open_rooms(
             return Err(failed(err, |err| err.hint().map(str::to_owned)));
         }
     };
-    if is_new && mirror.scan().next().is_some() {
+    if is_new && mirror.scan().flatten().next().is_some() {
         warn!(
             "a new database was begun in `{}`, though the mirror `{}` holds files: if the database lies on a volume that is not \
              mounted, or was moved, stop this run and put that right; its history is not in the new one, and all is fetched again",

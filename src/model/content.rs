@@ -192,6 +192,8 @@ pub enum ContentStep {
 pub struct OwedBody {
     /// Its place in the order in which bodies became owed.
     pub number: i64,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
     /// The content.
     pub id: ContentId,
     /// Which of its bodies.

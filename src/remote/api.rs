@@ -29,6 +29,14 @@ impl Key {
         value.set_sensitive(true);
         Some(Self(value))
     }
+
+    /// Returns somebody's words without the key, which a gateway may quote: they are stored, printed and sent on.
+    fn hidden_in(&self, words: &str) -> String {
+        match self.0.to_str() {
+            Ok(key) if !key.is_empty() => words.replace(key, "…"),
+            Ok(_) | Err(_) => words.to_owned(),
+        }
+    }
 }
 
 /// Which of the two APIs.
@@ -373,7 +381,8 @@ impl Api {
     }
 
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {
-        let message = super::wire::message(body);
+        let words = self.key.hidden_in(&String::from_utf8_lossy(body));
+        let message = super::wire::message(words.as_bytes());
         let is_own = body.trim_ascii().is_empty() || super::wire::is_object(body);
         let mut refusal = classify(status, message.as_deref(), is_own);
         // A wrong key is 401 there; 403 is documented for neither, and other APIs may be readable
@@ -409,5 +418,6 @@ mod tests {
         let key = Key::new(&SecretString::from("s3cret-key")).unwrap();
         assert!(!format!("{key:?}").contains("s3cret"));
         assert!(Key::new(&SecretString::from("two\nlines")).is_none());
+        assert_eq!(key.hidden_in("bad key s3cret-key given"), "bad key … given");
     }
 }

@@ -3,6 +3,7 @@
 use super::api::host_key;
 use super::asset_answer::{coding, has_told_end, is_gzip, next_hop, part, refused, text};
 use super::asset_body::{AssetBody, Line};
+use super::client::is_plain;
 use super::error::RemoteError;
 use super::gate::LineGate;
 use super::meter::Meter;
@@ -26,6 +27,8 @@ const HOPS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct AssetClient {
     client: reqwest::Client,
+    /// For hosts on this machine, where there are such.
+    here: Option<reqwest::Client>,
     hosts: BTreeSet<String>,
     meter: Meter,
     gate: LineGate,
@@ -100,6 +103,7 @@ pub struct AssetHead {
 impl AssetClient {
     pub(super) fn new(
         client: reqwest::Client,
+        here: Option<reqwest::Client>,
         hosts: impl IntoIterator<Item = String>,
         meter: Meter,
         gate: LineGate,
@@ -108,6 +112,7 @@ impl AssetClient {
     ) -> Self {
         Self {
             client,
+            here,
             hosts: hosts.into_iter().collect(),
             meter,
             gate,
@@ -226,8 +231,11 @@ impl AssetClient {
         method: &Method,
         ask: Option<&Ask>,
     ) -> Result<reqwest::Response, RemoteError> {
-        let mut request = self
-            .client
+        let client = match &self.here {
+            Some(here) if is_plain(url) => here,
+            Some(_) | None => &self.client,
+        };
+        let mut request = client
             .request(method.clone(), url.clone())
             .header(ACCEPT_ENCODING, "identity");
         match ask {

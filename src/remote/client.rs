@@ -10,3 +10,15 @@ pub(super) fn builder() -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
 }
+
+/// The same for a URL of which something is secret. Plain `http` is allowed to this machine alone, because what is sent
+/// does not leave it: then no proxy gets it either, whatever the environment says.
+pub(super) fn builder_for(is_plain: bool) -> reqwest::ClientBuilder {
+    let client = builder();
+    if is_plain { client.no_proxy() } else { client }
+}
+
+/// Returns whether a URL is of plain `http`.
+pub(super) fn is_plain(url: &url::Url) -> bool {
+    url.scheme() == "http"
+}

@@ -36,6 +36,8 @@ impl NoticeError {
 #[derive(Clone, Debug)]
 pub struct Notices {
     client: reqwest::Client,
+    /// For this machine.
+    here: reqwest::Client,
     timeout: Duration,
 }
 
@@ -46,14 +48,20 @@ impl Notices {
     /// # Errors
     /// [`RemoteError::Setup`] when there is no certificate store to trust.
     pub fn new(timeout: Duration) -> Result<Self, RemoteError> {
-        let client = client::builder()
-            .retry(reqwest::retry::never())
-            .timeout(timeout)
-            // Two notices of a run are minutes or hours apart.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(RemoteError::Setup)?;
-        Ok(Self { client, timeout })
+        let build = |is_plain| {
+            client::builder_for(is_plain)
+                .retry(reqwest::retry::never())
+                .timeout(timeout)
+                // Two notices of a run are minutes or hours apart.
+                .pool_max_idle_per_host(0)
+                .build()
+                .map_err(RemoteError::Setup)
+        };
+        Ok(Self {
+            client: build(false)?,
+            here: build(true)?,
+            timeout,
+        })
     }
 
     /// Posts `body`. What the answer says beyond its status is not read.
@@ -66,8 +74,11 @@ impl Notices {
         media_type: &'static str,
         body: &str,
     ) -> Result<(), NoticeError> {
-        let request = self
-            .client
+        let client = match client::is_plain(url) {
+            true => &self.here,
+            false => &self.client,
+        };
+        let request = client
             .post(url.clone())
             .header(CONTENT_TYPE, media_type)
             .body(body.to_owned());

@@ -140,7 +140,7 @@ pub async fn reach(
     is_plain: bool,
     connect_timeout: Duration,
 ) -> Result<u16, RemoteError> {
-    let client = client::builder()
+    let client = client::builder_for(is_plain)
         .connect_timeout(connect_timeout)
         .timeout(TIMEOUT)
         .build()

@@ -12,6 +12,7 @@ use super::gate::LineGate;
 use super::media::{self, MediaPage, MediaWalkEnd};
 use super::meter::Meter;
 use super::throttle::Throttle;
+use crate::model::path::AssetUrl;
 use crate::model::{ContentId, Endpoint, EndpointKind, Tally, Traffic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,26 +65,44 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Setup`] when there is no certificate store to trust.
     pub fn new(options: &Options) -> Result<Self, RemoteError> {
-        let begin = || {
-            client::builder()
+        let begin = |is_plain| {
+            client::builder_for(is_plain)
                 .retry(reqwest::retry::never())
                 .connect_timeout(options.connect_timeout)
                 .pool_idle_timeout(POOL_IDLE)
                 .tcp_nodelay(true)
         };
-        let api_client = begin().build().map_err(RemoteError::Setup)?;
+        let build = |is_plain| begin(is_plain).build().map_err(RemoteError::Setup);
+        let (management, content) = (
+            client::is_plain(&options.management_url),
+            client::is_plain(&options.content_url),
+        );
+        let management_client = build(management)?;
+        let content_client = match management == content {
+            true => management_client.clone(),
+            false => build(content)?,
+        };
         // HTTP/1.1 for bytes: one broken connection then costs one download, not all of them.
-        let asset_client = begin().http1_only().build().map_err(RemoteError::Setup)?;
+        let for_assets = |is_plain| {
+            let client = begin(is_plain).http1_only().build();
+            client.map_err(RemoteError::Setup)
+        };
+        let may_be_plain = |host: &String| AssetUrl::parse(&format!("http://{host}/")).is_ok();
+        let here = match options.asset_hosts.iter().any(may_be_plain) {
+            true => Some(for_assets(true)?),
+            false => None,
+        };
+        let asset_client = for_assets(false)?;
         let (meter, gate) = (
             Meter::new(Arc::clone(&options.traffic)),
             LineGate::default(),
         );
-        let api = |which, base: &Url, budget| {
+        let api = |which, base: &Url, client, budget| {
             Api::new(
                 which,
                 base.clone(),
                 options.key.clone(),
-                api_client.clone(),
+                client,
                 budget,
                 meter.clone(),
             )
@@ -92,15 +111,18 @@ impl Remote {
             management: api(
                 Which::Management,
                 &options.management_url,
+                management_client,
                 Budget::new(options.management_per_10s, Duration::from_secs(10)),
             ),
             content: api(
                 Which::Content,
                 &options.content_url,
+                content_client,
                 Budget::new(options.content_per_second, Duration::from_secs(1)),
             ),
             assets: AssetClient::new(
                 asset_client,
+                here,
                 options.asset_hosts.iter().cloned(),
                 meter.clone(),
                 gate.clone(),

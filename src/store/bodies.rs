@@ -20,7 +20,7 @@ impl Store {
         self.read("read which bodies are owed", |conn| {
             conn.prepare_cached(
                 "SELECT o.number, o.id, o.side, coalesce(c.status, ''), c.updated_at, c.revised_at, c.draft_key,
-                     o.state = 'refused', o.attempts, o.owed_at
+                     o.state = 'refused', o.attempts, o.owed_at, o.last_error
                  FROM owed_bodies AS o INDEXED BY owed_bodies_in_order
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
                  WHERE o.endpoint = :endpoint AND o.number > :after
@@ -44,6 +44,7 @@ impl Store {
                         is_refused: row.get(7)?,
                         attempts: row.get(8)?,
                         owed_at: row.get(9)?,
+                        last_error: row.get(10)?,
                     })
                 },
             )?
@@ -51,18 +52,20 @@ impl Store {
         })
     }
 
-    /// Returns a content of one API that was never published, if there is one. Reads the API's rows
-    /// until it finds one: ask once per run.
+    /// Returns a content of one API that was not published when it was listed last, with its draft key, if there is
+    /// one. Reads the API's rows until it finds one: ask once or twice per run.
     pub fn unpublished_content(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<Option<ContentId>, StoreError> {
+    ) -> Result<Option<(ContentId, String)>, StoreError> {
         self.read("look for an unpublished content", |conn| {
             conn.prepare_cached(
-                "SELECT id FROM contents
-                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' LIMIT 1",
+                "SELECT id, draft_key FROM contents
+                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' AND draft_key IS NOT NULL LIMIT 1",
             )?
-            .query_row(named_params! { ":endpoint": endpoint }, |row| row.get(0))
+            .query_row(named_params! { ":endpoint": endpoint }, |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()
         })
     }
@@ -166,15 +169,22 @@ impl Store {
     pub fn owed_bodies_among(
         &self,
         is_counted: &dyn Fn(&Endpoint, &ContentId, BodySide) -> bool,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<BodyTotals, StoreError> {
         self.read("count owed bodies", |conn| {
-            let mut select = conn.prepare_cached("SELECT endpoint, id, side FROM owed_bodies")?;
+            let mut select = conn
+                .prepare_cached("SELECT endpoint, id, side, state = 'refused' FROM owed_bodies")?;
             let mut rows = select.query([])?;
-            let mut counted = 0;
+            let mut totals = BodyTotals {
+                owed: 0,
+                refused: 0,
+            };
             while let Some(row) = rows.next()? {
-                counted += u64::from(is_counted(&row.get(0)?, &row.get(1)?, row.get(2)?));
+                if is_counted(&row.get(0)?, &row.get(1)?, row.get(2)?) {
+                    totals.owed += 1;
+                    totals.refused += u64::from(row.get::<_, bool>(3)?);
+                }
             }
-            Ok(counted)
+            Ok(totals)
         })
     }
 

@@ -136,6 +136,19 @@ impl Store {
         })
     }
 
+    /// Notes when the Management API was asked last, while a run goes on: the next one must know of it, however this one
+    /// ends.
+    pub fn note_requests(&mut self, run: RunId, recent: &[Timestamp]) -> Result<(), StoreError> {
+        self.write("note the last requests", |tx| {
+            tx.prepare_cached("UPDATE runs SET recent_requests = :recent WHERE id = :id")?
+                .execute(named_params! {
+                    ":id": run.0,
+                    ":recent": json_array(recent.iter().map(Timestamp::to_string)),
+                })?;
+            Ok(())
+        })
+    }
+
     /// Returns when the last run that ended asked the Management API last.
     pub fn recent_requests(&self) -> Result<Vec<Timestamp>, StoreError> {
         self.read("read when the service was asked last", |conn| {

@@ -21,6 +21,7 @@ use crate::store::EndpointRow;
 use answers::Answers;
 use ask::{Answer, Api, DRAFTS};
 use futures_util::stream::{self, StreamExt as _};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -74,8 +75,8 @@ struct Pass {
     strange: usize,
     /// It does not answer in a usable way: the rest stays owed.
     is_broken: bool,
-    /// Drafts refused to the key one after the other. Beyond a few, the rest is marked, not asked for.
-    refused_drafts: Arc<AtomicUsize>,
+    /// What is known of its drafts.
+    drafts: Arc<Drafts>,
     /// Kinds of bodies that were refused before and are still.
     refused_again: Vec<(BodySide, Status)>,
 }
@@ -181,8 +182,34 @@ async fn owed_bodies(
     Ok(rows)
 }
 
-/// Drafts in a row that the key may not read, after which it is taken to read none of this API's.
+/// Drafts that the key may not read, after which it is taken to read none of this API's, unless it read one.
 const REFUSED_DRAFTS: usize = AT_A_TIME;
+
+/// What answers told of an API's drafts.
+#[derive(Debug, Default)]
+struct Drafts {
+    refused: AtomicUsize,
+    is_one_read: AtomicBool,
+}
+
+impl Drafts {
+    fn learn(&self, answer: &Answer) {
+        if answer.is_refused() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        } else if answer.bytes() > 0 {
+            self.is_one_read.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether asking for another one is pointless.
+    fn are_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) >= REFUSED_DRAFTS && !self.is_one_read()
+    }
+
+    fn is_one_read(&self) -> bool {
+        self.is_one_read.load(Ordering::Relaxed)
+    }
+}
 
 /// Asks for the first of what was refused before; for the rest only if that is readable now. Each side
 /// and status for itself, because each hangs on a right of its own; what is published goes first.
@@ -198,6 +225,10 @@ async fn probe(
             .into_iter()
             .partition(|owed| (owed.side, &owed.status) == (kind.0, &kind.1));
         again = others;
+        if kind.0 == BodySide::Draft {
+            // Drafts may be refused one by one: in each run another one is tried.
+            first.sort_by_key(|owed| (owed.attempts, Reverse(owed.number)));
+        }
         // A pass that is told no stops here: what was refused is marked as such already.
         let is_pointless = standing.is_stopped || pass.refused.is_some() || pass.is_broken;
         if is_pointless || pass.refused_again.contains(&kind) {
@@ -238,16 +269,15 @@ async fn ask_all(
         let is_shut = AtomicBool::new(false);
         let wanted = Wanted::sort(owed).into_iter();
         let wanted = wanted.take_while(|_| !is_shut.load(Ordering::Relaxed));
-        let refused_drafts = Arc::clone(&pass.refused_drafts);
-        let wanted = wanted.filter(|wanted| !wanted.is_draft() || !is_refused(&refused_drafts));
+        let drafts = Arc::clone(&pass.drafts);
         let asked = stream::iter(wanted).map(|wanted| async {
             let is_draft = wanted.is_draft();
+            if is_draft && drafts.are_refused() {
+                return Answer::default();
+            }
             let answer = api.ask(wanted).await;
             if is_draft {
-                match answer.is_refused() {
-                    true => refused_drafts.fetch_add(1, Ordering::Relaxed),
-                    false => refused_drafts.swap(0, Ordering::Relaxed),
-                };
+                drafts.learn(&answer);
             }
             if answer.trouble.as_ref().is_some_and(ends_asking) {
                 is_shut.store(true, Ordering::Relaxed);
@@ -270,21 +300,20 @@ async fn ask_all(
         saved += save(api.run, outcomes).await?;
     }
     unanswered.retain(|owed| !answered.contains(&(owed.id.clone(), owed.side)));
-    let marked = match &pass.refused {
-        Some(reason) => api.all_refused(&unanswered, reason),
-        None if is_refused(&pass.refused_drafts) => {
-            let drafts = Wanted::sort(unanswered).into_iter();
-            let drafts = drafts.filter_map(Wanted::into_draft).collect::<Vec<_>>();
-            api.all_refused(&drafts, DRAFTS)
-        }
-        None => Vec::new(),
-    };
-    save(api.run, marked).await?;
+    if let Some(reason) = &pass.refused {
+        save(api.run, api.all_refused(&unanswered, reason)).await?;
+        return Ok(saved);
+    }
+    let drafts = Wanted::sort(unanswered).into_iter();
+    let drafts = drafts.filter_map(Wanted::into_draft).collect::<Vec<_>>();
+    let is_over = pass.is_broken || standing.is_stopped;
+    if pass.drafts.are_refused() {
+        save(api.run, api.all_refused(&drafts, DRAFTS)).await?;
+    } else if !drafts.is_empty() && pass.drafts.is_one_read() && !is_over {
+        // Passed over before one could be read.
+        saved += Box::pin(ask_all(api, drafts, standing, pass)).await?;
+    }
     Ok(saved)
-}
-
-fn is_refused(drafts: &AtomicUsize) -> bool {
-    drafts.load(Ordering::Relaxed) >= REFUSED_DRAFTS
 }
 
 /// What one answer says of asking further: how many bodies it brought, and what trouble there was.

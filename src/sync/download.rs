@@ -94,6 +94,8 @@ pub(super) struct Failure {
     pub(super) is_lack_of_room: bool,
     /// Whether its host had to be asked to learn how long it is.
     pub(super) was_asked: bool,
+    /// Whether its bytes came, and the mirror did not take them.
+    pub(super) is_of_the_mirror: bool,
     /// Trouble of the mirror that concerns every file.
     pub(super) trouble: Option<Trouble>,
 }
@@ -177,6 +179,7 @@ impl Download {
                 hint,
                 is_lack_of_room: err.is_lack_of_room(),
                 was_asked: self.owed.row.announced_bytes.is_none(),
+                is_of_the_mirror: err.is_of_the_mirror(),
                 trouble: err.into_trouble(),
             }),
         }
@@ -205,9 +208,11 @@ impl Download {
             // An earlier run broke its answer off, and the medium has not changed since.
             return Err(Unsaved::TooLong { bytes, longest });
         }
-        if let Some(bytes) = announced {
-            // Likewise.
-            self.shared.room.look(bytes)?;
+        if let Some(bytes) = announced
+            && !self.is_begun()
+        {
+            // Likewise. What is here of a file needs no room any more.
+            self.shared.room.fits(bytes).await?;
         }
         let left = self.shared.quota.left((self.shared.now)());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {

@@ -112,14 +112,13 @@ pub(super) fn content(
 /// Adds what was owed before, as far as the listings said nothing of it.
 pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunError> {
     let counted = std::mem::take(&mut run.sheet().dry);
-    let (bodies, owed_bodies, owed_files) = run
+    let (bodies, owed_files) = run
         .store(move |store| {
             let is_new_body = |endpoint: &Endpoint, id: &ContentId, side| {
                 !counted.bodies.contains(&body_key(endpoint, id, side))
             };
             let is_new_file = |id: &MediaId| !counted.files.contains(id.as_str());
             Ok((
-                store.body_counts()?,
                 store.owed_bodies_among(&is_new_body)?,
                 store.owed_assets_among(&is_new_file)?,
             ))
@@ -130,7 +129,7 @@ pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunE
     sheet.assets.owed_bytes = files.owed_bytes;
     sheet.assets.waiting = files.waiting;
     sheet.failed_total = files.failed;
-    sheet.bodies.owed += owed_bodies;
+    sheet.bodies.owed += bodies.owed;
     sheet.bodies.refused = bodies.refused;
     drop(sheet);
     Ok(())

@@ -4,10 +4,12 @@ use super::RunError;
 use super::run::{Run, Sheet};
 use super::{dry, forecast, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, Timestamp};
+use crate::model::{ExitCode, Outcome, ProblemKind, RunReport};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tracing::{error, info};
 
 /// Program and version, for `runs.program` and the report.
@@ -42,7 +44,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
             bodies: report.bodies,
             assets: report.assets,
             requests: report.transfer.iter().map(|host| host.requests).sum(),
-            recent_requests: recent_requests(run),
+            recent_requests: run.recent_requests(),
         };
         let now = report.finished_at;
         report.proof = run
@@ -61,8 +63,15 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     Ok(report)
 }
 
+/// How long a disk may take to say what lies at a path.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// Says where the database or the mirror is not any more where the next run will look for it.
 async fn look_for_home(run: &Run) -> Result<(), RunError> {
+    if run.is_stopping() {
+        // Whoever stops a run does not wait for a disk, and nothing is called safe.
+        return Ok(());
+    }
     let displaced =
         "was moved, replaced or unmounted while this run worked: what it saved is not there";
     let hint = "put it back, or leave it to the next run, which saves anew what is missing";
@@ -74,22 +83,14 @@ async fn look_for_home(run: &Run) -> Result<(), RunError> {
         fault("database", "the database (`storage.database`)");
     }
     if let Some(mirror) = run.rooms.mirror.clone() {
-        let is_displaced = spawn_blocking(move || mirror.is_displaced()).await?;
-        if is_displaced {
+        let looked = timeout(LOOK, spawn_blocking(move || mirror.is_displaced())).await;
+        if let Ok(is_displaced) = looked
+            && is_displaced?
+        {
             fault("assets", "the mirror (`storage.mirror`)");
         }
     }
     Ok(())
-}
-
-fn recent_requests(run: &Run) -> Vec<Timestamp> {
-    let now = run.now();
-    run.rooms
-        .remote
-        .recent_requests()
-        .into_iter()
-        .map(|age| now.minus(age))
-        .collect()
 }
 
 /// Marks the run as failed, if the database still takes it.
@@ -112,7 +113,7 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
             .iter()
             .map(|host| host.requests)
             .sum(),
-        recent_requests: recent_requests(run),
+        recent_requests: run.recent_requests(),
     };
     let now = run.now();
     if let Err(also) = run

@@ -4,6 +4,9 @@ use crate::mirror::{Mirror, Space};
 use bytesize::ByteSize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tracing::warn;
 
 /// What stays free unless the configuration says otherwise: this, or a fiftieth of a small disk. A disk
@@ -13,6 +16,8 @@ const KEEP_INODES: u64 = 1_000;
 const FRACTION: u64 = 50;
 /// From so many times that on, a person is warned.
 const WARN_AT: u64 = 4;
+/// How long an answer of the disk is good for; what is written meanwhile is known here.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// What a person can do where there is no room.
 pub(super) const HINT: &str = "the file system is full (check free inodes too); free space, then run again. What stays free is \
@@ -25,10 +30,27 @@ pub(super) struct Room {
     keep_free: Option<u64>,
     /// Announced by hosts and not written yet.
     coming: AtomicU64,
-    /// What the disk said last, less what was written since. For whoever must not wait: a disk that does not answer
-    /// holds its thread.
-    seen: Mutex<Option<Space>>,
+    seen: Mutex<Option<Seen>>,
     is_warned: AtomicBool,
+    is_tight: AtomicBool,
+}
+
+/// What the disk said.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    space: Space,
+    at: Instant,
+    /// Bytes that were written since, or that were to be.
+    used: u64,
+}
+
+impl Seen {
+    fn now(&self) -> Space {
+        Space {
+            bytes: self.space.bytes.saturating_sub(self.used),
+            ..self.space
+        }
+    }
 }
 
 /// There is no room for a file, or none at all.
@@ -66,15 +88,16 @@ impl Room {
             coming: AtomicU64::new(0),
             seen: Mutex::new(None),
             is_warned: AtomicBool::new(false),
+            is_tight: AtomicBool::new(false),
         }
     }
 
     /// Promises room for a file of so many bytes (0 where nobody said how long it is).
     ///
     /// # Errors
-    /// Where it would not leave enough.
-    pub(super) fn promise(self: &Arc<Self>, bytes: u64) -> Result<Place, NoRoom> {
-        self.look(bytes)?;
+    /// As [`Self::fits`].
+    pub(super) async fn promise(self: &Arc<Self>, bytes: u64) -> Result<Place, NoRoom> {
+        self.fits(bytes).await?;
         self.coming.fetch_add(bytes, Ordering::Relaxed);
         Ok(Place {
             room: Arc::clone(self),
@@ -82,39 +105,71 @@ impl Room {
         })
     }
 
+    /// Says that many files did not fit.
+    pub(super) fn tighten(&self) {
+        self.is_tight.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a file should be known to fit before it is asked for.
+    pub(super) fn is_tight(&self) -> bool {
+        self.is_tight.load(Ordering::Relaxed)
+    }
+
     /// Returns whether more may be asked for, as far as is known: what is coming takes half of the room that is left, at
     /// most. Otherwise it has to be written first, or files would be refused that fit. Asks no disk.
     pub(super) fn is_ample(&self) -> bool {
-        let Some(space) = *self.seen() else {
+        let Some(seen) = *self.seen() else {
             return true;
         };
+        let space = seen.now();
         let coming = self.coming.load(Ordering::Relaxed);
         let left = space.bytes.saturating_sub(keep(&space, self.keep_free));
         coming.saturating_mul(2) <= left
     }
 
-    /// Looks whether there still is room for what is coming and `more`. Blocks.
+    /// Looks whether there still is room for what is coming and `more`. The disk is asked now and then, and by a thread
+    /// that may wait: one that does not answer holds up nobody who heeds signals.
     ///
     /// # Errors
     /// Where there is not. A disk that does not say how full it is counts as one with room: writing will
     /// tell.
-    pub(super) fn look(&self, more: u64) -> Result<(), NoRoom> {
-        let space = self.mirror.free_space().ok();
-        *self.seen() = space;
+    pub(super) async fn fits(self: &Arc<Self>, more: u64) -> Result<(), NoRoom> {
+        let fresh = self.seen().filter(|seen| seen.at.elapsed() < FRESH);
+        let space = match fresh {
+            Some(seen) => Some(seen.now()),
+            None => {
+                let mirror = Arc::clone(&self.mirror);
+                let asked = spawn_blocking(move || mirror.free_space().ok()).await;
+                let space = asked.ok().flatten();
+                *self.seen() = space.map(|space| Seen {
+                    space,
+                    at: Instant::now(),
+                    used: 0,
+                });
+                space
+            }
+        };
         self.judge(space, more)
     }
 
-    /// Returns whether there is room for what is coming, as far as is known. Asks no disk.
+    /// Returns whether there was room for what is coming when the disk was asked last.
     ///
     /// # Errors
-    /// As [`Self::look`].
+    /// As [`Self::fits`].
     pub(super) fn known(&self) -> Result<(), NoRoom> {
-        let seen = *self.seen();
-        self.judge(seen, 0)
+        let space = self.seen().map(|seen| seen.space);
+        self.judge(space, 0)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<Space>> {
+    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn use_up(&self, bytes: u64) {
+        self.coming.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(seen) = self.seen().as_mut() {
+            seen.used = seen.used.saturating_add(bytes);
+        }
     }
 
     fn judge(&self, space: Option<Space>, more: u64) -> Result<(), NoRoom> {
@@ -146,10 +201,7 @@ impl Place {
     pub(super) fn written(&mut self, bytes: u64) {
         let bytes = bytes.min(self.left);
         self.left -= bytes;
-        self.room.coming.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(space) = self.room.seen().as_mut() {
-            space.bytes = space.bytes.saturating_sub(bytes);
-        }
+        self.room.use_up(bytes);
     }
 
     /// Goes on to promise room for so many bytes, which came and are not written.
@@ -162,15 +214,16 @@ impl Place {
     /// Looks whether there still is room.
     ///
     /// # Errors
-    /// As [`Room::look`].
-    pub(super) fn look(&self) -> Result<(), NoRoom> {
-        self.room.look(0)
+    /// As [`Room::fits`].
+    pub(super) async fn look(&self) -> Result<(), NoRoom> {
+        self.room.fits(0).await
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.room.coming.fetch_sub(self.left, Ordering::Relaxed);
+        // Written by now, or never: the disk tells soon.
+        self.room.use_up(self.left);
     }
 }
 

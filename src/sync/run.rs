@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) bodies_wake: Notify,
     /// Rung when files became owed.
     pub(super) assets_wake: Notify,
+    /// Held while it is tried whether the key sees drafts, so that it is tried once.
+    pub(super) draft_probe: tokio::sync::Mutex<()>,
     listings: watch::Sender<Listings>,
     /// Whether the first page of the media listing is recorded, or there will be none.
     has_page: watch::Sender<bool>,
@@ -163,6 +165,7 @@ impl Run {
             begun: Instant::now(),
             bodies_wake: Notify::new(),
             assets_wake: Notify::new(),
+            draft_probe: tokio::sync::Mutex::default(),
             listings: watch::Sender::default(),
             has_page: watch::Sender::default(),
             sheet: Mutex::new(sheet),
@@ -328,11 +331,16 @@ impl Run {
         }
     }
 
+    /// Returns when the Management API was asked last.
+    pub(super) fn recent_requests(&self) -> Vec<Timestamp> {
+        let now = self.now();
+        let ages = self.rooms.remote.recent_requests().into_iter();
+        ages.map(|age| now.minus(age)).collect()
+    }
+
     /// Writes down what was transferred since the last time.
     pub(super) async fn record_transfer(&self) -> Result<(), RunError> {
-        if self.id.is_none() {
-            return Ok(());
-        }
+        let Some(id) = self.id else { return Ok(()) };
         let now = self.rooms.remote.meter().read();
         let fresh = {
             let mut recorded = self
@@ -345,8 +353,12 @@ impl Run {
         };
         if !fresh.is_empty() {
             let month = self.now().month();
-            self.store(move |store| store.record_transfer(&month, &fresh))
-                .await?;
+            let recent = self.recent_requests();
+            self.store(move |store| {
+                store.record_transfer(&month, &fresh)?;
+                store.note_requests(id, &recent)
+            })
+            .await?;
         }
         Ok(())
     }

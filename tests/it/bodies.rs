@@ -63,7 +63,9 @@ async fn published_bodies_come_a_hundred_at_once_and_drafts_one_by_one() {
     let least = (published.count() as u64).div_ceil(100);
     let lists = counters.of(Route::ContentList);
     assert!((least..=least + 5).contains(&lists), "{lists} batches");
-    assert_eq!(counters.of(Route::Content), drafts);
+    // One more tells whether the key sees drafts, and again once all is listed if it could not be told before.
+    let asked = counters.of(Route::Content);
+    assert!((drafts..=drafts + 2).contains(&asked), "{asked}");
     for request in sim.requests() {
         if matches!(request.route, Route::ContentList | Route::Content) {
             assert!(request.path.contains("depth=0"), "{}", request.path);
@@ -198,7 +200,7 @@ async fn a_full_run_reads_every_body_once_more_and_a_first_one_just_once() {
     home.sync_with(&sim, full).await.expect_complete();
     // Whether the key sees drafts is asked once more where a first run could not tell.
     assert!(
-        body_requests(&sim) >= first - 3 && body_requests(&sim) <= first + 1,
+        body_requests(&sim) >= first - 3 && body_requests(&sim) <= first + 2,
         "{first}"
     );
     assert_holds(&home, &sim.truth());

@@ -85,6 +85,8 @@ mod replaced;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod snapshot;
 #[cfg(test)]
 mod snapshot_tree;

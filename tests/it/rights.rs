@@ -372,3 +372,29 @@ async fn drafts_that_are_all_refused_are_asked_for_a_few_times() {
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_that_can_be_read_are_found_behind_those_that_cannot() {
+    let sim = Sim::builder().published_list_api("blog", 3).start().await;
+    for n in (0..40).rev() {
+        sim.edit(add(&format!("d-{n:02}"), Status::Draft))
+            .expect("added");
+    }
+    // The first twenty of the listing.
+    let target = Route::Content.containing("/blog/d-0");
+    sim.fault(target, Occasion::Every, Fault::status(403, "Forbidden"));
+    let target = Route::Content.containing("/blog/d-1");
+    sim.fault(target, Occasion::Every, Fault::status(403, "Forbidden"));
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(
+        (report.bodies.owed, report.bodies.refused),
+        (20, 20),
+        "{:?}",
+        report.problems
+    );
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}

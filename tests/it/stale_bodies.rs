@@ -158,3 +158,59 @@ async fn a_draft_of_a_moment_ago_is_not_taken_for_what_is_published() {
     assert_eq!(bodies(&home, "essay").0, None);
     assert!(bodies(&home, "essay").1.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_key_sees_is_not_told_by_a_content_that_was_published_or_deleted_since() {
+    // A key that sees drafts, and the draft that would tell so is gone.
+    let sim = Sim::builder()
+        .published_list_api("blog", 5)
+        .content_permissions(ContentRights::everything())
+        .start()
+        .await;
+    for (id, status) in [("essay", Status::PublishAndDraft), ("never", Status::Draft)] {
+        sim.edit(add(id, status)).expect("added");
+    }
+    let full = || Setup {
+        is_full: true,
+        ..Setup::default()
+    };
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    sim.edit(Edit::DeleteContent {
+        endpoint: "blog".into(),
+        id: "never".into(),
+    })
+    .expect("deleted");
+    home.sync_with(&sim, full())
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(bodies(&home, "essay").0, None);
+
+    // A key that does not, and the draft is published.
+    let (sim, home, _) = saved(Status::PublishAndDraft).await;
+    sim.edit(save_draft("essay", "another")).expect("saved");
+    home.sync(&sim).await.expect_complete();
+    let had = bodies(&home, "essay");
+    sim.edit(Edit::Publish {
+        endpoint: "blog".into(),
+        id: "never".into(),
+    })
+    .expect("published");
+    home.sync_with(&sim, full()).await.expect_complete();
+    assert_eq!(bodies(&home, "essay"), had);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_makes_no_stale_body_believed() {
+    let (sim, home, _) = saved(Status::Publish).await;
+    let old = bodies(&home, "essay").0.expect("published");
+    sim.edit(publish("essay", "new")).expect("edited");
+    let strange = Fault::status(400, "strange");
+    sim.fault(Route::ContentList, Occasion::Every, strange);
+    for _ in 0..3 {
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+    }
+    sim.clear_faults();
+    sim.fault(Route::ContentList, 1, list_of(&old));
+    heals(&sim, &home).await;
+}

@@ -15,13 +15,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::debug;
 
-/// After so many files in a row that their hosts began to send and that do not fit, none is asked for: each costs some
-/// of its bytes.
+/// After so many files that their hosts began to send and that do not fit, hosts are asked how long a file is
+/// before they send it: what they begin to send is paid for.
 const IN_VAIN: u32 = 16;
+/// After so many files in a row that came and that the mirror did not take, nothing more is started: each was paid for.
+const NOT_TAKEN: u32 = 16;
 
 /// How long downloads may take to put away what came of large files once the grace is over, and then a group of received
 /// files to get its places.
@@ -47,8 +49,14 @@ pub(super) struct Feed<'a> {
     withheld: IdSet,
     /// What a person can do, with one of the failures that it helps with and the media that failed so.
     hints: BTreeMap<String, (String, IdSet)>,
-    /// Files in a row whose hosts were asked, and for which there was no room.
+    /// Files whose hosts began to send them, and for which there was no room.
     in_vain: u32,
+    /// Files in a row that came and were not taken.
+    not_taken: u32,
+    /// What helps against what is in the way of all: it was said when that was found.
+    said: Option<String>,
+    /// It is that the disk is full.
+    is_full: bool,
     /// No room left, or a mirror that cannot be written: nothing more is started.
     is_blocked: bool,
 }
@@ -81,18 +89,20 @@ impl<'a> Feed<'a> {
             withheld: IdSet::default(),
             hints: BTreeMap::new(),
             in_vain: 0,
+            not_taken: 0,
+            said: None,
+            is_full: false,
             is_blocked: false,
         }
     }
 
     /// Fetches until the listing is over and nothing is left to ask for.
     pub(super) async fn fetch_all(mut self) -> Result<(), RunError> {
-        // Here nobody waits for the disk: this is the task that heeds signals as well.
-        let room = Arc::clone(&self.shared.room);
+        // So that something is known of the disk from the beginning.
         tokio::select! {
             biased;
             () = self.run.stop.wait() => {}
-            looked = spawn_blocking(move || room.look(0)) => drop(looked?),
+            _fits = self.shared.room.fits(0) => {}
         }
         loop {
             self.fill();
@@ -200,6 +210,7 @@ impl<'a> Feed<'a> {
         if let Err(no_room) = self.shared.room.known()
             && no_room.is_for_all
         {
+            self.is_full = true;
             self.block(no_room.to_string(), Some(no_room.hint()));
         }
     }
@@ -213,7 +224,7 @@ impl<'a> Feed<'a> {
             AssetOutcome::Saved { .. }
             | AssetOutcome::Unchanged { .. }
             | AssetOutcome::Moved { .. } => {
-                self.in_vain = 0;
+                self.not_taken = 0;
                 self.forgive(media_id);
             }
             AssetOutcome::Withheld {
@@ -242,10 +253,11 @@ impl<'a> Feed<'a> {
             hint,
             is_lack_of_room,
             was_asked,
+            is_of_the_mirror,
             trouble,
         } = failure;
         debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
-        if let Some(hint) = hint {
+        if let Some(hint) = hint.clone() {
             let of_hint = || (error.to_owned(), IdSet::default());
             let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
             failed.insert(media_id.as_str());
@@ -263,9 +275,16 @@ impl<'a> Feed<'a> {
             }
         }
         if let Some(trouble) = trouble {
+            self.is_full |= is_lack_of_room;
             self.block(crate::model::chain(&trouble), trouble.hint());
-        } else if self.in_vain >= IN_VAIN {
-            self.block(error.to_owned(), Some(room::HINT));
+        } else if is_of_the_mirror && !is_lack_of_room {
+            self.not_taken += 1;
+            if self.not_taken >= NOT_TAKEN {
+                self.block(error.to_owned(), hint.as_deref());
+            }
+        }
+        if self.in_vain >= IN_VAIN {
+            self.shared.room.tighten();
         }
     }
 
@@ -295,7 +314,8 @@ impl<'a> Feed<'a> {
     /// Starts nothing more, and says why once.
     fn block(&mut self, message: String, hint: Option<&str>) {
         if !std::mem::replace(&mut self.is_blocked, true) {
-            let hint = hint.map(str::to_owned);
+            self.said = hint.map(str::to_owned);
+            let hint = self.said.clone();
             self.run.problem(ProblemKind::Owed, "assets", message, hint);
         }
     }
@@ -328,8 +348,10 @@ impl<'a> Feed<'a> {
 
     /// Says what helps, and writes down what was learned.
     async fn close(mut self) -> Result<(), RunError> {
-        if self.is_blocked {
-            // That was said when it was found.
+        if let Some(said) = &self.said {
+            self.hints.remove(said);
+        }
+        if self.is_full {
             self.hints.remove(room::HINT);
         }
         // Ten thousand files may fail of one cause: what helps is said once, and only here, for a file

@@ -1,10 +1,10 @@
 //! One request for bodies: what it asks, and what its answer means.
 
 use super::super::run::Run;
-use super::stale::{self, Age};
+use super::stale::{self, Age, STALE};
 use super::wanted::{Sides, Wanted};
 use crate::model::{BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status};
-use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
+use crate::remote::{Batch, BatchAnswer, FoundBody, Lookup, RemoteError, read_content};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -15,11 +15,7 @@ pub(super) const CLOSED: &str =
 pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
 
 /// Why a draft is not asked for.
-pub(super) const DRAFTS: &str = "several drafts of this API in a row were refused to the key";
-/// Why an answer is not taken.
-const STALE: &str =
-    "the Content API answered with a body older than the listing says; it is asked for again";
-
+pub(super) const DRAFTS: &str = "the key was refused several drafts of this API and read none";
 /// The API asked, and the run that asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Api<'a> {
@@ -241,6 +237,7 @@ impl Api<'_> {
     /// A draft that equals what is published looks the same as one that hides it. A content that was
     /// never published tells the two apart: a key without the right does not see it.
     async fn sees_all_drafts(&self) -> Option<bool> {
+        let _alone = self.run.draft_probe.lock().await;
         // What tells may be listed yet.
         let is_listing = self.run.is_listing(self.endpoint);
         let known = self.run.sheet().sees_all_drafts.get(self.endpoint).copied();
@@ -257,16 +254,7 @@ impl Api<'_> {
             .ok()
             .flatten();
         let sees = match unpublished {
-            Some(id) => {
-                let batch = Batch { ids: vec![id] };
-                let remote = &self.run.rooms.remote;
-                let answer = remote.published_bodies(self.endpoint, &batch).await;
-                match (answer.found.is_empty(), answer.left_out.is_empty()) {
-                    (false, _) => Some(true),
-                    (true, false) => Some(false),
-                    (true, true) => None,
-                }
-            }
+            Some((id, draft_key)) => self.sees(id, &draft_key).await,
             None => None,
         };
         let endpoint = self.endpoint.clone();
@@ -274,6 +262,29 @@ impl Api<'_> {
         sheet.sees_all_drafts.insert(endpoint, (is_listing, sees));
         drop(sheet);
         sees
+    }
+
+    /// Returns whether the key sees a content that was not published when it was listed last, without its draft key.
+    /// That it was published or deleted since must not be taken for an answer.
+    async fn sees(&self, id: ContentId, draft_key: &str) -> Option<bool> {
+        let remote = &self.run.rooms.remote;
+        let batch = Batch {
+            ids: vec![id.clone()],
+        };
+        let answer = remote.published_bodies(self.endpoint, &batch).await;
+        if !answer.found.is_empty() {
+            let found = remote.look_up(self.endpoint, &id).await;
+            let Ok(Lookup::Found(content)) = found else {
+                return None;
+            };
+            let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
+            return (listed.status == Status::Draft).then_some(true);
+        }
+        if answer.left_out.is_empty() {
+            return None;
+        }
+        let draft = remote.draft(self.endpoint, self.kind, &id, draft_key).await;
+        matches!(draft, Ok(Some(_))).then_some(false)
     }
 
     /// The service leaves out what the key may not see.

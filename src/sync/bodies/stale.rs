@@ -8,8 +8,12 @@ use std::time::Duration;
 /// How far the stamps of a body and of its metadata may lie apart and mean the same: the two APIs write
 /// fractions of a second differently (microcms-facts 1.5).
 const SLACK: Duration = Duration::from_secs(1);
-/// Runs in which an older body is taken for stale; after that it is believed.
+/// From so many attempts on, an older body is believed, if the attempt before brought one as well.
 const ATTEMPTS: u32 = 3;
+
+/// Why such an answer is not taken.
+pub(super) const STALE: &str =
+    "the Content API answered with a body older than the listing says; it is asked for again";
 
 /// What a body's own stamp says beside the listing's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,8 @@ pub(super) enum Age {
 /// the published body alone, which has `revisedAt` of its own. What a draft calls `updatedAt`, and a closed
 /// content, is documented nowhere.
 pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
-    if owed.attempts >= ATTEMPTS {
+    let was_stale = owed.last_error.as_deref() == Some(STALE);
+    if owed.attempts >= ATTEMPTS && was_stale {
         return Age::Right;
     }
     let (listed, served) = stamps(owed, body);
@@ -95,6 +100,7 @@ mod tests {
             draft_key: None,
             is_refused: false,
             attempts: 0,
+            last_error: None,
             owed_at: Timestamp::from_unix_millis(0),
         }
     }
@@ -140,6 +146,9 @@ mod tests {
     fn what_says_nothing_or_insists_is_believed() {
         let mut insisted = owed(BodySide::Published, Status::Publish);
         insisted.attempts = ATTEMPTS;
+        // They failed for other reasons.
+        assert_eq!(age(&insisted, &body("01", "01")), Age::Old);
+        insisted.last_error = Some(STALE.to_owned());
         assert_eq!(age(&insisted, &body("01", "01")), Age::Right);
         let mute = FoundBody {
             updated_at: None,

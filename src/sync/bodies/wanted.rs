@@ -123,6 +123,7 @@ mod tests {
             draft_key: None,
             is_refused: false,
             attempts: 0,
+            last_error: None,
             owed_at: Timestamp::from_unix_millis(0),
         }
     }

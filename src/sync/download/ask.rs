@@ -415,8 +415,11 @@ impl Download {
         Ok(is_same_length && is_same_etag)
     }
 
-    /// Asks by HEAD how long a file is, where so little of the budget is left that it may not fit.
-    /// Returns its length if it does not.
+    /// Asks by HEAD how long a file is, where so little of the budget or of the disk is left that it may not fit.
+    /// Returns its length if the budget is too small for it.
+    ///
+    /// # Errors
+    /// Also where the disk is.
     async fn does_not_fit_by_head(
         &self,
         url: &AssetUrl,
@@ -426,7 +429,8 @@ impl Download {
         let now = (self.shared.now)();
         let quota = &self.shared.quota;
         let is_unknown = self.owed.row.announced_bytes.is_none() && session.head.is_none();
-        if !is_unknown || !quota.is_tight(now) || !may_try(self.shared.hosts.traits(host).head) {
+        let is_tight = quota.is_tight(now) || self.shared.room.is_tight();
+        if !is_unknown || !is_tight || !may_try(self.shared.hosts.traits(host).head) {
             return Ok(None);
         }
         let Some(head) = self.head(url, host).await? else {
@@ -434,6 +438,9 @@ impl Download {
         };
         let length = head.length;
         session.head = Some(head);
+        if let Some(length) = length {
+            self.shared.room.fits(length).await?;
+        }
         Ok(length.filter(|length| quota.left(now).is_some_and(|left| *length > left)))
     }
 

@@ -120,7 +120,8 @@ impl Download {
         mut reserved: Reserved,
         got: &mut u64,
     ) -> Result<Whole, (Unsaved, Option<Beginning>)> {
-        let mut place = match self.shared.room.promise(body.length.unwrap_or(0)) {
+        let promised = self.shared.room.promise(body.length.unwrap_or(0)).await;
+        let mut place = match promised {
             Ok(place) => place,
             Err(no_room) => return Err((no_room.into(), None)),
         };
@@ -212,7 +213,7 @@ impl Download {
         place.written(GATHER as u64);
         let bytes = beginning.partial.bytes();
         if bytes % LOOK_EACH < 2 * GATHER as u64
-            && let Err(no_room) = place.look()
+            && let Err(no_room) = place.look().await
         {
             return Err((no_room.into(), None));
         }
@@ -335,7 +336,7 @@ impl Download {
         }
     }
 
-    fn is_begun(&self) -> bool {
+    pub(super) fn is_begun(&self) -> bool {
         self.begun().contains(&self.owed.media_id)
     }
 

@@ -117,7 +117,8 @@ impl Unsaved {
             Self::Remote(err) => err.refusal().map_or_else(|| err.hint(), |_| None),
             Self::NotAllowed { host } => RemoteError::HostNotAllowed { host: host.clone() }.hint(),
             Self::NoRoom(err) => (!err.is_for_all).then(|| err.hint().to_owned()),
-            // The mirror's troubles have their own way into the report.
+            // What concerns all files has its own way into the report.
+            Self::Mirror(err) if !err.is_for_all() => err.hint().map(str::to_owned),
             Self::Url(_)
             | Self::Path(_)
             | Self::NotTheFile(_)
@@ -158,7 +159,7 @@ impl Unsaved {
             }
             Self::Url(_) | Self::Path(_) | Self::NotTheFile(_) => Blame::File,
             // Its bytes were paid for, and would be in each run.
-            Self::Mirror(err) if !err.is_for_all() => Blame::File,
+            Self::Mirror(err) if err.is_blocked() => Blame::File,
             Self::Mirror(_)
             | Self::NoRoom(_)
             | Self::Store(_)
@@ -197,6 +198,11 @@ impl Unsaved {
         } else {
             matches!(self, Self::NoRoom(_))
         }
+    }
+
+    /// Returns whether the bytes came, and the mirror did not take them.
+    pub(super) fn is_of_the_mirror(&self) -> bool {
+        matches!(self, Self::Mirror(err) if !matches!(err, MirrorError::Length { .. }))
     }
 
     /// Returns the wait that the host asked for.
