@@ -31,6 +31,8 @@ pub(super) struct Room {
     /// Announced by hosts and not written yet.
     coming: AtomicU64,
     seen: Mutex<Option<Seen>>,
+    /// All bytes that were promised room and are not coming any more.
+    used: AtomicU64,
     is_warned: AtomicBool,
     is_tight: AtomicBool,
 }
@@ -87,6 +89,7 @@ impl Room {
             keep_free,
             coming: AtomicU64::new(0),
             seen: Mutex::new(None),
+            used: AtomicU64::new(0),
             is_warned: AtomicBool::new(false),
             is_tight: AtomicBool::new(false),
         }
@@ -97,8 +100,12 @@ impl Room {
     /// # Errors
     /// As [`Self::fits`].
     pub(super) async fn promise(self: &Arc<Self>, bytes: u64) -> Result<Place, NoRoom> {
-        self.fits(bytes).await?;
+        self.ask().await;
+        // At once, or two files would be promised the same room.
+        let seen = self.seen();
+        self.judge(seen.map(|seen| seen.now()), bytes)?;
         self.coming.fetch_add(bytes, Ordering::Relaxed);
+        drop(seen);
         Ok(Place {
             room: Arc::clone(self),
             left: bytes,
@@ -134,22 +141,28 @@ impl Room {
     /// Where there is not. A disk that does not say how full it is counts as one with room: writing will
     /// tell.
     pub(super) async fn fits(self: &Arc<Self>, more: u64) -> Result<(), NoRoom> {
-        let fresh = self.seen().filter(|seen| seen.at.elapsed() < FRESH);
-        let space = match fresh {
-            Some(seen) => Some(seen.now()),
-            None => {
-                let mirror = Arc::clone(&self.mirror);
-                let asked = spawn_blocking(move || mirror.free_space().ok()).await;
-                let space = asked.ok().flatten();
-                *self.seen() = space.map(|space| Seen {
-                    space,
-                    at: Instant::now(),
-                    used: 0,
-                });
-                space
-            }
-        };
+        self.ask().await;
+        let space = self.seen().map(|seen| seen.now());
         self.judge(space, more)
+    }
+
+    /// Asks the disk, if its last answer is old.
+    async fn ask(self: &Arc<Self>) {
+        if self.seen().is_some_and(|seen| seen.at.elapsed() < FRESH) {
+            return;
+        }
+        let room = Arc::clone(self);
+        // What is written while it is asked is perhaps in the answer, and is subtracted all the same.
+        let asked = spawn_blocking(move || {
+            let before = room.used.load(Ordering::Relaxed);
+            (room.mirror.free_space().ok(), before)
+        });
+        let (space, before) = asked.await.unwrap_or_default();
+        *self.seen() = space.map(|space| Seen {
+            space,
+            at: Instant::now(),
+            used: self.used.load(Ordering::Relaxed).saturating_sub(before),
+        });
     }
 
     /// Returns whether there was room for what is coming when the disk was asked last.
@@ -167,6 +180,7 @@ impl Room {
 
     fn use_up(&self, bytes: u64) {
         self.coming.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_add(bytes, Ordering::Relaxed);
         if let Some(seen) = self.seen().as_mut() {
             seen.used = seen.used.saturating_add(bytes);
         }
@@ -206,8 +220,13 @@ impl Place {
 
     /// Goes on to promise room for so many bytes, which came and are not written.
     pub(super) fn keep_for(&mut self, bytes: u64) {
-        self.room.coming.fetch_add(bytes, Ordering::Relaxed);
-        self.room.coming.fetch_sub(self.left, Ordering::Relaxed);
+        match self.left.checked_sub(bytes) {
+            Some(written) => self.room.use_up(written),
+            None => {
+                let more = bytes.saturating_sub(self.left);
+                self.room.coming.fetch_add(more, Ordering::Relaxed);
+            }
+        }
         self.left = bytes;
     }
 
