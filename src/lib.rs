@@ -7,6 +7,7 @@
 //! - [`remote`]: microCMS over HTTP: paging, budgets, retries, asset hosts
 //! - [`store`]: the SQLite database: open, migrate, record, ask
 //! - [`mirror`]: the files: atomic write, archive, scan
+//! - `blocking`: work that waits for a disk, on threads that may
 //! - [`sync`]: one run: walk, plan, apply, report
 //! - [`export`]: a folder of files that people and Git can read
 //! - [`config`]: file and environment, checked once
@@ -17,6 +18,7 @@
 //! - [`cli`]: the commands, what they print, and the exit code
 //! - [`logging`]: log lines on stderr
 
+mod blocking;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -124,7 +124,7 @@ impl Site {
         // Without certificates, for example, no run could ask anything.
         remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
         let Self { config, clock, .. } = self.clone();
-        let checked = tokio::task::spawn_blocking(move || {
+        let checked = crate::blocking::run(move || {
             let database = &config.storage.database;
             match Lock::acquire(database, None, clock(), |_held| {}) {
                 Ok(_lock) => {
@@ -267,8 +267,7 @@ pub(crate) async fn lock(
     stop: &Stop,
 ) -> Result<Lock, Failure> {
     let (database, now) = (config.storage.database.clone(), clock());
-    let taken =
-        tokio::task::spawn_blocking(move || Lock::acquire(&database, Some(wait), now, on_wait));
+    let taken = crate::blocking::run(move || Lock::acquire(&database, Some(wait), now, on_wait));
     tokio::select! {
         taken = taken => match taken {
             Ok(Ok(lock)) => Ok(lock),
@@ -341,7 +340,7 @@ fn open(
     let (config, trigger) = (config.clone(), order.trigger.clone());
     let is_dry_run = order.is_dry_run;
     let opening =
-        tokio::task::spawn_blocking(move || open_rooms(&config, is_dry_run, Some(&trigger), now));
+        crate::blocking::run(move || open_rooms(&config, is_dry_run, Some(&trigger), now));
     async move {
         opening
             .await

@@ -149,7 +149,7 @@ pub(crate) async fn write_textfile(site: &Arc<Site>) {
         return;
     };
     let site = Arc::clone(site);
-    let saving = tokio::task::spawn_blocking(move || {
+    let saving = crate::blocking::run(move || {
         // This process's counters go on over many runs, so they are not the last run's.
         let saved = textfile(&site, &path).and_then(|file| save(&site, Flow::default(), file));
         say(&path, saved);

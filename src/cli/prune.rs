@@ -168,7 +168,7 @@ async fn open(
     now: Timestamp,
 ) -> Result<(Store, PruneFiles), Failure> {
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = crate::blocking::run(move || {
         let mode = if is_dry_run {
             Mode::DryRun
         } else {

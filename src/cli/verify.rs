@@ -265,7 +265,7 @@ impl Work<'_> {
         .await?;
         // After the lock: opening the mirror clears away what a cut-off writer left.
         let (config, now) = (self.config.clone(), (self.clock)());
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = crate::blocking::run(move || {
             let store = open_store(&config, now)?;
             let mirror = Mirror::open(&mirror_options(&config)).map_err(unusable)?;
             Ok::<_, Failure>((store, mirror))
@@ -314,7 +314,7 @@ impl Work<'_> {
         )
         .await?;
         let (config, now) = (self.config.clone(), (self.clock)());
-        let recorded = tokio::task::spawn_blocking(move || {
+        let recorded = crate::blocking::run(move || {
             let _lock = lock;
             let mut store = open_store(&config, now)?;
             let recorded = record(&mut store).map_err(|err| failed(err, StoreError::hint));

@@ -87,8 +87,7 @@ async fn shared(run: &Run, mirror: &Arc<Mirror>) -> Result<Arc<Shared>, RunError
 /// Clears away beginnings of files that no row tells of.
 async fn sift_kept(mirror: &Arc<Mirror>, begun: &[MediaId]) -> Result<(), RunError> {
     let (mirror, begun) = (Arc::clone(mirror), begun.to_vec());
-    tokio::task::spawn_blocking(move || mirror.sift_kept(begun.iter().map(MediaId::as_str)))
-        .await??;
+    crate::blocking::run(move || mirror.sift_kept(begun.iter().map(MediaId::as_str))).await??;
     Ok(())
 }
 

@@ -291,7 +291,7 @@ impl Download {
     /// been put back. The look at the mirror before a run does not read files, and skips owed ones.
     async fn is_intact(&self, saved: Superseded) -> Result<bool, Unsaved> {
         let mirror = Arc::clone(&self.shared.mirror);
-        let found = tokio::task::spawn_blocking(move || {
+        let found = crate::blocking::run(move || {
             // A file that cannot be read is as good as lost.
             let found = mirror.hash(&saved.path).ok().flatten();
             found.is_some_and(|found| found.sha256 == saved.sha256)

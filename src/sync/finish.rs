@@ -8,7 +8,6 @@ use crate::model::{ExitCode, Outcome, ProblemKind, RunReport};
 use crate::plan::{Account, outcome, verdict_line};
 use crate::store::RunEnd;
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{error, info};
 
@@ -83,7 +82,7 @@ async fn look_for_home(run: &Run) -> Result<(), RunError> {
         fault("database", "the database (`storage.database`)");
     }
     if let Some(mirror) = run.rooms.mirror.clone() {
-        let looked = timeout(LOOK, spawn_blocking(move || mirror.is_displaced())).await;
+        let looked = timeout(LOOK, crate::blocking::run(move || mirror.is_displaced())).await;
         if let Ok(is_displaced) = looked
             && is_displaced?
         {

@@ -262,7 +262,7 @@ impl Prune {
                 break;
             }
             let hand = self.hand.clone();
-            let done = tokio::task::spawn_blocking(move || hand.settle(&doomed)).await?;
+            let done = crate::blocking::run(move || hand.settle(&doomed)).await?;
             self.drained = done.last.unwrap_or(self.drained);
             self.sheet.files.add(done.files);
             let (settled, files) = (done.settled, done.files);

@@ -5,7 +5,6 @@ use bytesize::ByteSize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -153,7 +152,7 @@ impl Room {
         }
         let room = Arc::clone(self);
         // What is written while it is asked is perhaps in the answer, and is subtracted all the same.
-        let asked = spawn_blocking(move || {
+        let asked = crate::blocking::run(move || {
             let before = room.used.load(Ordering::Relaxed);
             (room.mirror.free_space().ok(), before)
         });

@@ -224,7 +224,7 @@ impl Verify {
         ask: impl Fn(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, VerifyError> {
         let (path, service) = (self.options.database.clone(), self.options.service.clone());
-        let asked = tokio::task::spawn_blocking(move || store::view(&path, &service, ask));
+        let asked = crate::blocking::run(move || store::view(&path, &service, ask));
         asked.await??.ok_or_else(|| VerifyError::NoBackup {
             path: self.options.database.clone(),
         })
@@ -256,7 +256,7 @@ impl Verify {
     async fn be_patient(&self) {
         let database = self.options.database.clone();
         let is_alone = self.rooms.hand.is_some() || {
-            let look = tokio::task::spawn_blocking(move || Lock::look(&database));
+            let look = crate::blocking::run(move || Lock::look(&database));
             matches!(look.await, Ok(LockState::Free))
         };
         let patience_left = {

@@ -5,13 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
+    ("blocking", &[]),
     ("model", &[]),
     ("plan", &["model"]),
     ("remote", &["model"]),
     ("store", &["model"]),
     ("mirror", &["model"]),
-    ("sync", &["mirror", "model", "plan", "remote", "store"]),
+    (
+        "sync",
+        &["blocking", "mirror", "model", "plan", "remote", "store"],
+    ),
     ("export", &["model"]),
     ("config", &["model"]),
     ("hooks", &[]),
@@ -22,8 +26,8 @@ const EDGES: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "config", "daemon", "export", "health", "hooks", "logging", "mirror", "model",
-            "notify", "plan", "remote", "store", "sync",
+            "blocking", "config", "daemon", "export", "health", "hooks", "logging", "mirror",
+            "model", "notify", "plan", "remote", "store", "sync",
         ],
     ),
     ("main", &["cli", "model"]),

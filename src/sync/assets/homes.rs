@@ -139,7 +139,7 @@ impl<'a> Homes<'a> {
         for leaving in leaving {
             let (mirror, home) = (Arc::clone(&self.shared.mirror), aside.home.clone());
             let (id, safe) = (leaving.media_id.clone(), leaving.safe.clone());
-            let left = tokio::task::spawn_blocking(move || leave(&mirror, &home, &leaving));
+            let left = crate::blocking::run(move || leave(&mirror, &home, &leaving));
             if let Err(err) = left.await? {
                 return Ok(Err(err));
             }
@@ -151,7 +151,7 @@ impl<'a> Homes<'a> {
         }
         let mirror = Arc::clone(&self.shared.mirror);
         let (saved, home) = (aside.saved.clone(), aside.home.clone());
-        let placed = tokio::task::spawn_blocking(move || mirror.add_path(&saved, &home));
+        let placed = crate::blocking::run(move || mirror.add_path(&saved, &home));
         Ok(placed.await?.map(drop))
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         after = last.row;
         let looked = Arc::clone(mirror);
         let named = NAMED.saturating_sub(lost_so_far);
-        let seen = tokio::task::spawn_blocking(move || look_at(&looked, files, named)).await?;
+        let seen = crate::blocking::run(move || look_at(&looked, files, named)).await?;
         wanted += seen.wanted;
         lost_so_far += seen.lost.len() as u64;
         missing += seen

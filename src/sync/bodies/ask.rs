@@ -6,7 +6,7 @@ use super::wanted::{Sides, Wanted};
 use crate::model::{BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status};
 use crate::remote::{Batch, BatchAnswer, FoundBody, Lookup, RemoteError, read_content};
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::JoinError;
 
 /// Why the body of a closed content cannot be had.
 pub(super) const CLOSED: &str =
@@ -52,7 +52,7 @@ impl Answer {
     /// write what follows from them.
     pub(super) async fn read_through(mut self) -> Result<Self, JoinError> {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.outcomes = spawn_blocking(move || {
+        self.outcomes = crate::blocking::run(move || {
             outcomes.iter_mut().for_each(read_through);
             outcomes
         })

@@ -101,8 +101,7 @@ pub(in crate::sync) async fn publish(
         .map(|placed| placed.fallback.clone())
         .collect();
     let (mirror, claims) = (Arc::clone(&shared.mirror), Arc::clone(&shared.claims));
-    let published =
-        tokio::task::spawn_blocking(move || place(&mirror, &claims, &mut entries, &fallbacks));
+    let published = crate::blocking::run(move || place(&mirror, &claims, &mut entries, &fallbacks));
     Ok(placed
         .into_iter()
         .zip(published.await?)

@@ -98,7 +98,7 @@ impl Download {
         let fallback = self.fallback(url);
         let places = (path.clone(), fallback.clone());
         let claims = Arc::clone(&self.shared.claims);
-        let published = tokio::task::spawn_blocking(move || {
+        let published = crate::blocking::run(move || {
             let (path, fallback) = places;
             match put(&path) {
                 Err(err) if err.is_blocked() => {

@@ -238,7 +238,7 @@ impl Download {
     /// Keeps what came on the disk, and then in the database.
     async fn keep(&self, mut beginning: Beginning) -> Result<Beginning, Unsaved> {
         let kept;
-        (beginning, kept) = tokio::task::spawn_blocking(move || {
+        (beginning, kept) = crate::blocking::run(move || {
             let kept = beginning.partial.keep()?;
             Ok::<_, MirrorError>((beginning, kept))
         })
@@ -287,7 +287,7 @@ impl Download {
                     bytes: row.bytes,
                     sha256,
                 };
-                tokio::task::spawn_blocking(move || mirror.resume(&hint, &kept)).await??
+                crate::blocking::run(move || mirror.resume(&hint, &kept)).await??
             }
             None => None,
         };
@@ -386,7 +386,7 @@ async fn finish(
     if is_in_memory {
         return Ok(finish()?);
     }
-    Ok(tokio::task::spawn_blocking(finish).await??)
+    Ok(crate::blocking::run(finish).await??)
 }
 
 async fn on_disk(
@@ -396,7 +396,7 @@ async fn on_disk(
     if bytes.is_empty() {
         return Ok((beginning, bytes));
     }
-    tokio::task::spawn_blocking(move || {
+    crate::blocking::run(move || {
         beginning.partial.write(&bytes)?;
         let mut emptied = bytes;
         emptied.clear();

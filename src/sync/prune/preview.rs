@@ -77,7 +77,7 @@ impl Prune {
         look: fn(&Hand, &[DoomedFile]) -> Done,
     ) -> Result<(), PruneError> {
         let hand = self.hand.clone();
-        let done = tokio::task::spawn_blocking(move || look(&hand, &doomed)).await?;
+        let done = crate::blocking::run(move || look(&hand, &doomed)).await?;
         self.sheet.files.add(done.files);
         self.note(done.failed);
         done.trouble.map_or(Ok(()), |trouble| Err(trouble.into()))

@@ -55,7 +55,7 @@ async fn look_at_all(
     let mut looks = stream::iter(chunks)
         .map(|chunk| {
             let eye = eye.clone();
-            tokio::task::spawn_blocking(move || {
+            crate::blocking::run(move || {
                 let look = |bytes| (verdict(&eye, &bytes, &[]), bytes);
                 chunk.into_iter().map(look).collect::<Vec<_>>()
             })
@@ -119,7 +119,7 @@ async fn look_with_copies(
         })
         .await?;
     let eye = eye.clone();
-    let looked = tokio::task::spawn_blocking(move || {
+    let looked = crate::blocking::run(move || {
         let look = |(bytes, paths): (NeededBytes, Vec<RelPath>)| {
             let verdict = verdict(&eye, &bytes, &paths);
             (bytes, verdict)

@@ -53,7 +53,7 @@ async fn look_at_all(
     let mut looks = stream::iter(chunks)
         .map(|chunk| {
             let eye = eye.clone();
-            tokio::task::spawn_blocking(move || {
+            crate::blocking::run(move || {
                 let look = |file| (verdict(&eye, &file), file);
                 chunk.into_iter().map(look).collect::<Vec<_>>()
             })
@@ -91,7 +91,7 @@ async fn look_again(
         }
         let (eye, asked) = (eye.clone(), file.clone());
         let (verdict, is_archived) =
-            tokio::task::spawn_blocking(move || (verdict(&eye, &asked), is_archived(&eye, &asked)))
+            crate::blocking::run(move || (verdict(&eye, &asked), is_archived(&eye, &asked)))
                 .await?;
         count(verify, &verdict);
         if let Verdict::Bad(wrong) = verdict {

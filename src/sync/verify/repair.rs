@@ -98,7 +98,7 @@ async fn restore(
         .ask(move |store| super::archive::copies(store, &sha256))
         .await?;
     let (mirror, path) = (Arc::clone(&hand.mirror), path.clone());
-    let restored = tokio::task::spawn_blocking(move || {
+    let restored = crate::blocking::run(move || {
         if mirror.restore_archived(&digest, &path)?.is_some() {
             return Ok(Some("the archive".to_owned()));
         }
@@ -137,7 +137,7 @@ pub(super) async fn archived(
         sha256: digest,
     };
     let mirror = Arc::clone(&hand.mirror);
-    let kept = tokio::task::spawn_blocking(move || mirror.keep_archived(&file)).await?;
+    let kept = crate::blocking::run(move || mirror.keep_archived(&file)).await?;
     Ok(Some(match kept {
         Ok(true) => Repaired::new(Repair::Restored, format!("copied from `mirror/{path}`")),
         Ok(false) => Repaired::new(Repair::Impossible, super::archive::LOST),

@@ -27,7 +27,7 @@ pub(super) async fn part(verify: &Arc<Verify>) -> Result<(), VerifyError> {
         eye,
     };
     // It walks folders and asks the database in turns, so it has a thread of its own.
-    tokio::task::spawn_blocking(move || {
+    crate::blocking::run(move || {
         search.mirror()?;
         search.archive()
     })
