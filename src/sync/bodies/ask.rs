@@ -16,6 +16,7 @@ pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `ä¸‹æ›
 
 /// Why a draft is not asked for.
 pub(super) const DRAFTS: &str = "the key was refused several drafts of this API and read none";
+
 /// The API asked, and the run that asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Api<'a> {
