@@ -90,6 +90,17 @@ impl Fault {
         }
     }
 
+    /// 200 with other JSON in the place of the real answer. Consumed.
+    #[must_use]
+    pub fn answer(body: impl Into<String>) -> Self {
+        Self::Status {
+            status: 200,
+            headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
+            body: body.into(),
+            consumed: true,
+        }
+    }
+
     /// Like [`Fault::status`], but the request was consumed.
     #[must_use]
     pub fn status_consumed(status: u16, message: &str) -> Self {

@@ -41,7 +41,7 @@ pub(super) fn look_at(options: &Options, sample: &[SavedFile]) -> Look {
         Ok(reader) => reader,
         Err(err) => {
             let words = format!(
-                "could not be looked into, so nothing is known of its files: {}",
+                "could not be looked into; nothing is known of its files: {}",
                 chain(&err)
             );
             return Look {
@@ -54,9 +54,10 @@ pub(super) fn look_at(options: &Options, sample: &[SavedFile]) -> Look {
     for file in sample {
         match RelPath::parse(&file.path).map(|path| reader.check(&path, file.bytes)) {
             Ok(Ok(OnDisk::Intact)) => {}
-            Ok(Ok(OnDisk::Missing | OnDisk::Damaged)) | Err(_) => lost += 1,
             // Where the disk does not tell, nothing is known.
-            Ok(Err(err)) => untold.push(err),
+            Ok(Err(err)) if err.is_no_answer() => untold.push(err),
+            // A way that leads out of the mirror is a file that is not there.
+            Ok(Ok(OnDisk::Missing | OnDisk::Damaged) | Err(_)) | Err(_) => lost += 1,
         }
     }
     let all = sample.len();

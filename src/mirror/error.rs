@@ -136,6 +136,9 @@ impl MirrorError {
                 "something that is not a folder has this name; move it away"
             }
             Errno::LOOP => "a symbolic link has this name; name the folder it points to instead",
+            Errno::MFILE | Errno::NFILE => {
+                "raise how many files may be open (`ulimit -n`, `LimitNOFILE=` of the unit)"
+            }
             Errno::IO => {
                 "the device reported a failure; look at the kernel's log before the next run"
             }

@@ -186,7 +186,7 @@ fn differences(verify: &VerifyState) -> Option<String> {
         left => counted(left, "difference", "differences"),
     };
     Some(format!(
-        "`verify` found {found} that nobody made good: run `verify --repair`, then `sync`, then `verify`"
+        "`verify` found {found} that nobody made good: run `verify --repair`, then `sync`, then `verify`; what it names then wants a person"
     ))
 }
 

@@ -6,6 +6,7 @@ mod feed;
 mod gather;
 mod homes;
 mod look;
+mod obstacles;
 
 use super::RunError;
 use super::download::Shared;
@@ -37,7 +38,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
         plan_looks(run).await?;
         look::sweep(run, mirror).await?;
         let shared = shared(run, mirror).await?;
-        Feed::new(run, shared).fetch_all().await?;
+        Box::pin(Feed::new(run, shared).fetch_all()).await?;
     }
     run.ended(|listings| listings.assets = true);
     Ok(())

@@ -7,6 +7,7 @@
 mod account;
 mod answers;
 mod ask;
+mod drafts;
 mod stale;
 mod wanted;
 
@@ -20,11 +21,12 @@ use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use answers::Answers;
 use ask::{Answer, Api, DRAFTS};
+use drafts::Drafts;
 use futures_util::stream::{self, StreamExt as _};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use wanted::Wanted;
 
 /// Rows of owed bodies looked at together: several rounds of requests, because the last round of them is
@@ -180,35 +182,6 @@ async fn owed_bodies(
         .store(move |store| store.owed_bodies(&endpoint, after, ROWS, true))
         .await?;
     Ok(rows)
-}
-
-/// Drafts that the key may not read, after which it is taken to read none of this API's, unless it read one.
-const REFUSED_DRAFTS: usize = AT_A_TIME;
-
-/// What answers told of an API's drafts.
-#[derive(Debug, Default)]
-struct Drafts {
-    refused: AtomicUsize,
-    is_one_read: AtomicBool,
-}
-
-impl Drafts {
-    fn learn(&self, answer: &Answer) {
-        if answer.is_refused() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        } else if answer.bytes() > 0 {
-            self.is_one_read.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns whether asking for another one is pointless.
-    fn are_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed) >= REFUSED_DRAFTS && !self.is_one_read()
-    }
-
-    fn is_one_read(&self) -> bool {
-        self.is_one_read.load(Ordering::Relaxed)
-    }
 }
 
 /// Asks for the first of what was refused before; for the rest only if that is readable now. Each side

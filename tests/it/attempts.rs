@@ -273,3 +273,30 @@ async fn files_that_cannot_be_put_in_their_places_are_not_paid_for_in_each_run()
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_takes_no_file_ends_the_downloads_after_some() {
+    let sim = Sim::builder()
+        .media(600)
+        .media_size(500..=500)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    for host in [sim.image_host(), sim.file_host()] {
+        let folder = home.path("mirror").join(host.replace(':', "_"));
+        std::fs::create_dir_all(home.path("mirror")).expect("made");
+        std::os::unix::fs::symlink("/nowhere", folder).expect("a link");
+    }
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.assets.owed, 600);
+    let asked = sim.counters().assets();
+    // What was received and waited for its group came as well.
+    assert!((16..400).contains(&asked), "{asked} of 600");
+    let told: Vec<_> = report
+        .problems
+        .iter()
+        .filter(|problem| problem.scope == "assets" && problem.hint.is_some())
+        .collect();
+    assert_eq!(told.len(), 1, "{:#?}", report.problems);
+    assert!(told[0].message.contains("is in the way"), "{told:?}");
+}

@@ -189,10 +189,7 @@ async fn a_full_run_reads_every_body_once_more_and_a_first_one_just_once() {
         .object_api("settings")
         .start()
         .await;
-    let full = Setup {
-        is_full: true,
-        ..Setup::default()
-    };
+    let full = Setup::full();
     let home = Sandbox::new();
     home.sync_with(&sim, full.clone()).await.expect_complete();
     let first = body_requests(&sim);

@@ -8,9 +8,9 @@ use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Only;
 use microcms_sim::{Edit, Sim};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::Command;
 
 async fn backed_up(media: u32) -> (Sim, Sandbox) {
     let sim = Sim::builder()
@@ -299,87 +299,6 @@ async fn a_mirror_that_is_a_file_is_named_and_left_alone() {
         std::fs::remove_file(home.path(name)).expect("removed");
     }
     assert_eq!(sim.counters().total, 0);
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
-}
-
-fn own(path: &Path, uid: u32) {
-    std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("chown");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn folders_that_cannot_be_written_are_named_with_what_to_do() {
-    const NOBODY: u32 = 65_534;
-    if !is_root() {
-        eprintln!("skipped: this test runs the program as another user, which needs root");
-        return;
-    }
-    let sim = Sim::builder().media(5).start().await;
-    let home = Sandbox::new();
-    // The binary may lie where another user cannot go.
-    let binary = home.path("test-binary");
-    std::fs::copy(env!("CARGO_BIN_EXE_microcms-backup"), &binary).expect("copied");
-    std::fs::set_permissions(home.path("."), PermissionsExt::from_mode(0o755)).expect("chmod");
-    let sync = || {
-        let mut program = Program::wrapped(&[], &home, &sim);
-        let kept: Vec<_> = program
-            .0
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&binary)
-            .arg("sync")
-            .env_clear()
-            .envs(kept)
-            .stdin(Stdio::null());
-        program.0 = command;
-        program
-            .path(
-                "STORAGE__DATABASE",
-                home.path("test-data").join("backup.sqlite3"),
-            )
-            .run()
-    };
-    let data = home.path("test-data");
-    std::fs::create_dir(&data).expect("made");
-    own(&data, NOBODY);
-    for name in ["mirror", "archive"] {
-        std::fs::create_dir(home.path(name)).expect("made");
-        own(&home.path(name), NOBODY);
-    }
-    for broken in ["mirror", "archive", "test-data"] {
-        own(&home.path(broken), 0);
-        std::fs::set_permissions(home.path(broken), PermissionsExt::from_mode(0o755))
-            .expect("chmod");
-        sim.forget_requests();
-        let output = sync();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{broken}: {said}");
-        let name = broken.replace("test-data", "database");
-        assert!(
-            said.contains(&name) && said.contains("hint: "),
-            "{broken}: {said}"
-        );
-        assert_eq!(
-            sim.counters().total,
-            0,
-            "{broken}: nothing is asked for in vain"
-        );
-        own(&home.path(broken), NOBODY);
-    }
-    let output = sync();
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(home.path("test-data/backup.sqlite3").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

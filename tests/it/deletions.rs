@@ -42,10 +42,7 @@ pub(crate) fn body_requests(sim: &Sim) -> u64 {
 /// A relation to a content that is gone leaves a body without a trace in its metadata: a full run
 /// reads it again.
 pub(crate) async fn holds_after_a_full_run(home: &Sandbox, sim: &Sim) {
-    let full = Setup {
-        is_full: true,
-        ..Setup::default()
-    };
+    let full = Setup::full();
     home.sync_with(sim, full).await.expect_complete();
     assert_holds(home, &sim.truth());
 }

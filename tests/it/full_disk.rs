@@ -356,3 +356,49 @@ async fn files_that_do_not_fit_are_not_asked_for_one_after_the_other_nor_again()
     home.sync_with(&sim, keep).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_file_needs_room_for_no_more_than_that() {
+    let sim = Sim::builder()
+        .media(1)
+        .media_size(5_000_000..=5_000_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("mirror"), "size=4m") else {
+        return;
+    };
+    let keep = Setup {
+        keep_free: Some(0),
+        ..Setup::default()
+    };
+    // Too long, which is remembered.
+    home.sync_with(&sim, keep.clone())
+        .await
+        .expect_code(ExitCode::Partial);
+    assert_eq!(home.count("SELECT announced_bytes FROM assets"), 5_000_000);
+    volume.remount("size=16m");
+    for route in [Route::Image, Route::File] {
+        let cut = Fault::Cut {
+            after: 4_000_000,
+            chunked: false,
+        };
+        sim.fault(route, 1, cut);
+        sim.fault(route, Occasion::Range(2, 99), Fault::status(503, "out"));
+    }
+    home.sync_with(&sim, keep.clone())
+        .await
+        .expect_code(ExitCode::Partial);
+    let kept = home.count("SELECT bytes FROM partials");
+    assert!(kept >= 3_900_000, "{kept}");
+    sim.clear_faults();
+    // Room for the rest, and not for the whole.
+    let used = kept / 1024 + 2_048;
+    volume.remount(&format!("size={used}k"));
+    let again = Setup {
+        is_impatient: true,
+        ..keep
+    };
+    home.sync_with(&sim, again).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}

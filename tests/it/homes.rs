@@ -319,10 +319,7 @@ async fn what_an_older_version_put_aside_goes_home_without_a_transfer() {
         assert_sound(&home);
 
         if is_full {
-            let full = Setup {
-                is_full: true,
-                ..Setup::default()
-            };
+            let full = Setup::full();
             let (report, bill) = home.billed(&sim, full).await;
             report.expect_complete();
             assert_eq!(bill.bytes, 0);

@@ -408,3 +408,22 @@ async fn a_database_or_a_mirror_that_is_taken_away_in_a_run_is_not_called_safe()
         assert!(told.message.contains("was moved"), "{told:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_asked_counts_against_the_budget_of_the_next_one() {
+    let sim = Sim::builder().media(650).start().await;
+    let home = Sandbox::new();
+    let mut program = Program::sync(&home, &sim)
+        .set("LIMITS__MANAGEMENT_PER_10S", "8")
+        .start();
+    // Its books are a second apart.
+    tokio::time::sleep(Duration::from_millis(1_800)).await;
+    program.signal("KILL");
+    program.wait(Duration::from_secs(10));
+    let asked = sim.counters().total - sim.counters().assets();
+    assert!(asked >= 5, "{asked}");
+    let noted = home.count(
+        "SELECT count(*) FROM json_each((SELECT recent_requests FROM runs WHERE outcome = 'running'))",
+    );
+    assert!(noted >= asked - 2, "{noted} of {asked}");
+}

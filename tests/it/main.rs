@@ -73,6 +73,8 @@ mod notify;
 #[cfg(test)]
 mod odd_answers;
 #[cfg(test)]
+mod other_user;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod pieces;

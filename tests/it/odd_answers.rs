@@ -7,15 +7,6 @@ use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, SimBuilder};
 use serde_json::{Value, json};
 
-fn answer(body: String) -> Fault {
-    Fault::Status {
-        status: 200,
-        headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-        body,
-        consumed: true,
-    }
-}
-
 /// The list of `blog` as it is, with other items at some places.
 fn listing(sim: &Sim, odd: &[(usize, &str)]) -> Fault {
     let truth = sim.truth();
@@ -25,7 +16,7 @@ fn listing(sim: &Sim, odd: &[(usize, &str)]) -> Fault {
         items[*place] = item;
     }
     let (total, items) = (items.len(), items.join(","));
-    answer(format!(
+    Fault::answer(format!(
         r#"{{"contents":[{items}],"totalCount":{total},"offset":0,"limit":100}}"#
     ))
 }
@@ -118,7 +109,7 @@ async fn a_known_content_whose_item_became_odd_is_never_marked_as_deleted() {
 async fn one_content_is_never_taken_for_a_list() {
     let sim = Sim::builder().published_list_api("blog", 12).start().await;
     let one = sim.truth().contents[0].metadata.clone();
-    sim.fault(Route::MetadataList, Occasion::Every, answer(one));
+    sim.fault(Route::MetadataList, Occasion::Every, Fault::answer(one));
     let home = Sandbox::new();
     let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
     assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Failed);
@@ -136,7 +127,7 @@ async fn a_list_that_repeats_itself_without_end_is_left_after_a_few_pages() {
     sim.fault(
         Route::MetadataList,
         Occasion::Every,
-        answer(format!(
+        Fault::answer(format!(
             r#"{{"contents":[{item},{item}],"totalCount":1000000000,"offset":0,"limit":100}}"#
         )),
     );
@@ -220,7 +211,7 @@ async fn a_list_that_moves_is_noticed_one_by_one_too() {
 }
 
 fn apis(entries: &Value) -> Fault {
-    answer(json!({ "apis": entries }).to_string())
+    Fault::answer(json!({ "apis": entries }).to_string())
 }
 
 fn two_apis() -> SimBuilder {
@@ -372,11 +363,15 @@ async fn no_apis_at_all_is_a_list_of_none_and_suddenly_none_trips_the_guard() {
 async fn schemas_and_object_bodies_of_other_forms_are_kept_as_they_are() {
     let sim = two_apis().start().await;
     let (schema, body) = (r#"{"fields":[{"id":"title"}]}"#, r#"{"title":"t"}"#);
-    sim.fault(Route::Schema, Occasion::Every, answer(schema.to_owned()));
+    sim.fault(
+        Route::Schema,
+        Occasion::Every,
+        Fault::answer(schema.to_owned()),
+    );
     sim.fault(
         Route::ContentList.containing("settings"),
         Occasion::Every,
-        answer(body.to_owned()),
+        Fault::answer(body.to_owned()),
     );
     let home = Sandbox::new();
     let setup = Setup::default();

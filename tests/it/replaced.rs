@@ -83,10 +83,7 @@ async fn a_silent_change_of_bytes_is_found_when_a_full_run_asks() {
     home.sync(&sim).await.expect_complete();
     assert_eq!(sim.counters().assets(), 0);
 
-    let full = Setup {
-        is_full: true,
-        ..Setup::default()
-    };
+    let full = Setup::full();
     let report = home.sync_with(&sim, full).await.expect_complete();
     assert_eq!((report.assets.saved, report.assets.unchanged), (1, 10));
     assert_holds(&home, &sim.truth());
@@ -243,10 +240,7 @@ async fn two_media_with_one_url_each_keep_a_file() {
     assert_sound_and_tidy(&home);
     let paths = || home.texts("SELECT path FROM assets ORDER BY media_id");
     let settled = paths();
-    let full = Setup {
-        is_full: true,
-        ..Setup::default()
-    };
+    let full = Setup::full();
     home.sync_with(&sim, full).await.expect_complete();
     assert_eq!(paths(), settled, "a path that is had is kept");
 }
@@ -399,10 +393,7 @@ async fn a_stale_cdn_is_not_believed_for_good() {
         "the stamp moved and the bytes did not: there will be a second look"
     );
     assert_sound_and_tidy(&home);
-    let full = Setup {
-        is_full: true,
-        ..Setup::default()
-    };
+    let full = Setup::full();
     home.sync_with(&sim, full).await.expect_complete();
     assert_holds(&home, &sim.truth());
     assert_sound_and_tidy(&home);

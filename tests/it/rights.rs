@@ -149,15 +149,7 @@ async fn closed_contents_need_their_right_and_heal_with_it() {
     .expect("granted");
     home.sync(&sim).await.expect_complete();
     // Relations to closed contents were left out of bodies that are recorded already.
-    home.sync_with(
-        &sim,
-        Setup {
-            is_full: true,
-            ..Setup::default()
-        },
-    )
-    .await
-    .expect_complete();
+    home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
 
@@ -227,15 +219,7 @@ async fn the_right_to_all_drafts_never_passes_a_draft_off_as_published() {
     })
     .expect("changed");
     home.sync(&sim).await.expect_complete();
-    home.sync_with(
-        &sim,
-        Setup {
-            is_full: true,
-            ..Setup::default()
-        },
-    )
-    .await
-    .expect_complete();
+    home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
 
@@ -332,13 +316,9 @@ async fn a_draft_that_is_answered_403_keeps_no_published_body_away() {
         assert!(bodies(&home, "open").1.is_some());
     }
     // Nor where it was refused before the others became owed.
-    let full = || Setup {
-        is_full: true,
-        ..Setup::default()
-    };
     let list = Route::ContentList.containing("/blog?");
     sim.fault(list, Occasion::Every, forbidden);
-    home.sync_with(&sim, full())
+    home.sync_with(&sim, Setup::full())
         .await
         .expect_code(ExitCode::Refused);
     sim.clear_faults();

@@ -1,6 +1,6 @@
 //! The key goes to the two APIs, and nowhere else.
 
-use crate::support::{Program, Sandbox};
+use crate::support::{Listener, Program, Sandbox};
 use microcms_sim::{Fault, Occasion, Route, Sim};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -8,8 +8,9 @@ async fn what_is_on_this_machine_is_asked_without_a_proxy_and_no_answer_can_spre
     let sim = Sim::builder().media(2).list_api("blog", 2).start().await;
     let home = Sandbox::new();
     // Nobody listens there.
+    let heart = Listener::start();
     let sync = || {
-        let mut program = Program::sync(&home, &sim);
+        let mut program = Program::sync(&home, &sim).set("NOTIFY__HEARTBEAT", heart.url("/beat"));
         for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
             program.0.env(name, "http://127.0.0.1:9");
         }
@@ -17,6 +18,7 @@ async fn what_is_on_this_machine_is_asked_without_a_proxy_and_no_answer_can_spre
     };
     let output = sync();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    heart.until("the heartbeat comes", |heard| heard.len() >= 2);
 
     let words = format!("bad key {} given", sim.api_key());
     sim.fault(Route::Media, Occasion::Every, Fault::status(403, &words));

@@ -5,17 +5,8 @@ use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
 
-fn answer(body: String) -> Fault {
-    Fault::Status {
-        status: 200,
-        headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-        body,
-        consumed: true,
-    }
-}
-
 fn list_of(body: &str) -> Fault {
-    answer(format!(
+    Fault::answer(format!(
         "{{\"contents\":[{body}],\"totalCount\":1,\"offset\":0,\"limit\":1}}"
     ))
 }
@@ -83,7 +74,7 @@ async fn nor_is_a_stale_draft() {
         let (sim, home, (_, old)) = saved(status).await;
         let old = old.expect("a draft");
         sim.edit(save_draft("essay", "new")).expect("saved");
-        sim.fault(Route::Content, 1, answer(old));
+        sim.fault(Route::Content, 1, Fault::answer(old));
         heals(&sim, &home).await;
     }
 }
@@ -103,7 +94,7 @@ async fn a_service_that_insists_is_believed() {
     let (sim, home, (_, old)) = saved(Status::Draft).await;
     let old = old.expect("a draft");
     sim.edit(save_draft("essay", "new")).expect("saved");
-    sim.fault(Route::Content, Occasion::Every, answer(old.clone()));
+    sim.fault(Route::Content, Occasion::Every, Fault::answer(old.clone()));
     for _ in 0..3 {
         home.sync(&sim).await.expect_code(ExitCode::Partial);
     }
@@ -122,12 +113,8 @@ async fn a_draft_whose_stamp_means_something_else_is_taken_at_once() {
     };
     let draft = stamp(&old.expect("a draft"));
     let detail = Route::Content.containing("/essay?");
-    sim.fault(detail, Occasion::Every, answer(draft.clone()));
-    let full = || Setup {
-        is_full: true,
-        ..Setup::default()
-    };
-    home.sync_with(&sim, full()).await.expect_complete();
+    sim.fault(detail, Occasion::Every, Fault::answer(draft.clone()));
+    home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_eq!(bodies(&home, "essay").1.as_ref(), Some(&draft));
     sim.edit(save_draft("essay", "new")).expect("saved");
     home.sync(&sim).await.expect_complete();
@@ -170,10 +157,6 @@ async fn what_the_key_sees_is_not_told_by_a_content_that_was_published_or_delete
     for (id, status) in [("essay", Status::PublishAndDraft), ("never", Status::Draft)] {
         sim.edit(add(id, status)).expect("added");
     }
-    let full = || Setup {
-        is_full: true,
-        ..Setup::default()
-    };
     let home = Sandbox::new();
     home.sync(&sim).await.expect_code(ExitCode::Partial);
     sim.edit(Edit::DeleteContent {
@@ -181,7 +164,7 @@ async fn what_the_key_sees_is_not_told_by_a_content_that_was_published_or_delete
         id: "never".into(),
     })
     .expect("deleted");
-    home.sync_with(&sim, full())
+    home.sync_with(&sim, Setup::full())
         .await
         .expect_code(ExitCode::Partial);
     assert_eq!(bodies(&home, "essay").0, None);
@@ -196,7 +179,7 @@ async fn what_the_key_sees_is_not_told_by_a_content_that_was_published_or_delete
         id: "never".into(),
     })
     .expect("published");
-    home.sync_with(&sim, full()).await.expect_complete();
+    home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_eq!(bodies(&home, "essay"), had);
 }
 

@@ -8,17 +8,7 @@ use crate::model::{AssetStep, MediumStep, Outcome, Scope, WalkRecord, WalkVerdic
 use crate::store::{RunEnd, RunId};
 
 fn end(outcome: Outcome) -> RunEnd {
-    RunEnd {
-        outcome,
-        exit_code: 0,
-        error: None,
-        media: Default::default(),
-        contents: Default::default(),
-        bodies: Default::default(),
-        assets: Default::default(),
-        requests: 0,
-        recent_requests: Vec::new(),
-    }
+    RunEnd::of_nothing(outcome, 0)
 }
 
 /// A run of ten seconds.

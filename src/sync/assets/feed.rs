@@ -5,25 +5,18 @@ use super::ahead::Ahead;
 use super::books::{Books, Recorded};
 use super::gather::Gather;
 use super::homes::Homes;
-use crate::model::{AssetOutcome, MediaId, OwedAsset, ProblemKind, Timestamp};
+use super::obstacles::Obstacles;
+use crate::model::{AssetOutcome, MediaId, OwedAsset, Timestamp};
 use crate::remote::IdSet;
 use crate::sync::RunError;
-use crate::sync::download::{Done, Download, Failure, Landed, Shared};
-use crate::sync::room;
-use crate::sync::run::{FailedNow, Run};
-use std::collections::{BTreeMap, HashSet};
+use crate::sync::download::{Done, Download, Landed, Shared};
+use crate::sync::run::Run;
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::debug;
-
-/// After so many files that their hosts began to send and that do not fit, hosts are asked how long a file is
-/// before they send it: what they begin to send is paid for.
-const IN_VAIN: u32 = 16;
-/// After so many files in a row that came and that the mirror did not take, nothing more is started: each was paid for.
-const NOT_TAKEN: u32 = 16;
 
 /// How long downloads may take to put away what came of large files once the grace is over, and then a group of received
 /// files to get its places.
@@ -43,22 +36,9 @@ pub(super) struct Feed<'a> {
     /// Questions that were asked in vain in this run: once is enough. A medium that changes after it
     /// failed is another question.
     tried: IdSet,
-    /// Media whose last answer in this run was a failure.
-    failed: IdSet,
     /// Media that the budget had no room for in this run.
     withheld: IdSet,
-    /// What a person can do, with one of the failures that it helps with and the media that failed so.
-    hints: BTreeMap<String, (String, IdSet)>,
-    /// Files whose hosts began to send them, and for which there was no room.
-    in_vain: u32,
-    /// Files in a row that came and were not taken.
-    not_taken: u32,
-    /// What helps against what is in the way of all: it was said when that was found.
-    said: Option<String>,
-    /// It is that the disk is full.
-    is_full: bool,
-    /// No room left, or a mirror that cannot be written: nothing more is started.
-    is_blocked: bool,
+    obstacles: Obstacles<'a>,
 }
 
 /// What happened.
@@ -78,6 +58,7 @@ impl<'a> Feed<'a> {
         Self {
             run,
             homes: Homes::new(run, Arc::clone(&shared)),
+            obstacles: Obstacles::new(run, Arc::clone(&shared.room)),
             shared,
             ahead: Ahead::new(run),
             downloads: JoinSet::new(),
@@ -85,14 +66,7 @@ impl<'a> Feed<'a> {
             books: Books::new(run),
             in_flight: HashSet::new(),
             tried: IdSet::default(),
-            failed: IdSet::default(),
             withheld: IdSet::default(),
-            hints: BTreeMap::new(),
-            in_vain: 0,
-            not_taken: 0,
-            said: None,
-            is_full: false,
-            is_blocked: false,
         }
     }
 
@@ -106,14 +80,14 @@ impl<'a> Feed<'a> {
         }
         loop {
             self.fill();
-            if self.is_blocked && self.ahead.has_rows() {
+            if self.obstacles.are_everywhere() && self.ahead.has_rows() {
                 return self.wind_up().await;
             }
             self.ahead.read_on(self.in_flight.is_empty());
             self.send_on();
             if self.in_flight.is_empty() && self.ahead.is_over() {
                 // Nothing is under way that could want a path.
-                if self.is_blocked || !self.homes.call_some().await? {
+                if self.obstacles.are_everywhere() || !self.homes.call_some().await? {
                     return self.close().await;
                 }
                 self.ahead.called();
@@ -130,7 +104,7 @@ impl<'a> Feed<'a> {
     /// Starts downloads while there are places and room for what they bring.
     fn fill(&mut self) {
         let most = self.run.options.downloads.max(1);
-        while !self.is_blocked && self.downloads.len() < most && self.may_start() {
+        while !self.obstacles.are_everywhere() && self.downloads.len() < most && self.may_start() {
             let Some(owed) = self.ahead.take() else { break };
             let shared = Arc::clone(&self.shared);
             self.downloads.spawn(Download { shared, owed }.run());
@@ -207,12 +181,7 @@ impl<'a> Feed<'a> {
         }
         self.in_flight.extend(fresh);
         // Before anything is asked for, and not where there is nothing to ask for.
-        if let Err(no_room) = self.shared.room.known()
-            && no_room.is_for_all
-        {
-            self.is_full = true;
-            self.block(no_room.to_string(), Some(no_room.hint()));
-        }
+        self.obstacles.look();
     }
 
     /// Takes in what came of a file; it is written with others.
@@ -224,13 +193,14 @@ impl<'a> Feed<'a> {
             AssetOutcome::Saved { .. }
             | AssetOutcome::Unchanged { .. }
             | AssetOutcome::Moved { .. } => {
-                self.not_taken = 0;
-                self.forgive(media_id);
+                self.obstacles.passed(media_id);
+                self.fits_again(media_id);
             }
             AssetOutcome::Withheld {
                 owed_at, is_owed, ..
             } => {
-                self.forgive(media_id);
+                self.obstacles.forgive(media_id);
+                self.fits_again(media_id);
                 self.tried.insert(&question(media_id, *owed_at));
                 if *is_owed && self.withheld.insert(media_id.as_str()) {
                     self.run.sheet().assets.withheld += 1;
@@ -239,53 +209,11 @@ impl<'a> Feed<'a> {
             AssetOutcome::Failed { owed_at, error, .. } => {
                 self.tried.insert(&question(media_id, *owed_at));
                 if let Some(failure) = done.failure {
-                    self.failed(media_id, error, failure);
+                    self.obstacles.met(media_id, error, failure);
                 }
             }
         }
         self.books.add(outcome, is_placed);
-    }
-
-    /// Notes that a file was not saved.
-    fn failed(&mut self, media_id: &MediaId, error: &str, failure: Failure) {
-        let Failure {
-            url,
-            hint,
-            is_lack_of_room,
-            was_asked,
-            is_of_the_mirror,
-            trouble,
-        } = failure;
-        debug!(asset.id = %media_id, "`{url}` was not saved in this run and stays owed: {error}");
-        if let Some(hint) = hint.clone() {
-            let of_hint = || (error.to_owned(), IdSet::default());
-            let (_, failed) = self.hints.entry(hint).or_insert_with(of_hint);
-            failed.insert(media_id.as_str());
-        }
-        if is_lack_of_room {
-            self.in_vain += u32::from(was_asked);
-        } else {
-            self.run.tally.files_failed.add(1);
-            if self.failed.insert(media_id.as_str()) {
-                self.run.failed_asset(FailedNow {
-                    media_id: media_id.clone(),
-                    url,
-                    error: error.to_owned(),
-                });
-            }
-        }
-        if let Some(trouble) = trouble {
-            self.is_full |= is_lack_of_room;
-            self.block(crate::model::chain(&trouble), trouble.hint());
-        } else if is_of_the_mirror && !is_lack_of_room {
-            self.not_taken += 1;
-            if self.not_taken >= NOT_TAKEN {
-                self.block(error.to_owned(), hint.as_deref());
-            }
-        }
-        if self.in_vain >= IN_VAIN {
-            self.shared.room.tighten();
-        }
     }
 
     /// Only what is in the database is called saved.
@@ -311,23 +239,8 @@ impl<'a> Feed<'a> {
         self.ahead.recorded(settled.into_iter().map(|(id, _)| id));
     }
 
-    /// Starts nothing more, and says why once.
-    fn block(&mut self, message: String, hint: Option<&str>) {
-        if !std::mem::replace(&mut self.is_blocked, true) {
-            self.said = hint.map(str::to_owned);
-            let hint = self.said.clone();
-            self.run.problem(ProblemKind::Owed, "assets", message, hint);
-        }
-    }
-
-    /// Takes a failure back: the medium was asked for at an old URL before the walk told the new one.
-    fn forgive(&mut self, media_id: &MediaId) {
-        if self.failed.remove(media_id.as_str()) {
-            self.run.forgive_asset(media_id);
-            for (_, failed) in self.hints.values_mut() {
-                failed.remove(media_id.as_str());
-            }
-        }
+    /// Takes back that the budget had no room for a file.
+    fn fits_again(&mut self, media_id: &MediaId) {
         if self.withheld.remove(media_id.as_str()) {
             let mut sheet = self.run.sheet();
             sheet.assets.withheld = sheet.assets.withheld.saturating_sub(1);
@@ -348,22 +261,9 @@ impl<'a> Feed<'a> {
 
     /// Says what helps, and writes down what was learned.
     async fn close(mut self) -> Result<(), RunError> {
-        if let Some(said) = &self.said {
-            self.hints.remove(said);
-        }
-        if self.is_full {
-            self.hints.remove(room::HINT);
-        }
-        // Ten thousand files may fail of one cause: what helps is said once, and only here, for a file
-        // that failed at an old URL may have been had at its new one.
-        for (hint, (error, failed)) in std::mem::take(&mut self.hints) {
-            if !failed.is_empty() {
-                let message = format!("some files stay owed: {error}");
-                self.run
-                    .problem(ProblemKind::Owed, "assets", message, Some(hint));
-            }
-        }
-        self.record_hosts().await
+        self.record_hosts().await?;
+        self.obstacles.tell();
+        Ok(())
     }
 
     /// Ends early: what is in flight may finish within the grace period, of what does not the beginning

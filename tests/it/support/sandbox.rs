@@ -67,6 +67,16 @@ impl Default for Setup {
     }
 }
 
+impl Setup {
+    /// Everything anew, as with `--full`.
+    pub(crate) fn full() -> Self {
+        Self {
+            is_full: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// A temporary home of one backup.
 #[derive(Debug)]
 pub(crate) struct Sandbox {

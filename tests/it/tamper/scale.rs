@@ -1,6 +1,5 @@
 //! Many versions: memory stays flat, and a run that found nothing new pays nothing for a long log.
 
-use microcms_backup::model::report::{AssetCounts, BodyCounts, ListedCounts};
 use microcms_backup::model::{
     AssetStep, ListedMedium, MediaId, MediumStep, Outcome, Proof, RootPrefix, Timestamp, Why,
 };
@@ -35,17 +34,7 @@ fn page(first: u32, alt: &str) -> Vec<MediumStep> {
 
 fn end_run(store: &mut Store, now: Timestamp) -> (Proof, Duration) {
     let run = store.begin_run("test", "test", now).expect("a run");
-    let end = RunEnd {
-        outcome: Outcome::Complete,
-        exit_code: 0,
-        error: None,
-        media: ListedCounts::default(),
-        contents: ListedCounts::default(),
-        bodies: BodyCounts::default(),
-        assets: AssetCounts::default(),
-        requests: 0,
-        recent_requests: Vec::new(),
-    };
+    let end = RunEnd::of_nothing(Outcome::Complete, 0);
     let begun = Instant::now();
     let proof = store.finish_run(run, &end, now).expect("an end");
     (proof.expect("a root"), begun.elapsed())
