@@ -28,8 +28,10 @@ const GROUPS: usize = 2;
 /// Open files with which there are two groups of [`ENOUGH`]: each file of a group may have seven open until it has its place
 /// (itself, what it takes the place of, the folders of both), beside those that wait and the connections.
 const AMPLE: u64 = 2048;
-/// Open files for each file of the one group that there is where they are fewer.
-const FOR_EACH: u64 = 16;
+/// Open files that are for others: folders that the mirror and the archive remember, the database, connections.
+const FOR_OTHERS: u64 = 192;
+/// Open files for each file of the one group that there is where they are fewer: seven, and two such that wait.
+const FOR_EACH: u64 = 12;
 
 /// How files are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,8 @@ impl Sizes {
     fn of(open_files: Option<u64>) -> Self {
         match open_files {
             Some(few) if few < AMPLE => {
-                let enough = usize::try_from(few / FOR_EACH).unwrap_or(ENOUGH);
+                let enough =
+                    usize::try_from(few.saturating_sub(FOR_OTHERS) / FOR_EACH).unwrap_or(ENOUGH);
                 Self {
                     groups: 1,
                     enough: enough.clamp(1, ENOUGH),
@@ -150,7 +153,8 @@ mod tests {
             (None, 2, 64),
             (Some(8192), 2, 64),
             (Some(1024), 1, 64),
-            (Some(256), 1, 16),
+            (Some(512), 1, 26),
+            (Some(256), 1, 5),
             (Some(8), 1, 1),
         ] {
             assert_eq!(
