@@ -25,8 +25,8 @@ Signals:
   SIGHUP           read the configuration again; if it cannot be used, the old one stays
   SIGUSR1          run now, or once more after the run under way
 
-A run by hand (`microcms-backup sync`) may come at any time, as the same user: the lock is held during
-runs only, and a run of the daemon waits for it.";
+A run by hand (`microcms-backup sync`) may come at any time, as the same user: the lock is held
+during runs only, and a run of the daemon waits for it.";
 
 const EXITS: &[(ExitCode, &str)] = &[
     (
