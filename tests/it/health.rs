@@ -1,11 +1,13 @@
 //! Health: what monitors are told by the real binary, over TCP and by file.
 
+mod listener;
+mod textfile;
+
 use crate::support::{Program, Running, Sandbox};
 use microcms_sim::{Fault, Occasion, Route, Sim};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -134,13 +136,6 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
             (name, value.parse().expect("a number"))
         })
         .collect()
-}
-
-/// Seconds since the epoch of a time in the report.
-fn seconds(report: &serde_json::Value, pointer: &str) -> f64 {
-    let text = report.pointer(pointer).and_then(|time| time.as_str());
-    let time = microcms_backup::model::Timestamp::parse(text.expect(pointer)).expect("a time");
-    time.unix_millis() as f64 / 1000.0
 }
 
 /// Fails if promtool has something to say; content without it.
@@ -300,63 +295,6 @@ async fn too_old_is_503_with_one_line_of_why_and_a_run_under_way_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_in_use_is_told_with_address_and_remedy() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("an address");
-    let mut daemon = Daemon::start(&home, &sim, &format!("listen = \"{address}\""));
-    let status = daemon.running.wait(Duration::from_secs(10));
-    assert_eq!(status.code(), Some(1));
-    let said = daemon.said();
-    let port = address.port();
-    for words in [
-        format!("error: cannot listen at `{address}`, which `health.listen` names"),
-        "caused by: Address already in use".to_owned(),
-        format!("hint: another program has port {port} (`ss -ltnp 'sport = :{port}'` names it)"),
-    ] {
-        assert!(said.contains(&words), "{words}\n{said}");
-    }
-    assert_eq!(sim.request_lines(), Vec::<String>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sighup_moves_the_listener_and_keeps_the_old_one_where_the_new_one_cannot_be_had() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let mut daemon = Daemon::start(&home, &sim, ANY_PORT);
-    let old = daemon.address(1);
-    daemon.until_answered(old, "/healthz", 200, "OK: ");
-
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("an address");
-    let elsewhere = format!("listen = \"{address}\"\nmax_age = \"2h\"");
-    configure(&daemon.desk, &elsewhere);
-    daemon.running.signal("HUP");
-    daemon.until("it says so", |daemon| {
-        let stays = "the configuration stays as it was, for cannot listen at";
-        daemon.said().contains(stays).then_some(())
-    });
-    daemon.until_answered(old, "/metrics", 200, "max_age_seconds 93600\n");
-
-    drop(taken);
-    daemon.running.signal("HUP");
-    let new = daemon.address(2);
-    assert_eq!(new, address);
-    daemon.until_answered(new, "/metrics", 200, "max_age_seconds 7200\n");
-    daemon.until("the old one is closed", |_| {
-        (get(old, "/livez").0 == 0).then_some(())
-    });
-
-    configure(&daemon.desk, "");
-    daemon.running.signal("HUP");
-    daemon.until("the new one is closed", |_| {
-        (get(new, "/livez").0 == 0).then_some(())
-    });
-    daemon.terminate();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_none_is_told_and_values_that_stand_still_are_not() {
     let sim = small_service().await;
     let home = Sandbox::new();
@@ -381,166 +319,5 @@ async fn a_database_that_is_none_is_told_and_values_that_stand_still_are_not() {
         "values that stand still look healthy\n{text}"
     );
     assert_eq!(get(address, "/livez").0, 200);
-    daemon.terminate();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_one_shot_writes_the_report_s_numbers_for_node_exporter() {
-    let sim = small_service().await;
-    sim.fault(
-        Route::Image,
-        Occasion::Nth(1),
-        Fault::status(404, "not there yet"),
-    );
-    let home = Sandbox::new();
-    let (desk, folder) = (
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    );
-    let (file, report) = (
-        folder.path().join("microcms_backup.prom"),
-        desk.path().join("report.json"),
-    );
-    let mut program = Program::sync(&home, &sim);
-    program.0.arg("--metrics-file").arg(&file);
-    program.0.arg("--report").arg(&report);
-    let done = program.run();
-    assert_eq!(done.status.code(), Some(3), "{done:?}");
-    let text = std::fs::read_to_string(&file).expect("metrics");
-    lint(&text);
-    let found = samples(&text);
-    let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
-    let number = |pointer: &str| report.pointer(pointer).and_then(|n| n.as_f64());
-    for (name, pointer) in [
-        ("mirror_files", "/holdings/files"),
-        (r#"assets{state="failed"}"#, "/failed_total"),
-        ("mirror_bytes", "/holdings/bytes"),
-        (r#"items{table="media"}"#, "/holdings/media"),
-        (r#"items{table="contents"}"#, "/holdings/contents"),
-        (r#"items{table="endpoints"}"#, "/holdings/endpoints"),
-        (r#"bodies{state="owed"}"#, "/bodies/owed"),
-        ("last_run_exit_code", "/exit_code"),
-        (r#"last_walk_pages{scope="media"}"#, "/walks/0/pages"),
-    ] {
-        assert_eq!(found.get(name).copied(), number(pointer), "{name}\n{text}");
-    }
-    assert_eq!(report["walks"][0]["scope"], "media");
-    assert_eq!(found[r#"last_run_outcome{outcome="partial"}"#], 1.0);
-    assert_eq!(found["last_complete_run_timestamp_seconds"], 0.0);
-    assert_eq!(found["safe"], 0.0);
-    let close = |name: &str, expected: f64| (found[name] - expected).abs() < 0.002;
-    assert!(close(
-        "last_run_start_timestamp_seconds",
-        seconds(&report, "/started_at")
-    ));
-    assert!(close(
-        r#"last_proven_walk_timestamp_seconds{scope="media"}"#,
-        seconds(&report, "/walks/0/started_at")
-    ));
-    let lost = format!(
-        r#"last_run_requests{{api="asset",host="{}",code="404"}}"#,
-        sim.image_host()
-    );
-    assert_eq!(found.get(&lost), Some(&1.0), "{text}");
-    // Another user's program reads it, and finds nothing half-written.
-    let mode = std::fs::metadata(&file)
-        .expect("a file")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o644);
-    assert_eq!(
-        std::fs::read_dir(folder.path()).expect("a folder").count(),
-        1
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_configured_file_is_written_by_both_and_its_trouble_is_not_the_run_s() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("microcms_backup.prom");
-    let sync = || Program::sync(&home, &sim).path("HEALTH__TEXTFILE", file.clone());
-    assert_eq!(sync().run().status.code(), Some(0));
-    let first = std::fs::read_to_string(&file).expect("metrics");
-    assert_eq!(samples(&first)[r#"runs_total{outcome="complete"}"#], 1.0);
-
-    // Nothing was done, nothing is told.
-    let mut dry = sync();
-    dry.0.arg("--dry-run");
-    assert_eq!(dry.run().status.code(), Some(0));
-    assert_eq!(std::fs::read_to_string(&file).expect("metrics"), first);
-
-    let mut daemon = Daemon::start(&home, &sim, &format!("textfile = {file:?}"));
-    daemon.until("a second run is told", |_| {
-        let text = std::fs::read_to_string(&file).expect("whole, whenever one looks");
-        assert!(text.ends_with('\n'));
-        lint(&text);
-        (samples(&text)[r#"runs_total{outcome="complete"}"#] == 2.0).then_some(())
-    });
-    daemon.terminate();
-
-    std::fs::remove_dir_all(folder.path()).expect("it is ours");
-    let done = sync().run();
-    assert_eq!(done.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(
-        said.contains("the metrics could not be saved as "),
-        "{said}"
-    );
-    let mut named = Program::sync(&home, &sim);
-    named.0.arg("--metrics-file").arg(&file);
-    let refused = named.run();
-    assert_eq!(
-        refused.status.code(),
-        Some(2),
-        "found before anything is asked"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_occupies_the_listener_does_not_hold_up_a_run() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let mut daemon = Daemon::start(&home, &sim, ANY_PORT);
-    let address = daemon.address(1);
-    daemon.until_answered(address, "/healthz", 200, "OK: ");
-    // Silent ones, and ones that never read their answer.
-    let crowd: Vec<TcpStream> = (0..100)
-        .map(|count| {
-            let mut stream = TcpStream::connect(address).expect("a connection");
-            if count % 2 == 0 {
-                let question = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n";
-                stream.write_all(question).expect("it is taken");
-            }
-            stream
-        })
-        .collect();
-    daemon.running.signal("USR1");
-    daemon.until("the second run", |_| {
-        let ended = home.count("SELECT count(*) FROM runs WHERE outcome = 'complete'");
-        (ended == 2).then_some(())
-    });
-    drop(crowd);
-    daemon.until_answered(address, "/livez", 200, "alive");
-    daemon.terminate();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_others_reach_is_allowed_and_warned_about() {
-    let sim = small_service().await;
-    let home = Sandbox::new();
-    let mut daemon = Daemon::start(&home, &sim, "listen = \"0.0.0.0:0\"");
-    let address = daemon.address(1);
-    assert!(
-        daemon
-            .said()
-            .contains("health.listen: everybody who reaches 0.0.0.0:0"),
-        "{}",
-        daemon.said()
-    );
-    let here = SocketAddr::from(([127, 0, 0, 1], address.port()));
-    assert_eq!(get(here, "/livez").0, 200);
     daemon.terminate();
 }
