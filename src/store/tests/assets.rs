@@ -1,7 +1,11 @@
+//! What is recorded of a file: saved, owed or failed, and its versions.
+
+mod lost;
+mod paths;
+
 use super::{Sandbox, at, media_id, medium};
-use crate::model::report::Holdings;
 use crate::model::{AssetOutcome, AssetState, AssetStep, MediumStep, OwedAsset, Timestamp, Why};
-use crate::store::{AssetTotals, SavedAsset};
+use crate::store::AssetTotals;
 
 const URL: &str = "https://images.microcms-assets.io/assets/x/logo.png";
 
@@ -211,90 +215,6 @@ fn bytes_that_a_change_overtook_are_recorded_and_the_file_stays_owed() {
 }
 
 #[test]
-fn a_lost_file_is_not_taken_for_merely_described_anew() {
-    let mut home = Sandbox::new();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
-        .unwrap();
-    let lost = MediumStep::Asset {
-        id: media_id("a"),
-        asset: AssetStep::Fetch(Why::Missing),
-    };
-    home.store
-        .record_media(std::slice::from_ref(&lost), at(3))
-        .unwrap();
-    let before = home.written();
-    home.store.record_media(&[lost], at(4)).unwrap();
-    assert_eq!(home.written(), before);
-    list(&mut home, "a", 2, AssetStep::Fetch(Why::Described), 5);
-    assert_eq!(home.ask("SELECT why FROM assets"), "missing");
-
-    // Lost here and deleted there: nobody has it any more, and nothing says otherwise.
-    home.store.retire_media(&[media_id("a")], at(6)).unwrap();
-    assert_eq!(home.ask("SELECT state || why FROM assets"), "gonemissing");
-    assert!(home.store.saved_assets(0, 9).unwrap()[0].is_gone);
-    list(&mut home, "a", 3, AssetStep::Keep, 7);
-    assert_eq!(home.ask("SELECT state || why FROM assets"), "owedmissing");
-}
-
-#[test]
-fn a_deleted_medium_keeps_its_saved_file() {
-    let mut home = Sandbox::new();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
-        .unwrap();
-    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 3);
-    list(&mut home, "b", 1, AssetStep::Fetch(Why::New), 3);
-    let late = owed(&home, 3);
-    home.store
-        .retire_media(&[media_id("a"), media_id("b")], at(4))
-        .unwrap();
-    assert_eq!(
-        home.ask("SELECT group_concat(state) FROM assets"),
-        "saved,gone"
-    );
-    let path = "images.microcms-assets.io/assets/x/logo.png".to_owned();
-    let kept = SavedAsset {
-        row: 1,
-        media_id: media_id("a"),
-        path,
-        bytes: 10,
-        sha256: "aa".to_owned(),
-        is_gone: false,
-    };
-    assert_eq!(home.store.saved_assets(0, 9).unwrap(), [kept]);
-    let holdings = home.store.holdings(at(5)).unwrap();
-    assert_eq!(
-        holdings,
-        Holdings {
-            endpoints: 0,
-            contents: 0,
-            media: 0,
-            files: 1,
-            bytes: 10
-        }
-    );
-
-    // A failure of the dead is nobody's business; bytes that came through are kept.
-    home.store
-        .record_assets(&[failed(&late[0]), failed(&late[1])], at(5))
-        .unwrap();
-    assert_eq!(
-        home.ask("SELECT group_concat(state) FROM assets"),
-        "saved,gone"
-    );
-    home.store
-        .record_assets(&[saved(&late[1], "cc", None)], at(6))
-        .unwrap();
-    assert_eq!(
-        home.ask("SELECT group_concat(state) FROM assets"),
-        "saved,saved"
-    );
-}
-
-#[test]
 fn everything_live_can_be_asked_for_again() {
     let mut home = Sandbox::new();
     for id in ["a", "b", "dead"] {
@@ -368,83 +288,6 @@ fn files_are_asked_for_in_the_order_of_the_listing_whatever_state_they_are_in() 
 }
 
 #[test]
-fn a_path_has_an_owner() {
-    let mut home = Sandbox::new();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
-        .unwrap();
-    let path = "images.microcms-assets.io/assets/x/logo.png";
-    assert_eq!(
-        home.store.path_owner(path, &media_id("b")).unwrap(),
-        Some(media_id("a"))
-    );
-    assert_eq!(home.store.path_owner(path, &media_id("a")).unwrap(), None);
-    assert_eq!(
-        home.store.path_owner("elsewhere", &media_id("b")).unwrap(),
-        None
-    );
-    // The mirror lost the file: the path is still a's, to whom it comes back.
-    home.store
-        .record_media(
-            &[MediumStep::Asset {
-                id: media_id("a"),
-                asset: AssetStep::Fetch(Why::Missing),
-            }],
-            at(3),
-        )
-        .unwrap();
-    assert_eq!(
-        home.store.path_owner(path, &media_id("b")).unwrap(),
-        Some(media_id("a"))
-    );
-}
-
-#[test]
-fn a_file_that_gives_way_has_another_path_and_a_version_more_and_is_asked_for_as_before() {
-    let mut home = Sandbox::new();
-    let path = "images.microcms-assets.io/assets/x/logo.png";
-    let safe = "images.microcms-assets.io/_unsafe/0123456789abcdef/logo.png";
-    let aside = |home: &Sandbox| home.store.assets_aside(0, 10).unwrap();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
-        .unwrap();
-    let holders = home.store.path_holders(path, &media_id("b")).unwrap();
-    assert_eq!(
-        (holders[0].media_id.as_str(), holders[0].is_deleted),
-        ("a", false)
-    );
-    assert!(
-        home.store
-            .path_holders(path, &media_id("a"))
-            .unwrap()
-            .is_empty()
-    );
-    assert!(aside(&home).is_empty());
-    for _again in 0..2 {
-        home.store
-            .record_gave_way(&media_id("a"), safe, at(3))
-            .unwrap();
-        assert_eq!(home.ask("SELECT path FROM assets"), safe);
-        assert_eq!(home.ask("SELECT state FROM assets"), "saved");
-        assert_eq!(
-            home.ask("SELECT group_concat(path) FROM assets_history"),
-            path
-        );
-    }
-    // Saved aside of its place, it may go home: owed, and aside no more as long as it is.
-    assert_eq!(aside(&home)[0].path, safe);
-    home.store.owe_moves(&[media_id("a")], at(4)).unwrap();
-    assert_eq!(owed(&home, 4)[0].row.why, Some(Why::Moved));
-    assert!(aside(&home).is_empty());
-    // What was deleted has no place.
-    home.store.retire_media(&[media_id("a")], at(5)).unwrap();
-    assert_eq!(home.ask("SELECT state FROM assets"), "saved");
-    assert!(aside(&home).is_empty());
-}
-
-#[test]
 fn unchanged_bytes_cannot_settle_a_file_that_was_never_saved() {
     let mut home = Sandbox::new();
     list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
@@ -452,77 +295,4 @@ fn unchanged_bytes_cannot_settle_a_file_that_was_never_saved() {
         .record_assets(&[unchanged(&owed(&home, 1)[0])], at(2))
         .unwrap();
     assert_eq!(home.ask("SELECT state FROM assets"), "owed");
-}
-
-#[test]
-fn the_same_bytes_elsewhere_are_a_version() {
-    let mut home = Sandbox::new();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
-        .unwrap();
-    for (seconds, what) in [(3, "url"), (4, "path")] {
-        list(
-            &mut home,
-            "a",
-            seconds,
-            AssetStep::Fetch(Why::Changed),
-            seconds.into(),
-        );
-        let mut outcome = saved(&owed(&home, seconds.into())[0], "aa", None);
-        if let AssetOutcome::Saved { url, path, .. } = &mut outcome {
-            *(if what == "url" { url } else { path }) = format!("new {what}");
-        }
-        home.store
-            .record_assets(&[outcome], at(seconds.into()))
-            .unwrap();
-        let count = home.ask("SELECT count(*) FROM assets_history");
-        // With the path the URL goes back to the listed one, too: one replacement, one version.
-        assert_eq!(count, (seconds - 2).to_string(), "{what}");
-    }
-}
-
-#[test]
-fn a_second_look_at_a_deleted_medium_counts_for_nothing_if_it_fails() {
-    let mut home = Sandbox::new();
-    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
-    home.store
-        .record_assets(&[saved(&owed(&home, 1)[0], "aa", Some(at(3)))], at(2))
-        .unwrap();
-    let late = owed(&home, 3);
-    home.store.retire_media(&[media_id("a")], at(4)).unwrap();
-    home.store
-        .record_assets(&[failed(&late[0])], at(5))
-        .unwrap();
-    assert_eq!(home.ask("SELECT state FROM assets"), "saved");
-    assert!(owed(&home, 99).is_empty());
-}
-
-#[test]
-fn a_lost_file_is_owed_while_its_medium_lives_and_gone_when_it_does_not() {
-    let mut home = Sandbox::new();
-    for (n, id) in ["a", "b"].into_iter().enumerate() {
-        list(&mut home, id, 1, AssetStep::Fetch(Why::New), 1);
-        let outcome = saved(&owed(&home, 1)[0], &format!("{n}{n}"), None);
-        home.store.record_assets(&[outcome], at(2)).unwrap();
-    }
-    home.store.retire_media(&[media_id("b")], at(3)).unwrap();
-    let lost = [
-        (media_id("a"), Why::Missing),
-        (media_id("b"), Why::Damaged),
-        (media_id("c"), Why::Missing),
-    ];
-    assert_eq!(home.store.record_lost(&lost, at(4)).unwrap(), 1);
-    let counts = home.store.asset_counts(at(9)).unwrap();
-    assert_eq!(counts.owed, 1);
-    assert_eq!(owed(&home, 5)[0].row.why, Some(Why::Missing));
-    // Said twice is said once.
-    assert_eq!(home.store.record_lost(&lost, at(5)).unwrap(), 0);
-    // Once fetched it is saved, and a stale report of its loss does no harm beyond a second look.
-    let outcome = saved(&owed(&home, 5)[0], "00", None);
-    home.store.record_assets(&[outcome], at(6)).unwrap();
-    assert_eq!(
-        home.ask("SELECT count(*) FROM assets WHERE state = 'saved'"),
-        "1"
-    );
 }
