@@ -50,54 +50,59 @@ pub(super) fn decode(headers: &HeaderMap, body: Bytes, what: &str) -> Result<Byt
     }
 }
 
-/// Returns the wait that an answer asks for: `Retry-After` in seconds or as a date, or `X-RateLimit-Reset`
-/// in UNIX seconds, both measured against the answer's own `Date`, so that a wrong local clock does not matter.
+/// Returns the wait that a 429 asks for: `Retry-After`, or `X-RateLimit-Reset` in UNIX seconds, which is
+/// measured against the answer's own `Date`, so that a wrong local clock does not matter.
 pub(super) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
-    let http_date = |text: &str| {
-        chrono::DateTime::parse_from_rfc2822(text)
-            .ok()
-            .map(|date| date.timestamp())
-    };
-    let server_now = text(DATE.as_str()).and_then(http_date);
-    let until = |then: i64| {
-        let now = server_now?;
-        Some(Duration::from_secs(
-            u64::try_from(then.saturating_sub(now)).unwrap_or(0),
-        ))
-    };
-    if let Some(value) = text(RETRY_AFTER.as_str()) {
-        return match value.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_not_a_number) => http_date(value).and_then(until),
-        };
+    if headers.contains_key(RETRY_AFTER) {
+        return retry_after(headers);
     }
     // The reset is a whole second: the window is certainly new one second later. A time that no window
     // is long enough for, such as one in milliseconds, is none.
-    let reset = text("x-ratelimit-reset")?.parse::<i64>().ok()?;
-    until(reset)
+    let reset = text(headers, "x-ratelimit-reset")?.parse::<i64>().ok()?;
+    until(headers, reset)
         .filter(|wait| *wait <= LONGEST_WINDOW)
         .map(|wait| wait + Duration::from_millis(250))
+}
+
+/// Returns the wait of `Retry-After`: in seconds, or as a date, which is measured against the answer's own `Date`.
+/// microCMS documents it for nothing; what stands in front of it says it beside a 503.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, RETRY_AFTER.as_str())?;
+    match value.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_not_a_number) => until(headers, http_date(value)?),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn http_date(text: &str) -> Option<i64> {
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    Some(date.timestamp())
+}
+
+/// Returns how far a time in UNIX seconds is from an answer's own.
+fn until(headers: &HeaderMap, then: i64) -> Option<Duration> {
+    let now = http_date(text(headers, DATE.as_str())?)?;
+    let left = then.saturating_sub(now);
+    Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
 }
 
 /// Returns what the service's clock showed when it made this answer: to the second from `Date`, finer
 /// from the Content API's own header. `None` for an answer out of a cache, which may be old.
 pub(super) fn server_now(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let is_cached = text(AGE.as_str()).is_some_and(|age| age != "0")
-        || text("x-cache").is_some_and(|cache| cache.to_ascii_lowercase().starts_with("hit"));
+    let is_cached = text(headers, AGE.as_str()).is_some_and(|age| age != "0")
+        || text(headers, "x-cache")
+            .is_some_and(|cache| cache.to_ascii_lowercase().starts_with("hit"));
     if is_cached {
         return None;
     }
-    text("x-current-date-time")
+    text(headers, "x-current-date-time")
         .and_then(Timestamp::parse)
         .or_else(|| {
-            let date = chrono::DateTime::parse_from_rfc2822(text(DATE.as_str())?).ok()?;
+            let date = chrono::DateTime::parse_from_rfc2822(text(headers, DATE.as_str())?).ok()?;
             Some(Timestamp::from_unix_millis(date.timestamp_millis()))
         })
 }

@@ -1,6 +1,6 @@
 //! One of the two microCMS APIs: its host, its key, its budget, and one way to ask.
 
-use super::answer::{classify, decode, server_now, wait_asked};
+use super::answer::{classify, decode, retry_after, server_now, wait_asked};
 use super::budget::{Budget, Lane, Permit};
 use super::error::{Refusal, Remedy, RemoteError};
 use super::meter::Meter;
@@ -167,13 +167,14 @@ impl Api {
                 }
                 Remedy::AskOperator | Remedy::SkipItem => return Err(err),
                 // A wait that is over already, as clocks differ, is no reason to ask in a burst.
-                Remedy::Retry { after: Some(after) } => {
+                Remedy::Retry { after: Some(after) }
+                | Remedy::RetryIfIdempotent { after: Some(after) } => {
                     retry::asked(after).max(retry::backoff(attempt, fastrand::f64()))
                 }
                 Remedy::Retry { after: None } if matches!(err, RemoteError::Busy { .. }) => {
                     Duration::ZERO
                 }
-                Remedy::Retry { after: None } | Remedy::RetryIfIdempotent => {
+                Remedy::Retry { after: None } | Remedy::RetryIfIdempotent { after: None } => {
                     retry::backoff(attempt, fastrand::f64())
                 }
             };
@@ -235,8 +236,8 @@ impl Api {
         }
     }
 
-    /// Asks once, now. A 429 pauses the whole budget before it returns; one that asks for a wait that
-    /// no run sits out closes the API for this long.
+    /// Asks once, now. A 429, and any answer that asks for a wait, pauses the whole budget before it returns; one that
+    /// asks for a wait that no run sits out closes the API for this long.
     pub(crate) async fn once_permitted(
         &self,
         ask: &Ask,
@@ -260,18 +261,25 @@ impl Api {
             "asked for {}",
             ask.what
         );
-        if let Err(RemoteError::Busy { retry_after, .. }) = &outcome {
-            if let Some(after) = retry_after.filter(|after| *after > retry::PATIENCE) {
-                self.close(after);
-                return outcome;
-            }
-            let others = retry_after.map_or_else(|| self.which.pause_when_busy(1), retry::asked);
-            // The chain's token dies after 15 s: with no word from the service it tries once more
-            // while that is still worth it.
-            let chain = retry_after.map_or(others / 2, retry::asked);
-            self.budget.pause(chain, others);
+        if let Err(err) = &outcome {
+            self.heed(err);
         }
         outcome
+    }
+
+    /// Keeps everybody from asking for as long as the service wants it.
+    fn heed(&self, err: &RemoteError) {
+        match err.asked_wait() {
+            Some(after) if after > retry::PATIENCE => self.close(after),
+            Some(after) => self.budget.pause(after, after),
+            None if matches!(err, RemoteError::Busy { .. }) => {
+                // The chain's token dies after 15 s: with no word from the service it tries once more
+                // while that is still worth it.
+                let others = self.which.pause_when_busy(1);
+                self.budget.pause(others / 2, others);
+            }
+            None => {}
+        }
     }
 
     /// Lets nobody ask before `after` is over.
@@ -332,6 +340,7 @@ impl Api {
                 api: self.which.name(),
                 status,
                 what: ask.what.clone(),
+                retry_after: retry_after(&headers),
             }),
             300..=399 => Err(RemoteError::Redirected {
                 api: self.which.name(),

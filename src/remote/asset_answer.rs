@@ -1,6 +1,6 @@
 //! What an asset host's status and headers mean. Pure.
 
-use super::answer::wait_asked;
+use super::answer::{retry_after, wait_asked};
 use super::error::{Refusal, RemoteError};
 use crate::model::path::{AssetUrl, file_name};
 use percent_encoding::{CONTROLS, percent_encode};
@@ -86,6 +86,7 @@ pub(super) fn refused(status: u16, headers: &HeaderMap, what: String) -> RemoteE
             api: HOST,
             status,
             what,
+            retry_after: retry_after(headers),
         },
         100..=399 => RemoteError::Unreadable {
             what,

@@ -224,11 +224,17 @@ fn reach(err: &RemoteError) -> Reach {
         | RemoteError::Lost { .. }
         | RemoteError::TimedOut { .. }
         | RemoteError::Unreadable { .. }
-        | RemoteError::Broken { .. } => Reach::Contents,
+        | RemoteError::Broken {
+            retry_after: None, ..
+        } => Reach::Contents,
         RemoteError::Setup(_)
         | RemoteError::Untrusted { .. }
         | RemoteError::Unreachable { .. }
         | RemoteError::Busy { .. }
+        | RemoteError::Broken {
+            retry_after: Some(_),
+            ..
+        }
         | RemoteError::Redirected { .. }
         | RemoteError::HostNotAllowed { .. }
         | RemoteError::RedirectLoop { .. } => Reach::Whole,

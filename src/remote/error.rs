@@ -78,6 +78,8 @@ pub enum RemoteError {
         status: u16,
         /// What was asked.
         what: String,
+        /// How long it asked us to wait, where it said.
+        retry_after: Option<Duration>,
     },
     /// A definite no.
     #[error("the {api} refused {what}: {status}{}", .message.as_deref().map(|m| format!(" `{m}`")).unwrap_or_default())]
@@ -150,7 +152,10 @@ pub enum Remedy {
         after: Option<Duration>,
     },
     /// The request may have been served: an idempotent one may be sent again, a page token is in doubt.
-    RetryIfIdempotent,
+    RetryIfIdempotent {
+        /// Not before this, where the service said so.
+        after: Option<Duration>,
+    },
     /// A person has to change something: key, permission, IP rule, plan, configuration.
     AskOperator,
     /// This one thing cannot be had; the others can.
@@ -166,10 +171,12 @@ impl RemoteError {
             Self::Busy { retry_after, .. } => Remedy::Retry {
                 after: *retry_after,
             },
-            Self::Lost { .. }
-            | Self::TimedOut { .. }
-            | Self::Broken { .. }
-            | Self::Unreadable { .. } => Remedy::RetryIfIdempotent,
+            Self::Broken { retry_after, .. } => Remedy::RetryIfIdempotent {
+                after: *retry_after,
+            },
+            Self::Lost { .. } | Self::TimedOut { .. } | Self::Unreadable { .. } => {
+                Remedy::RetryIfIdempotent { after: None }
+            }
             Self::Setup(_) | Self::Untrusted { .. } | Self::Redirected { .. } => {
                 Remedy::AskOperator
             }
@@ -178,7 +185,7 @@ impl RemoteError {
                 | Refusal::EndpointForbidden
                 | Refusal::Ip
                 | Refusal::Stopped => Remedy::AskOperator,
-                Refusal::Gate => Remedy::RetryIfIdempotent,
+                Refusal::Gate => Remedy::RetryIfIdempotent { after: None },
                 Refusal::NotFound | Refusal::TooLarge | Refusal::Other => Remedy::SkipItem,
             },
             Self::NoAddress { .. } | Self::HostNotAllowed { .. } | Self::RedirectLoop { .. } => {
@@ -206,9 +213,18 @@ impl RemoteError {
         }
     }
 
+    /// Returns the wait that the service asked for, where it did.
+    pub fn asked_wait(&self) -> Option<Duration> {
+        match self.remedy() {
+            Remedy::Retry { after } | Remedy::RetryIfIdempotent { after } => after,
+            Remedy::AskOperator | Remedy::SkipItem => None,
+        }
+    }
+
     /// Returns whether the service asked for a wait that no run sits out.
     pub fn is_beyond_patience(&self) -> bool {
-        matches!(self, Self::Busy { retry_after: Some(after), .. } if *after > super::retry::PATIENCE)
+        self.asked_wait()
+            .is_some_and(|after| after > super::retry::PATIENCE)
     }
 
     /// Returns whether the key, or this machine's address, may not read one API. Both can be set per
@@ -285,6 +301,10 @@ impl RemoteError {
                 "if the service uses a custom domain or its own bucket, add that host to assets.hosts"
             }
             Self::Busy {
+                retry_after: Some(after),
+                ..
+            }
+            | Self::Broken {
                 retry_after: Some(after),
                 ..
             } if self.is_beyond_patience() => {

@@ -195,6 +195,7 @@ mod tests {
             api: "asset host",
             status: 503,
             what: "a file".to_owned(),
+            retry_after: None,
         }
     }
 

@@ -215,9 +215,15 @@ async fn a_file_that_is_too_long_is_not_fetched_and_said_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_a_host_asks_for_is_kept_across_runs() {
+    for status in [429, 503] {
+        a_wait_of_a_host(status).await;
+    }
+}
+
+async fn a_wait_of_a_host(status: u16) {
     let (sim, _id) = service().await;
     let fault = Fault::Status {
-        status: 429,
+        status,
         headers: [("retry-after".to_owned(), "3600".to_owned())].into(),
         body: String::new(),
         consumed: false,

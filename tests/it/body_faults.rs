@@ -117,19 +117,23 @@ async fn a_body_that_cannot_be_read_holds_no_other_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_the_content_api_asks_for_is_kept() {
-    let header = |name: &str, value: String| Fault::Status {
-        status: 429,
+    let says = |status: u16, name: &str, value: String| Fault::Status {
+        status,
         headers: [(name.to_owned(), value)].into(),
         body: String::new(),
         consumed: false,
     };
-    for is_reset in [false, true] {
+    for (status, header) in [
+        (429, "retry-after"),
+        (429, "x-ratelimit-reset"),
+        (503, "retry-after"),
+    ] {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let in_two_seconds = since_1970.expect("after 1970").as_secs() + 2;
-        let fault = if is_reset {
-            header("x-ratelimit-reset", in_two_seconds.to_string())
+        let fault = if header == "retry-after" {
+            says(status, header, "2".to_owned())
         } else {
-            header("retry-after", "1".into())
+            says(status, header, in_two_seconds.to_string())
         };
         let sim = Sim::builder().list_api("blog", 30).start().await;
         sim.fault(Route::ContentList, 1, fault);
@@ -139,8 +143,8 @@ async fn a_wait_that_the_content_api_asks_for_is_kept() {
         let requests = sim.requests();
         let refused = requests
             .iter()
-            .find(|r| r.status == 429)
-            .expect("a 429")
+            .find(|r| r.status == status)
+            .expect("a refusal")
             .at_ms;
         let next = requests
             .iter()
@@ -159,6 +163,12 @@ async fn a_wait_that_the_content_api_asks_for_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_of_an_hour_ends_the_asking_and_not_the_promise() {
+    for status in [429, 503] {
+        a_wait_of_an_hour(status).await;
+    }
+}
+
+async fn a_wait_of_an_hour(status: u16) {
     let sim = Sim::builder()
         .media(3)
         .list_api("blog", 250)
@@ -166,7 +176,7 @@ async fn a_wait_of_an_hour_ends_the_asking_and_not_the_promise() {
         .start()
         .await;
     let hour = Fault::Status {
-        status: 429,
+        status,
         headers: [("retry-after".to_owned(), "3600".to_owned())].into(),
         body: String::new(),
         consumed: false,

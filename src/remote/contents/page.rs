@@ -52,7 +52,10 @@ impl PageSize {
                 status: 400,
                 ..
             } => (2, true),
-            RemoteError::Broken { .. } | RemoteError::TimedOut { .. } => (4, false),
+            RemoteError::Broken {
+                retry_after: None, ..
+            }
+            | RemoteError::TimedOut { .. } => (4, false),
             RemoteError::Refused { .. }
             | RemoteError::Setup(_)
             | RemoteError::Unreachable { .. }
@@ -61,6 +64,10 @@ impl PageSize {
             | RemoteError::Unreadable { .. }
             | RemoteError::NoAddress { .. }
             | RemoteError::Busy { .. }
+            | RemoteError::Broken {
+                retry_after: Some(_),
+                ..
+            }
             | RemoteError::Redirected { .. }
             | RemoteError::HostNotAllowed { .. }
             | RemoteError::RedirectLoop { .. } => return false,
@@ -181,6 +188,7 @@ mod tests {
             api: "Management API",
             status: 504,
             what: "a page".to_owned(),
+            retry_after: None,
         }
     }
 

@@ -162,11 +162,12 @@ impl Walk<'_> {
                 Duration::ZERO
             }
             Remedy::Retry { after: None } => retry::backoff(failures, fastrand::f64()),
-            Remedy::RetryIfIdempotent => {
+            Remedy::RetryIfIdempotent { after } => {
                 if has_token {
                     self.lost(&err, cursor)?;
                 }
-                retry::backoff(failures, fastrand::f64())
+                let own = retry::backoff(failures, fastrand::f64());
+                after.map_or(own, |after| after.max(own))
             }
         };
         let limit = if has_token {

@@ -80,8 +80,7 @@ impl Unsaved {
     pub(super) fn is_worth_another_try(&self) -> Option<Option<Duration>> {
         match self {
             Self::Remote(err) => match err.remedy() {
-                Remedy::Retry { after } => Some(after),
-                Remedy::RetryIfIdempotent => Some(None),
+                Remedy::Retry { after } | Remedy::RetryIfIdempotent { after } => Some(after),
                 Remedy::AskOperator | Remedy::SkipItem => None,
             },
             // A body of the wrong length: the next one may be whole. A wrong part: from the start, it
@@ -207,8 +206,8 @@ impl Unsaved {
 
     /// Returns the wait that the host asked for.
     pub(super) fn asked_wait(&self) -> Option<Duration> {
-        if let Self::Remote(RemoteError::Busy { retry_after, .. }) = self {
-            *retry_after
+        if let Self::Remote(err) = self {
+            err.asked_wait()
         } else {
             None
         }
