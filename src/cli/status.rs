@@ -148,7 +148,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     // Before the rows: a run that ends in between is then under way and done, never dead.
     let lock = LockSeen::from(Lock::look(&config.storage.database));
     let configured = config.service.endpoints.clone().unwrap_or_default();
-    let read = store::view(&config.storage.database, &config.service.id, |store| {
+    let read = store::view_backup(&config.storage.database, &config.service.id, |store| {
         let state = store.backup_state(&configured, now)?;
         let sample = if lock.is_held == Some(false) {
             store.sampled_files(SAMPLE)?

@@ -288,7 +288,7 @@ impl Work<'_> {
     fn look_at_database(&self) -> Result<(), Failure> {
         let path = &self.config.storage.database;
         let is_repair = self.args.repair;
-        let err = match store::view(path, &self.config.service.id, |_store| Ok(())) {
+        let err = match store::view_backup(path, &self.config.service.id, |_store| Ok(())) {
             Ok(Some(())) => return Ok(()),
             Ok(None) | Err(StoreError::Older { .. }) if is_repair => return Ok(()),
             Ok(None) => VerifyError::NoBackup { path: path.clone() },

@@ -30,7 +30,7 @@ pub use open::{Mirror, Options};
 pub use partial::{Expect, Finished, Kept, Partial};
 pub use publish::{Entry, Published, Superseded};
 pub use read::{FileId, Found, Hashed, Reader, Scan, Space};
-pub use tree::{Added, Source, TreeCopy};
+pub use tree::{Added, MANIFEST, Source, TreeCopy};
 
 #[cfg(test)]
 mod tests;

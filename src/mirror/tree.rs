@@ -19,8 +19,8 @@ use super::open::{Options, existing_folder, own_folder};
 use super::read::{Reader, archived_path, hash_file, is_missing, regular_at};
 use crate::model::RelPath;
 
-/// The list of digests, in the tree's first folder. No host's folder has capitals.
-const MANIFEST: &str = "SHA256SUMS";
+/// The list of digests, in the first folder of a copy. No host's folder has capitals.
+pub const MANIFEST: &str = "SHA256SUMS";
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Where the bytes of a file may be.

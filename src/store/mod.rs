@@ -72,4 +72,4 @@ pub use soundness::{DatabaseCheck, Flaw};
 pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};
 pub use verifications::VerifyBegun;
-pub use view::view;
+pub use view::{view, view_backup};

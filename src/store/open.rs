@@ -83,6 +83,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let found = look(&options.path)?;
         let version = check(&found, options, migrations)?;
+        refuse_redacted(&found, &options.path)?;
         let conn = match options.mode {
             Mode::ReadWrite => open_for_writing(options, &found, version, migrations, now)?,
             Mode::DryRun => open_for_reading(options, &found, version, migrations, now)?,
@@ -195,6 +196,18 @@ impl Store {
     }
 }
 
+/// Refuses what was made for handing on: it is no backup, and must not be taken for one.
+pub(super) fn refuse_redacted(found: &Found, path: &Path) -> Result<(), StoreError> {
+    match found {
+        Found::Ours {
+            is_redacted: true, ..
+        } => Err(StoreError::Redacted {
+            path: path.to_owned(),
+        }),
+        Found::Ours { .. } | Found::Nothing => Ok(()),
+    }
+}
+
 /// Returns the schema version to start from, or why this file is not to be touched.
 pub(super) fn check(
     found: &Found,
@@ -204,7 +217,7 @@ pub(super) fn check(
     let Found::Ours {
         version,
         service_id,
-        is_redacted,
+        is_redacted: _,
     } = found
     else {
         return Ok(0);
@@ -221,11 +234,6 @@ pub(super) fn check(
             path: options.path.clone(),
             found: found.clone(),
             expected: options.service_id.clone(),
-        });
-    }
-    if *is_redacted && options.mode == Mode::ReadWrite {
-        return Err(StoreError::Redacted {
-            path: options.path.clone(),
         });
     }
     if *version < known && options.mode == Mode::DryRun {

@@ -3,7 +3,7 @@
 use super::files::{behind_links, beside};
 use super::look::{Found, look};
 use super::migrate::{self, MIGRATIONS};
-use super::open::check;
+use super::open::{check, refuse_redacted};
 use super::{Mode, Options, Store, StoreError};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, ffi};
@@ -30,6 +30,27 @@ pub fn view<T>(
     service_id: &str,
     ask: impl Fn(&Store) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
+    look_into(path, service_id, false, &ask)
+}
+
+/// The same of a backup: a redacted snapshot is none, whatever its rows say.
+///
+/// # Errors
+/// As [`view`], and [`StoreError::Redacted`].
+pub fn view_backup<T>(
+    path: &Path,
+    service_id: &str,
+    ask: impl Fn(&Store) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    look_into(path, service_id, true, &ask)
+}
+
+fn look_into<T>(
+    path: &Path,
+    service_id: &str,
+    is_backup: bool,
+    ask: &impl Fn(&Store) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     let options = Options {
         path: path.to_owned(),
         service_id: service_id.to_owned(),
@@ -37,7 +58,7 @@ pub fn view<T>(
     };
     for _ in 0..TRIES {
         let before = Seen::at(path);
-        let answer = view_once(&options, before, &ask);
+        let answer = view_once(&options, is_backup, before, ask);
         // With a log SQLite itself sees to it that what is read is of one moment. Without one it was
         // told that nobody writes: that must still have been so at the end.
         if before.has_log || Seen::at(path) == before {
@@ -50,11 +71,15 @@ pub fn view<T>(
 
 fn view_once<T>(
     options: &Options,
+    is_backup: bool,
     seen: Seen,
     ask: &impl Fn(&Store) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     let found = look(&options.path)?;
     let version = check(&found, options, MIGRATIONS)?;
+    if is_backup {
+        refuse_redacted(&found, &options.path)?;
+    }
     match found {
         Found::Nothing => return Ok(None),
         Found::Ours { .. } => {}

@@ -97,6 +97,28 @@ fn edit(home: &Sandbox, sql: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_lacks_what_the_rows_say_is_told() {
+    let sim = service().await;
+    let home = backed_up(&sim).await;
+    let offline = || {
+        examined(Program::command(
+            &["doctor", "--offline", "--json"],
+            &home,
+            &sim,
+        ))
+    };
+    assert_eq!(offline().states("mirror"), ["ok"]);
+    fs::rename(home.path("mirror"), home.path("elsewhere")).expect("moved");
+    let found = offline();
+    let (state, help) = found.about("is missing");
+    assert_eq!(state, "warn");
+    assert!(help.contains("mount"), "{help}");
+    // As the folder below a volume that is not mounted.
+    fs::create_dir(home.path("mirror")).expect("a folder");
+    assert_eq!(offline().about("lacks 24 of 24 files").0, "warn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_in_the_way_it_says_so_and_asks_little() {
     let sim = service().await;
     let home = backed_up(&sim).await;

@@ -216,6 +216,20 @@ async fn a_redacted_snapshot_keeps_the_history_and_who_did_what_under_other_name
         "{words}"
     );
     assert_eq!(fs::read(other.database()).expect("it"), before);
+    // Nor does anything call it one.
+    for words in [
+        &["sync", "--dry-run"][..],
+        &["verify"],
+        &["status"],
+        &["doctor", "--offline"],
+    ] {
+        let output = Program::command(words, &other, &sim).run();
+        let code = output.status.code();
+        assert!(code.is_some_and(|code| code != 0), "{words:?}");
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("is a redacted snapshot"), "{told}");
+    }
     // A snapshot of it is one, too.
     said(
         &program(&other, &sim, &["again.sqlite3", "--redact"]).run(),

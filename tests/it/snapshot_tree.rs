@@ -1,7 +1,7 @@
 //! `snapshot` with a tree of the files: every one of that moment, however the disk can hold them.
 
 use crate::snapshot::{backup, names, program, report, said, text};
-use crate::support::{Expect as _, Volume, replace_bytes};
+use crate::support::{Expect as _, Program, Volume, replace_bytes};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -92,6 +92,17 @@ async fn the_tree_has_every_file_of_that_moment_and_sha256sum_agrees() {
         0,
     );
     assert!(sha256sum(&home.path("empty")).status.success());
+
+    // In the place of the mirror it is one, with its list.
+    fs::rename(home.path("mirror"), home.path("before")).expect("moved");
+    fs::rename(home.path("empty"), home.path("mirror")).expect("moved");
+    let verified = Program::command(&["verify"], &home, &sim).run();
+    assert_eq!(
+        verified.status.code(),
+        Some(0),
+        "{}",
+        text(&verified.stdout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 
+use super::super::assemble::mirror_options;
+use super::super::mirror_look::{SAMPLE, look_at};
 use super::checks::{About, Checks};
 use crate::config::{self, ApiKey, Config, ConfigError, Sources};
 use crate::mirror;
 use crate::model::{Timestamp, chain};
-use crate::store::{self, Integrity, Lock, LockState, Sample};
+use crate::store::{self, Integrity, Lock, LockState, Sample, SavedFile};
 
 /// Free space below which a run may not get far.
 const LITTLE_SPACE: u64 = 1 << 30;
@@ -28,6 +30,8 @@ pub(crate) struct Known {
     pub(crate) recent_requests: Vec<Timestamp>,
     /// Whether a run may be under way, whose budget is not to be taken away.
     pub(crate) has_run: bool,
+    /// Some of the files that the mirror should hold.
+    files: Vec<SavedFile>,
 }
 
 /// Checks the configuration without the key.
@@ -93,7 +97,11 @@ pub(crate) fn backup(config: &Config, checks: &mut Checks) -> Known {
         Some(_) | None => Path::new("."),
     };
     writable("database folder", folder, checks);
-    writable("mirror", &storage.mirror, checks);
+    let can_write = writable("mirror", &storage.mirror, checks);
+    // A run may be moving what is looked for; what is in its way was told.
+    if can_write && !is_locked {
+        held(config, &known.files, checks);
+    }
     writable("archive", &storage.archive, checks);
     disks(
         &[
@@ -133,7 +141,7 @@ fn lock(database: &Path, checks: &mut Checks) -> bool {
 fn look_into(config: &Config, checks: &mut Checks) -> Known {
     const NAME: &str = "database";
     let path = &config.storage.database;
-    let looked = store::view(path, &config.service.id, |store| {
+    let looked = store::view_backup(path, &config.service.id, |store| {
         let integrity = store.check()?;
         // What a damaged database says of the rest is worth nothing.
         if !integrity.findings.is_empty() {
@@ -143,6 +151,7 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
             samples: store.samples()?,
             recent_requests: store.recent_requests()?,
             has_run: store.has_open_run()?,
+            files: store.sampled_files(SAMPLE)?,
         };
         Ok((integrity, known))
     });
@@ -168,6 +177,19 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
 
 const OWNER: &str =
     "it must belong to the user that runs `sync`: look with `ls -ld`, mend with `chown`";
+
+/// Checks whether the mirror holds what the rows say.
+fn held(config: &Config, files: &[SavedFile], checks: &mut Checks) {
+    const NAME: &str = "mirror";
+    if files.is_empty() {
+        return;
+    }
+    let look = look_at(&mirror_options(config), files);
+    let help = "if it lies on a volume of its own, mount that before the next run, which fetches what is not there";
+    for text in [look.trouble, look.doubt].into_iter().flatten() {
+        checks.warn(NAME, text, help.to_owned());
+    }
+}
 
 fn integrity_of(integrity: &Integrity, path: &Path, checks: &mut Checks) {
     const NAME: &str = "database";
@@ -237,9 +259,11 @@ fn modes(config: &Config, checks: &mut Checks) {
     }
 }
 
-fn writable(name: &'static str, folder: &Path, checks: &mut Checks) {
+/// Checks whether files can be put into a folder, and returns whether they can.
+fn writable(name: &'static str, folder: &Path, checks: &mut Checks) -> bool {
     let path = folder.display();
-    match mirror::may_write(folder) {
+    let can_write = mirror::may_write(folder);
+    match &can_write {
         Ok(true) => checks.ok(name, format!("`{path}` can be written to")),
         Ok(false) => checks.ok(name, format!("`{path}` is not there yet and can be made")),
         Err(err) => {
@@ -252,6 +276,7 @@ fn writable(name: &'static str, folder: &Path, checks: &mut Checks) {
             checks.fail(name, About::Other, text, help.to_owned());
         }
     }
+    can_write.is_ok()
 }
 
 /// Looks at each file system once.

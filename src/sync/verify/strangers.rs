@@ -6,7 +6,7 @@
 
 use super::eye::{Eye, Look, Place, Wanted};
 use super::{Verify, VerifyError};
-use crate::mirror::{Digest, Found, MirrorError};
+use crate::mirror::{Digest, Found, MANIFEST, MirrorError};
 use crate::model::{Difference, DifferenceKind, RelPath, Repair, chain};
 use crate::store::{self, Store, StoreError};
 use crate::sync::download::{places, safe_path};
@@ -48,6 +48,8 @@ impl Search {
             }
             match self.readable("mirror", found) {
                 Some(found) => match found.path.to_str() {
+                    // A copy that `snapshot` made is the mirror now, with its list of digests.
+                    Some(MANIFEST) => continue,
                     Some(path) => batch.push((path.to_owned(), found.bytes)),
                     None => self.stranger("mirror", &found.path, found.bytes),
                 },
