@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// More bytes than any report has: a longer file is something else.
+const LONGEST_REPORT: u64 = 64 << 20;
+
 /// Where a report goes, checked before the run: an hour later is too late for a typing error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReportFile {
@@ -103,6 +106,14 @@ impl ReportFile {
             return Ok(());
         }
         self.save(text)
+    }
+
+    /// Returns whether there is a file already, with a text of which `is_such` holds.
+    pub(crate) fn holds(&self, is_such: impl FnOnce(&str) -> bool) -> bool {
+        let is_short = |about: fs::Metadata| about.len() <= LONGEST_REPORT;
+        !self.is_stream
+            && self.path.metadata().is_ok_and(is_short)
+            && fs::read_to_string(&self.path).is_ok_and(|text| is_such(&text))
     }
 
     /// Returns where it is, unless it is a pipe or a device.

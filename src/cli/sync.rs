@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::assemble::{Order, Site};
 use super::drive::{self, Ended};
-use super::failed_report::failed_report;
+use super::failed_report::{failed_report, replace_report};
 use super::failure::Failure;
 use super::health;
 use super::output;
@@ -138,7 +138,12 @@ pub(crate) struct Edge {
 /// Runs once and prints. Returns the number for the shell.
 pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     check(args)?;
-    let (config, key) = config::load_with_key(&edge.sources)?;
+    let loaded = config::load_with_key(&edge.sources).map_err(Failure::from);
+    let (config, key) = loaded.inspect_err(|failure| {
+        if let Some(path) = &args.report {
+            replace_report(path, edge.clock, args.dry_run, failure);
+        }
+    })?;
     let report_file = args.report.as_deref();
     let report_file = report_file
         .map(|path| writable("a report", path, &config, &key))
@@ -178,7 +183,9 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let (ended, delivery, mut signals) =
         driven.map_err(|err| Failure::new(ExitCode::Failed, err))?;
     let is_at_once = matches!(ended, Ended::AtOnce(_));
-    let failed = |failure: &Failure| failed_report(&site, args.dry_run, begun, failure);
+    let failed = |failure: &Failure| {
+        failed_report(&site.config.service.id, clock, args.dry_run, begun, failure)
+    };
     if is_at_once {
         drop(delivery);
         // Whoever says "at once" does not wait for a thread that is writing.

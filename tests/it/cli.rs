@@ -1,5 +1,7 @@
 //! What the binary says and with which number it ends.
 
+mod last_report;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -452,34 +454,4 @@ fn a_report_is_never_written_over_the_backups_own_files() {
         std::fs::read_to_string(folder.path().join("key")).expect("it is there"),
         "a-key-of-some-length-0123456789abcdef"
     );
-}
-
-#[test]
-fn a_run_that_fails_leaves_no_older_report_that_calls_the_backup_safe() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(folder.path().join("backup")).expect("a folder");
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("written");
-    };
-    write(
-        "backup/backup.sqlite3",
-        "this is no database at all, of any kind",
-    );
-    write("last.json", "{\"verdict\":{\"safe\":true}}");
-    let output = program(&folder, &["sync", "--json", "--report", "last.json"])
-        .env("MICROCMS_SERVICE_ID", "my-service")
-        .env("MICROCMS_API_KEY", "a-key-of-some-length-0123456789abcdef")
-        .output()
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let saved = std::fs::read(folder.path().join("last.json")).expect("a report");
-    let saved: serde_json::Value = serde_json::from_slice(&saved).expect("JSON");
-    assert_eq!(printed, saved);
-    assert_eq!(saved["verdict"]["safe"], false);
-    assert_eq!(saved["outcome"], "failed");
-    assert_eq!(saved["exit_code"], 1);
-    assert_eq!(saved["version"], 1);
-    let line = saved["verdict"]["line"].as_str().expect("a line");
-    assert!(line.starts_with("UNSAFE: the run failed: "), "{line}");
 }
