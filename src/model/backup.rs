@@ -1,7 +1,9 @@
 //! Where the backup stands, as its own database tells it.
 
 use super::report::{Holdings, HostTransfer};
-use super::{Endpoint, EndpointKind, LastProof, Outcome, Timestamp, VerifyState, WalkVerdict};
+use super::{
+    Endpoint, EndpointKind, ExitCode, LastProof, Outcome, Timestamp, VerifyState, WalkVerdict,
+};
 
 /// Everything that the database can say about the backup's state, read at one moment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -14,6 +16,8 @@ pub struct BackupState {
     pub last_complete: Option<RunLine>,
     /// The newest run that was about everything and has ended.
     pub last_ended: Option<RunLine>,
+    /// The newest run about everything that said that a person must act, if none was complete since.
+    pub needs_person: Option<RunLine>,
     /// What the last run that was about everything could not prove.
     pub unproven: Vec<UnprovenWalk>,
     /// What the backup holds.
@@ -79,6 +83,13 @@ impl RunLine {
         let names: Vec<&str> = names.split(", ").collect();
         let is_named = |endpoint: &Endpoint| names.contains(&endpoint.as_str());
         !configured.is_empty() && configured.iter().all(is_named)
+    }
+
+    /// Returns whether the run ended in a way that no later one heals by itself: a guard, the key, the configuration.
+    pub fn needs_person(&self) -> bool {
+        [ExitCode::Usage, ExitCode::Refused, ExitCode::Guard]
+            .iter()
+            .any(|code| self.exit_code == Some(code.code()))
     }
 
     /// Returns why the run was not complete, without what every such line says besides.

@@ -46,7 +46,7 @@ pub struct Judgement {
 ///
 /// It is safe as of the start of the last complete run of everything, as long as nothing is owed, that
 /// run is recent enough, no later one says that a person must act, and no difference is left that `verify`
-/// found. A later run that failed for a
+/// found. Only a complete run shows that the person did. A later run that failed for a
 /// reason that may pass, or was interrupted, does not make untrue what the complete one proved: it is a
 /// note, and if it goes on, the age decides.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
@@ -105,9 +105,9 @@ fn under_way<'a>(evidence: &Evidence<'a>) -> Option<&'a RunLine> {
     is_running.then_some(newest)
 }
 
-/// The last run of everything, where it ended in a way that no later one heals by itself.
+/// The run that wants a person, and for what.
 fn needs_person(state: &BackupState) -> Option<(&RunLine, &'static str)> {
-    let run = state.last_ended.as_ref()?;
+    let run = state.needs_person.as_ref()?;
     let code = run.exit_code?;
     let why = if code == ExitCode::Guard.code() {
         "a guard tripped"

@@ -169,6 +169,7 @@ fn state(
         runs: runs.newest,
         last_complete: runs.last_complete,
         last_ended: runs.last_ended,
+        needs_person: runs.needs_person,
         unproven,
         endpoints,
         files: files.counts,
@@ -188,6 +189,7 @@ struct Runs {
     newest: Vec<RunLine>,
     last_complete: Option<RunLine>,
     last_ended: Option<RunLine>,
+    needs_person: Option<RunLine>,
 }
 
 impl Runs {
@@ -208,6 +210,11 @@ impl Runs {
                 }
                 if found.last_complete.is_none() && run.outcome == Outcome::Complete {
                     found.last_complete = Some(run.clone());
+                }
+                // One that failed later, or was stopped, did not do what a person is to do.
+                let is_open = found.last_complete.is_none() && found.needs_person.is_none();
+                if is_open && run.needs_person() {
+                    found.needs_person = Some(run.clone());
                 }
             }
             if found.newest.len() < RUNS_LISTED {

@@ -94,6 +94,7 @@ fn status() -> Status {
             ],
             last_complete: None,
             last_ended: None,
+            needs_person: None,
             unproven: Vec::new(),
             holdings: Holdings::default(),
             endpoints: vec![endpoint("blog", 62), endpoint("news", 24)],

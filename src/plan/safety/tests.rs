@@ -35,6 +35,12 @@ fn after(runs: &[RunLine]) -> BackupState {
         schema: 2,
         last_complete: find(|run| run.outcome == Outcome::Complete),
         last_ended: find(|run| run.outcome != Outcome::Running),
+        needs_person: newest_first
+            .iter()
+            .filter(|run| run.covers(&[]))
+            .take_while(|run| run.outcome != Outcome::Complete)
+            .find(|run| run.needs_person())
+            .cloned(),
         runs: newest_first,
         unproven: Vec::new(),
         holdings: Holdings {
@@ -217,6 +223,19 @@ fn a_later_run_that_needs_a_person_is_a_reason() {
             ..complete(9)
         };
         assert!(judged(&after(&[complete(7), later.clone(), healed])).safe);
+        // One that was stopped, was killed or found no network heals nothing.
+        for (outcome, code) in [
+            (Outcome::Interrupted, Some(143)),
+            (Outcome::Interrupted, None),
+            (Outcome::Failed, Some(1)),
+        ] {
+            let judgement = judged(&after(&[
+                complete(8),
+                later.clone(),
+                run(3, 9, outcome, code),
+            ]));
+            assert_eq!(judgement.reasons, [format!("{words} in run 2: media: why")]);
+        }
         // A part run speaks to whoever called it.
         let part = RunLine {
             trigger: "command, media only".to_owned(),

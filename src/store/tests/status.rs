@@ -73,6 +73,27 @@ fn the_last_complete_run_is_found_however_long_ago() {
     assert_eq!(state.runs[0].id, 500);
     assert_eq!(state.last_complete.map(|run| run.id), Some(7));
     assert_eq!(state.last_ended.map(|run| run.id), Some(400));
+    assert_eq!(state.needs_person, None);
+}
+
+#[test]
+fn what_wants_a_person_is_found_behind_later_runs_and_ends_with_a_complete_one() {
+    let mut home = Sandbox::new();
+    let mut after = |outcome: &str, code: &str| {
+        let sql = format!(
+            "INSERT INTO runs (trigger, program, started_at, outcome, exit_code)
+             VALUES ('command', 'test', '2026-11-01T00:00:00.000Z', '{outcome}', {code})"
+        );
+        run(&mut home.store, &sql);
+        let state = home.store.backup_state(&[], at(0)).unwrap();
+        state.needs_person.map(|run| run.id)
+    };
+    assert_eq!(after("partial", "4"), Some(1));
+    assert_eq!(after("interrupted", "NULL"), Some(1));
+    assert_eq!(after("failed", "5"), Some(3));
+    assert_eq!(after("failed", "1"), Some(3));
+    assert_eq!(after("complete", "0"), None);
+    assert_eq!(after("partial", "3"), None);
 }
 
 #[test]

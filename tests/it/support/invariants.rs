@@ -51,8 +51,11 @@ pub(crate) fn assert_sound(home: &Sandbox) {
             file.display()
         );
     }
+    // A run that was not to its end may leave the beginning of a long file for the next one.
+    let is_done = home.texts("SELECT outcome FROM runs ORDER BY id DESC LIMIT 1") == ["complete"];
     for root in ["mirror", "archive"] {
-        let temporary = temporary_files(home, root);
+        let mut temporary = temporary_files(home, root);
+        temporary.retain(|file| is_done || !is_beginning(file));
         assert!(temporary.is_empty(), "{temporary:?}");
     }
     assert_eq!(strangers(home), Vec::<String>::new());
@@ -105,6 +108,11 @@ pub(crate) fn temporary_files(home: &Sandbox, root: &str) -> Vec<PathBuf> {
     entries
         .map(|entry| entry.expect("an entry").path())
         .collect()
+}
+
+fn is_beginning(file: &Path) -> bool {
+    let name = file.file_name().expect("a name").to_string_lossy();
+    name.starts_with("kept-")
 }
 
 fn rows(home: &Sandbox) -> Vec<Row> {
