@@ -137,13 +137,13 @@ pub(crate) struct Edge {
 
 /// Runs once and prints. Returns the number for the shell.
 pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
-    check(args)?;
-    let loaded = config::load_with_key(&edge.sources).map_err(Failure::from);
-    let (config, key) = loaded.inspect_err(|failure| {
+    let take_back = |failure: &Failure| {
         if let Some(path) = &args.report {
             replace_report(path, edge.clock, args.dry_run, failure);
         }
-    })?;
+    };
+    let loaded = check(args).and_then(|()| Ok(config::load_with_key(&edge.sources)?));
+    let (config, key) = loaded.inspect_err(&take_back)?;
     let report_file = args.report.as_deref();
     let report_file = report_file
         .map(|path| writable("a report", path, &config, &key))
@@ -151,7 +151,8 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
     let metrics_file = args.metrics_file.as_deref();
     let metrics_file = metrics_file
         .map(|path| writable("the metrics", path, &config, &key))
-        .transpose()?;
+        .transpose()
+        .inspect_err(&take_back)?;
     announce(&config, &key);
     let clock = edge.clock;
     let site = Arc::new(Site {

@@ -3,6 +3,7 @@
 use crate::assets::PNG_END;
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound, assert_sound_and_tidy,
+    assert_within_budget,
 };
 use microcms_backup::model::ExitCode;
 use microcms_backup::sync::Stop;
@@ -435,11 +436,5 @@ async fn what_a_killed_run_asked_counts_against_the_budget_of_the_next_one() {
         ..Setup::default()
     };
     home.sync_with(&sim, setup).await.expect_complete();
-    let counters = sim.counters();
-    assert_eq!(counters.statuses.get(&429), None);
-    assert!(
-        counters.management_max_in_10s <= 8,
-        "{}",
-        counters.management_max_in_10s
-    );
+    assert_within_budget(&sim, 8);
 }

@@ -65,4 +65,19 @@ fn a_run_that_cannot_be_configured_takes_back_the_last_report_and_touches_nothin
     assert_eq!(read("notes.txt"), "SAFE");
     run("new.json", "a-key-of-some-length-0123456789abcdef");
     assert!(!at("new.json").exists(), "where it lies is not known");
+    // Nor do flags that cannot be used leave it.
+    for words in [
+        &["--metrics-file", "nowhere/metrics.prom"][..],
+        &["--only", "media", "--endpoint", "blog"],
+    ] {
+        std::fs::write(at("last.json"), safe).expect("written");
+        let flags = [&["sync", "--report", "last.json"], words].concat();
+        let output = program(&folder, &flags)
+            .env("MICROCMS_SERVICE_ID", "my-service")
+            .env("MICROCMS_API_KEY", "a-key-of-some-length-0123456789abcdef")
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(read("last.json").contains("\"safe\": false"), "{words:?}");
+    }
 }

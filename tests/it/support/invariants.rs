@@ -1,6 +1,7 @@
 //! What must hold of database, mirror and archive after every run, however it ended.
 
 use super::{Sandbox, assert_untampered};
+use microcms_sim::Sim;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,14 +52,22 @@ pub(crate) fn assert_sound(home: &Sandbox) {
             file.display()
         );
     }
-    // A run that was not to its end may leave the beginning of a long file for the next one.
-    let is_done = home.texts("SELECT outcome FROM runs ORDER BY id DESC LIMIT 1") == ["complete"];
+    let beginnings = beginnings(home);
     for root in ["mirror", "archive"] {
         let mut temporary = temporary_files(home, root);
-        temporary.retain(|file| is_done || !is_beginning(file));
+        temporary.retain(|file| !beginnings.contains(file));
         assert!(temporary.is_empty(), "{temporary:?}");
     }
     assert_eq!(strangers(home), Vec::<String>::new());
+}
+
+/// Nobody was refused, and no ten seconds saw more requests of the Management API than `most`.
+#[track_caller]
+pub(crate) fn assert_within_budget(sim: &Sim, most: u64) {
+    let counters = sim.counters();
+    assert_eq!(counters.statuses.get(&429), None);
+    let seen = counters.management_max_in_10s;
+    assert!(seen <= most, "{seen}");
 }
 
 /// As [`assert_sound`], and the mirror holds no file that no row names.
@@ -110,9 +119,29 @@ pub(crate) fn temporary_files(home: &Sandbox, root: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn is_beginning(file: &Path) -> bool {
-    let name = file.file_name().expect("a name").to_string_lossy();
-    name.starts_with("kept-")
+/// What an unfinished run kept of long files for the next one, each as its row tells it.
+fn beginnings(home: &Sandbox) -> Vec<PathBuf> {
+    if home.texts("SELECT outcome FROM runs ORDER BY id DESC LIMIT 1") == ["complete"] {
+        return Vec::new();
+    }
+    let kept =
+        home.texts("SELECT media_id || char(10) || bytes || char(10) || sha256 FROM partials");
+    let mut found = Vec::new();
+    for row in kept {
+        let [id, bytes, sha256] = row.split('\n').collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        let name = format!("kept-{:.32}", digest(id.as_bytes()));
+        let file = home.path("mirror/.tmp").join(name);
+        // The file goes before its row does.
+        let Ok(came) = std::fs::read(&file) else {
+            continue;
+        };
+        let bytes: usize = bytes.parse().expect("a length");
+        assert_eq!(digest(&came[..bytes]), sha256, "of {id}");
+        found.push(file);
+    }
+    found
 }
 
 fn rows(home: &Sandbox) -> Vec<Row> {

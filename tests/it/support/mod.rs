@@ -11,7 +11,9 @@ mod volume;
 
 pub(crate) use bill::Bill;
 pub(crate) use compare::assert_holds;
-pub(crate) use invariants::{archived, assert_sound, assert_sound_and_tidy, digest, files};
+pub(crate) use invariants::{
+    archived, assert_sound, assert_sound_and_tidy, assert_within_budget, digest, files,
+};
 pub(crate) use listener::{Answer, Heard, Listener};
 pub(crate) use program::{Program, Running};
 pub(crate) use sandbox::{Sandbox, Setup, now};
