@@ -6,84 +6,21 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::descriptors;
 use super::failure::Failure;
 use super::mirror_look::{SAMPLE, look_at};
+use super::order::Order;
 use super::run::Clock;
-use super::sync::{Args, Part};
 use crate::config::{ApiKey, Config};
-use crate::daemon::{Facts, Trigger};
+use crate::daemon::Facts;
 use crate::health::Disk;
 use crate::mirror::{self, Mirror};
 use crate::model::condition::Condition;
 use crate::model::report::Budget;
-use crate::model::{Endpoint, ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic, chain};
+use crate::model::{ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic, chain};
 use crate::plan::{Evidence, judge};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, RunEnd, Store, StoreError, StoreThread};
-use crate::sync::{self, Only, Rooms, Stop};
-
-/// How long a one-shot's downloads in flight may go on after the first signal. Shorter than what
-/// service managers wait before they kill.
-const GRACE: Duration = Duration::from_secs(10);
-/// The same for a daemon: a machine that shuts down waits for it, and the next start goes on.
-const DAEMON_GRACE: Duration = Duration::from_secs(3);
-
-/// What one run is to do, whoever asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    only: Only,
-    endpoints: Vec<Endpoint>,
-    is_dry_run: bool,
-    is_full: bool,
-    is_impatient: bool,
-    wants_forecast: bool,
-    allow_deletes: u64,
-    trigger: String,
-    grace: Duration,
-}
-
-impl Order {
-    /// What a person asks for: the flags, and where they say nothing the configuration.
-    pub(crate) fn of(args: &Args, config: &Config) -> Self {
-        let wants = |part| args.only.is_empty() || args.only.contains(&part);
-        let configured = || config.service.endpoints.clone().unwrap_or_default();
-        Self {
-            only: Only {
-                media: wants(Part::Media),
-                contents: wants(Part::Contents),
-                assets: wants(Part::Assets),
-            },
-            endpoints: if args.endpoints.is_empty() {
-                configured()
-            } else {
-                args.endpoints.clone()
-            },
-            is_dry_run: args.dry_run,
-            is_full: args.full,
-            is_impatient: args.retry_failed,
-            wants_forecast: args.forecast,
-            allow_deletes: args.allow_deletes.unwrap_or(0),
-            trigger: "command".to_owned(),
-            grace: GRACE,
-        }
-    }
-
-    /// What a daemon asks for: everything that the configuration names.
-    pub(crate) fn of_daemon(config: &Config, trigger: Trigger) -> Self {
-        Self {
-            only: Only::ALL,
-            endpoints: config.service.endpoints.clone().unwrap_or_default(),
-            is_dry_run: false,
-            is_full: false,
-            is_impatient: false,
-            wants_forecast: false,
-            allow_deletes: 0,
-            trigger: trigger.to_string(),
-            grace: DAEMON_GRACE,
-        }
-    }
-}
+use crate::sync::{self, Rooms, Stop};
 
 /// Where runs are done: one configuration, one key, one clock.
 ///
@@ -184,7 +121,7 @@ impl Site {
             store,
             mirror: mirror.map(Arc::new),
         };
-        let options = options(order, &self.config, self.clock);
+        let options = order.into_options(&self.config, self.clock);
         let done = sync::run(options, rooms, tally, stop).await;
         let closed = thread.join().await;
         // The run's own error comes first; a database that could not be closed well may be its echo.
@@ -434,28 +371,6 @@ fn facts(store: &Store) -> Result<Facts, Failure> {
     asked.map_err(|err| failed(err, StoreError::hint))
 }
 
-fn options(order: Order, config: &Config, clock: Clock) -> sync::Options {
-    sync::Options {
-        service: config.service.id.clone(),
-        only: order.only,
-        endpoints: order.endpoints,
-        is_dry_run: order.is_dry_run,
-        is_full: order.is_full,
-        allow_deletes: order.allow_deletes,
-        is_impatient: order.is_impatient,
-        downloads: config.limits.downloads as usize,
-        monthly_transfer: config.limits.monthly_transfer,
-        wants_forecast: order.wants_forecast,
-        longest_asset: config.assets.max_size,
-        keep_free: config.storage.keep_free,
-        open_files: descriptors::allowed(),
-        revalidate_every: config.assets.revalidate_every,
-        grace: order.grace,
-        trigger: order.trigger,
-        now: clock,
-    }
-}
-
 /// An error of a room as it reaches a person.
 pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     err: E,
@@ -465,78 +380,5 @@ pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     Failure {
         hint,
         ..Failure::new(ExitCode::Failed, err)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::super::args::{Cli, Command};
-    use super::*;
-    use crate::config::{Sources, load};
-
-    fn asked(line: &str, env: &[(&str, &str)]) -> sync::Options {
-        let words = ["microcms-backup", "sync"]
-            .into_iter()
-            .chain(line.split_whitespace());
-        let Command::Sync(args) = Cli::try_parse_from(words).expect(line).command else {
-            panic!("{line} is not `sync`");
-        };
-        let env = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut sources = Sources {
-            env: env.collect(),
-            ..Sources::default()
-        };
-        sources
-            .env
-            .insert("MICROCMS_SERVICE_ID".to_owned(), "my-service".to_owned());
-        let config = load(&sources).expect("a usable configuration");
-        let order = Order::of(&args, &config);
-        options(order, &config, || Timestamp::from_unix_millis(0))
-    }
-
-    #[test]
-    fn without_flags_everything_is_asked_for() {
-        let options = asked("", &[]);
-        assert_eq!(options.service, "my-service");
-        assert_eq!(options.only, Only::ALL);
-        assert!(options.endpoints.is_empty());
-        assert!(!options.is_dry_run && !options.is_full);
-        assert_eq!((options.allow_deletes, options.downloads), (0, 16));
-    }
-
-    #[test]
-    fn flags_reach_the_run() {
-        let options = asked(
-            "--only media --only assets --dry-run --full --allow-deletes 7",
-            &[],
-        );
-        assert_eq!(
-            options.only,
-            Only {
-                media: true,
-                contents: false,
-                assets: true
-            }
-        );
-        assert!(options.is_dry_run && options.is_full);
-        assert_eq!(options.allow_deletes, 7);
-    }
-
-    #[test]
-    fn endpoints_on_the_command_line_take_the_place_of_the_configured_ones() {
-        let env = [("MICROCMS_BACKUP__SERVICE__ENDPOINTS", "blog,news")];
-        let names = |options: sync::Options| {
-            options
-                .endpoints
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names(asked("", &env)), ["blog", "news"]);
-        assert_eq!(names(asked("--endpoint shop", &env)), ["shop"]);
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::runtime;
 use tracing::info;
 
-use super::assemble::{Order, Site};
+use super::assemble::Site;
 use super::drive::{self, Ended};
 use super::exit;
 use super::failure::Failure;
 use super::health::{self, Desk};
+use super::order::Order;
 use super::progress::Progress;
 use super::sync::{Edge, announce};
 use super::told::{Audience, DAEMON_LINGER, Wanted};

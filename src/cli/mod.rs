@@ -27,6 +27,7 @@ mod looking;
 mod man;
 mod mirror_look;
 mod named;
+mod order;
 mod output;
 mod paper;
 mod places;

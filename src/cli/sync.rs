@@ -9,11 +9,12 @@ use clap::ValueEnum;
 use tokio::runtime;
 use tracing::{debug, info, warn};
 
-use super::assemble::{Order, Site};
+use super::assemble::Site;
 use super::drive::{self, Ended};
 use super::failed_report::{failed_report, replace_report};
 use super::failure::Failure;
 use super::health;
+use super::order::Order;
 use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;

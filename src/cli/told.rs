@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::assemble::{Order, Site};
+use super::assemble::Site;
 use super::failure::Failure;
 use super::hooks;
+use super::order::Order;
 use super::report_file::ReportFile;
 use super::summary;
 use crate::config::{Config, WebhookOn};
