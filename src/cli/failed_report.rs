@@ -28,7 +28,7 @@ pub(super) fn failed_report(
     }
     let now = clock();
     let elapsed = now.since(begun).unwrap_or_default();
-    let message = failure.chain();
+    let message = failure.line();
     Some(RunReport {
         version: REPORT_VERSION,
         program: concat!("microcms-backup ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -43,9 +43,10 @@ impl Failure {
         self.exit
     }
 
-    /// Returns what happened in one line, with its chain.
+    /// Returns what happened in one line, with its chain: the problems of a configuration, which have lines of their own, too.
     pub(crate) fn line(&self) -> String {
-        chain(&*self.error)
+        let text = chain(&*self.error);
+        text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
     }
 
     /// Logs the failure, for a reader that tells an error from other lines by its level. Returns its
@@ -55,11 +56,6 @@ impl Failure {
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         error!(exit_code = self.exit.code(), "{}", text.trim_end());
         self.exit
-    }
-
-    /// Returns what happened, with its chain, as one line.
-    pub(crate) fn chain(&self) -> String {
-        chain(&*self.error)
     }
 
     /// Returns what [`Failure::report`] prints.

@@ -170,7 +170,7 @@ impl<'a> Told<'a> {
                 report: None,
                 outcome: outcome_of(failure.exit),
                 exit_code: failure.exit.code(),
-                verdict: format!("UNSAFE: the run failed: {}", failure.chain()),
+                verdict: format!("UNSAFE: the run failed: {}", failure.line()),
                 summary: failure.render(),
             },
         }

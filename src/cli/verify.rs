@@ -366,14 +366,14 @@ fn conclude(
                 failure.exit = ExitCode::Usage;
             }
             // JSON that was begun is ended; what it says of the failure is for its reader alone.
-            drop(printer.fail(&failure.chain(), failure.exit.code()));
+            drop(printer.fail(&failure.line(), failure.exit.code()));
             return Err(failure);
         }
     };
     if let Err(failure) = recorded {
         report.notes.push(format!(
             "not recorded ({}): the next `--subset` begins at the same place",
-            failure.chain()
+            failure.line()
         ));
     }
     let exit_code = report.exit_code;

@@ -33,9 +33,12 @@ pub use snapshot::{SnapshotError, SnapshotPlan, TreePlan, snapshot};
 pub use tamper::{RowsChecked, check_rows};
 pub use verify::{VerifyHand, VerifyOptions, VerifyRooms, verify};
 
+use crate::mirror::Mirror;
 use crate::model::{RunReport, Tally};
 use run::Run;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Does one run and returns its account, which was also recorded in the database.
 ///
@@ -68,7 +71,24 @@ pub async fn run(
         Ok(()) => finish::finish(&run).await,
         Err(err) => {
             finish::fail(&run, &err).await;
+            let mirror = run.rooms.mirror.as_ref().map(Arc::downgrade);
+            drop(run);
+            if let Some(mirror) = mirror {
+                let_go(&mirror).await;
+            }
             Err(err)
         }
+    }
+}
+
+/// How long a failed run waits for what is still being put in its place.
+const LETTING_GO: Duration = Duration::from_secs(10);
+
+/// Waits for threads that still work in the mirror though nobody waits for what comes of it: the lock goes with the run, and
+/// the next run is not to meet them.
+async fn let_go(mirror: &Weak<Mirror>) {
+    let over = Instant::now() + LETTING_GO;
+    while mirror.strong_count() > 0 && Instant::now() < over {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

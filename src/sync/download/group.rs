@@ -101,7 +101,11 @@ pub(in crate::sync) async fn publish(
         .map(|placed| placed.fallback.clone())
         .collect();
     let (mirror, claims) = (Arc::clone(&shared.mirror), Arc::clone(&shared.claims));
-    let published = crate::blocking::run(move || place(&mirror, &claims, &mut entries, &fallbacks));
+    let published = crate::blocking::run(move || {
+        // What got no place goes before the hold on the mirror does.
+        let mut entries = entries;
+        place(&mirror, &claims, &mut entries, &fallbacks)
+    });
     Ok(placed
         .into_iter()
         .zip(published.await?)

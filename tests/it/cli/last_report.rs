@@ -60,6 +60,7 @@ fn a_run_that_cannot_be_configured_takes_back_the_last_report_and_touches_nothin
     assert_eq!(saved["exit_code"], 2);
     let line = saved["verdict"]["line"].as_str().expect("a line");
     assert!(line.contains("limits.download"), "{line}");
+    assert_eq!(line.lines().count(), 1, "{line}");
     let read = |name: &str| std::fs::read_to_string(at(name)).expect("it is there");
     assert_eq!(read("notes.json"), "{\"version\":1}");
     assert_eq!(read("notes.txt"), "SAFE");
