@@ -9,6 +9,11 @@ use croner::parser::{CronParser, Seconds};
 
 use crate::model::Timestamp;
 
+/// How often the search may lead astray in a row.
+const ASTRAY: usize = 4;
+/// Clocks never went back by more hours than these: after them, no time is that of an hour before.
+const LONGEST_REPEAT: i64 = 24;
+
 /// When the daemon runs.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -70,10 +75,34 @@ impl Schedule {
     /// clocks. `None` if there never is one.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         // Whole seconds, for the search keeps the fraction that it starts with.
-        let second = now.unix_millis().div_euclid(1000);
-        let local: DateTime<Tz> = self.zone.timestamp_opt(second, 0).single()?;
-        let next = self.cron.find_next_occurrence(&local, false).ok()?;
-        Some(Timestamp::from_unix_millis(next.timestamp_millis()))
+        let mut second = now.unix_millis().div_euclid(1000);
+        for _ in 0..ASTRAY {
+            let tick = self.found_after(second)?;
+            let is_true = self.found_after(tick - 1) == Some(tick);
+            second = tick;
+            // From the minute before clocks go forward, the search may lead to where they stand then.
+            if is_true {
+                break;
+            }
+        }
+        Some(Timestamp::from_unix_millis(second.checked_mul(1000)?))
+    }
+
+    /// Returns what the search finds after a second, in UNIX seconds.
+    fn found_after(&self, second: i64) -> Option<i64> {
+        for hours in 0..=LONGEST_REPEAT {
+            let from = second.checked_add(hours * 3600)?;
+            let local: DateTime<Tz> = self.zone.timestamp_opt(from, 0).single()?;
+            let next = self.cron.find_next_occurrence(&local, false).ok()?;
+            // In an hour that comes twice, it may find a tick of its first time.
+            let again = self.zone.from_local_datetime(&next.naive_local()).latest();
+            let found = [Some(next), again].into_iter().flatten();
+            let mut ticks = found.map(|tick| tick.timestamp());
+            if let Some(tick) = ticks.find(|tick| *tick > second) {
+                return Some(tick);
+            }
+        }
+        None
     }
 
     /// Whether a tick came since the last complete run ended. One that never was is missed, too.
@@ -192,6 +221,28 @@ mod tests {
         assert_eq!(schedule.late_by(0.0), Duration::ZERO);
         assert_eq!(schedule.late_by(0.5), Duration::from_secs(60));
         assert_eq!(schedule.late_by(7.0), Duration::from_secs(120));
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_has_no_tick_behind() {
+        // Two o'clock for the second time: the clocks went back an hour.
+        let now = at("2029-01-14T02:00:00.000Z");
+        for (line, next) in [
+            ("* * * * * *", "2029-01-14T02:00:01.000Z"),
+            ("0 7 * * * *", "2029-01-14T02:07:00.000Z"),
+        ] {
+            let schedule = schedule(line, Tz::Africa__El_Aaiun);
+            assert_eq!(schedule.next_after(now), Some(at(next)), "{line}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_go_forward_make_no_tick() {
+        let schedule = schedule("0 30 1 * * SUN", Tz::America__New_York);
+        assert_eq!(
+            schedule.next_after(at("2024-03-10T06:30:00.000Z")),
+            Some(at("2024-03-17T05:30:00.000Z"))
+        );
     }
 
     proptest! {
