@@ -184,7 +184,7 @@ async fn owed_bodies(
     Ok(rows)
 }
 
-/// Asks for the first of what was refused before; for the rest only if that is readable now. Each side
+/// Asks for a few of what was refused before; for the rest only if one of those is readable now. Each side
 /// and status for itself, because each hangs on a right of its own; what is published goes first.
 async fn probe(
     api: &Api<'_>,
@@ -198,24 +198,27 @@ async fn probe(
             .into_iter()
             .partition(|owed| (owed.side, &owed.status) == (kind.0, &kind.1));
         again = others;
-        if kind.0 == BodySide::Draft {
-            // Drafts may be refused one by one: in each run another one is tried.
-            first.sort_by_key(|owed| (owed.attempts, Reverse(owed.number)));
-        }
+        // Bodies may be refused one by one: in each run others are tried.
+        first.sort_by_key(|owed| (owed.attempts, Reverse(owed.number)));
         // A pass that is told no stops here: what was refused is marked as such already.
         let is_pointless = standing.is_stopped || pass.refused.is_some() || pass.is_broken;
         if is_pointless || pass.refused_again.contains(&kind) {
             continue;
         }
-        let taken = match kind.0 {
-            BodySide::Published => {
+        let taken = match &kind {
+            // Served and hidden by their drafts: each answer costs a body and a draft.
+            (BodySide::Published, Status::PublishAndDraft) => match api.sees_all_drafts().await {
+                Some(true) => 0,
+                Some(false) | None => 1,
+            },
+            (BodySide::Published, _) => {
                 let ids: Vec<_> = first.iter().map(|owed| owed.id.clone()).collect();
                 Batch::take(&ids, usize::MAX).1
             }
-            BodySide::Draft => 1,
+            (BodySide::Draft, _) => 1,
         };
         let rest = first.split_off(taken.min(first.len()));
-        if ask_all(api, first, standing, pass).await? > 0 {
+        if !first.is_empty() && ask_all(api, first, standing, pass).await? > 0 {
             ask_all(api, rest, standing, pass).await?;
         } else {
             pass.refused_again.push(kind);

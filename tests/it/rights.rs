@@ -1,6 +1,6 @@
 //! Bodies that the key may not read, or not in every state: what is said, what it costs, and how it heals.
 
-use crate::bodies::{add, bodies, body_requests};
+use crate::bodies::{add, bodies, body_requests, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
@@ -221,6 +221,61 @@ async fn the_right_to_all_drafts_never_passes_a_draft_off_as_published() {
     home.sync(&sim).await.expect_complete();
     home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_drafts_hide_are_not_paid_for_in_each_run() {
+    for is_telling in [true, false] {
+        let sim = Sim::builder()
+            .published_list_api("blog", 5)
+            .content_permissions(ContentRights::everything())
+            .start()
+            .await;
+        for n in 0..120 {
+            let id = format!("both-{n}");
+            sim.edit(add(&id, Status::Publish)).expect("added");
+            sim.edit(Edit::AddDraft {
+                endpoint: "blog".into(),
+                id,
+                fields: fields("another"),
+            })
+            .expect("a draft");
+        }
+        if is_telling {
+            sim.edit(add("never", Status::Draft)).expect("added");
+        }
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            sim.forget_requests();
+            let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+            assert_eq!(report.bodies.refused, 120);
+            let of_bodies = sim.requests().into_iter().filter(|request| {
+                matches!(request.route, Route::ContentList | Route::Content)
+                    && request.path.starts_with("/api/v1/blog")
+            });
+            let paths: Vec<String> = of_bodies.map(|request| request.path).collect();
+            assert!(paths.len() <= 2, "{paths:#?}");
+            let is_list = |path: &String| path.contains("ids=");
+            assert!(
+                paths
+                    .iter()
+                    .filter(|path| is_list(path))
+                    .all(|path| !path.contains(',') && !path.contains("%2C"))
+            );
+            asked.push(paths);
+        }
+        // Where nothing tells, another one is tried in each run.
+        assert_eq!(asked[0] == asked[1], is_telling, "{asked:#?}");
+        sim.edit(Edit::SetContentRights {
+            endpoint: None,
+            rights: ContentRights::backup(),
+        })
+        .expect("changed");
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -237,7 +237,7 @@ impl Api<'_> {
     ///
     /// A draft that equals what is published looks the same as one that hides it. A content that was
     /// never published tells the two apart: a key without the right does not see it.
-    async fn sees_all_drafts(&self) -> Option<bool> {
+    pub(super) async fn sees_all_drafts(&self) -> Option<bool> {
         let _alone = self.run.draft_probe.lock().await;
         // What tells may be listed yet.
         let is_listing = self.run.is_listing(self.endpoint);
