@@ -90,6 +90,8 @@ pub(super) struct Sheet {
     /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what
     /// that told.
     pub(super) sees_all_drafts: BTreeMap<Endpoint, (bool, Option<bool>)>,
+    /// How many bodies of an API had a later stamp than their listing although nothing was edited in between.
+    pub(super) ahead: BTreeMap<Endpoint, u32>,
     /// What a dry run has counted.
     pub(super) dry: Dry,
     /// Deletions that a person confirmed and that are not used up.

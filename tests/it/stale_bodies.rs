@@ -3,7 +3,7 @@
 use crate::bodies::{add, bodies, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
-use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
+use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
 
 fn list_of(body: &str) -> Fault {
     Fault::answer(format!(
@@ -144,6 +144,92 @@ async fn a_draft_of_a_moment_ago_is_not_taken_for_what_is_published() {
     assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
     assert_eq!(bodies(&home, "essay").0, None);
     assert!(bodies(&home, "essay").1.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_saved_since_the_listing_is_not_taken_for_what_is_published() {
+    for (is_told, rights) in [
+        (true, ContentRights::everything()),
+        (false, ContentRights::everything()),
+        (true, ContentRights::backup()),
+        (false, ContentRights::backup()),
+    ] {
+        let sim = Sim::builder()
+            .published_list_api("blog", 5)
+            .content_permissions(rights)
+            .start()
+            .await;
+        sim.edit(add("essay", Status::Publish)).expect("added");
+        if is_told {
+            sim.edit(add("never", Status::Draft)).expect("added");
+        }
+        let own = "\"title\":\"essay\"";
+        let target = Route::ContentList.containing("essay");
+        sim.on(target, 1, When::Before, save_draft("essay", "newer"));
+        let home = Sandbox::new();
+        let report = home.sync(&sim).await;
+        let had = bodies(&home, "essay").0;
+        if rights.all_drafts {
+            assert_eq!(had, None, "{is_told}");
+            report.expect_code(ExitCode::Partial);
+            // The next listing tells of the draft.
+            let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+            assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
+        } else {
+            // What is served is what is published, whatever the key may be taken for.
+            let had = had.unwrap_or_else(|| own.to_owned());
+            assert!(had.contains(own), "{had}");
+            home.sync(&sim).await.expect_complete();
+            assert_holds(&home, &sim.truth());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_anew_since_the_listing_is_taken_at_once() {
+    for rights in [ContentRights::everything(), ContentRights::backup()] {
+        let sim = Sim::builder()
+            .published_list_api("blog", 5)
+            .content_permissions(rights)
+            .start()
+            .await;
+        sim.edit(add("essay", Status::Publish)).expect("added");
+        let target = Route::ContentList.containing("essay");
+        sim.on(target, 1, When::Before, publish("essay", "newer"));
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        let had = bodies(&home, "essay").0.expect("the new one");
+        assert!(had.contains("newer"), "{had}");
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stamps_that_are_ahead_of_every_listing_cost_a_few_questions() {
+    // A Content API whose `updatedAt` means something else: nothing was edited.
+    let sim = Sim::builder().list_api("blog", 0).start().await;
+    for n in 0..20 {
+        sim.edit(add(&format!("c-{n:02}"), Status::Publish))
+            .expect("added");
+    }
+    let truth = sim.truth();
+    let ahead: Vec<String> = truth
+        .contents
+        .iter()
+        .map(|content| {
+            let body = content.published.as_ref().expect("published");
+            let mut body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            body["updatedAt"] = "2040-01-01T00:00:00.000Z".into();
+            body.to_string()
+        })
+        .collect();
+    let answer = list_of(&ahead.join(","));
+    sim.fault(Route::ContentList, Occasion::Every, answer);
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let asked = sim.counters().of(Route::Metadata);
+    assert!((1..=5).contains(&asked), "{asked} look-ups");
 }
 
 #[tokio::test(flavor = "multi_thread")]

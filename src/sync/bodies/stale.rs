@@ -1,4 +1,5 @@
-//! Bodies older than what the listing says of them, as a CDN that was not told in time serves them.
+//! Bodies older than what the listing says of them, as a CDN that was not told in time serves them, and newer
+//! ones, which may be drafts.
 
 use crate::model::{BodySide, OwedBody, Status, Timestamp};
 use crate::remote::FoundBody;
@@ -50,6 +51,21 @@ pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
     }
 }
 
+/// Returns whether what is served in the place of a published body was edited after the listing: published anew,
+/// or, to a key that sees all drafts, a draft that was saved since.
+pub(super) fn is_ahead(owed: &OwedBody, body: &FoundBody) -> bool {
+    let stamps = (stamp(&owed.updated_at), stamp(&body.updated_at));
+    matches!(stamps, (Some(listed), Some(served)) if listed.plus(SLACK) < served)
+}
+
+/// Returns whether two stamps mean the same time; two that cannot be read mean none.
+pub(super) fn is_same(one: &Option<String>, other: &Option<String>) -> bool {
+    match (stamp(one), stamp(other)) {
+        (Some(one), Some(other)) => one <= other.plus(SLACK) && other <= one.plus(SLACK),
+        _ => false,
+    }
+}
+
 /// Returns whether an answer is the body that was recorded before the listing moved, and its stamp was the
 /// listing's then: so that the stamp does mean what it seems to mean, and the body is not the new one.
 pub(super) fn is_again(owed: &OwedBody, body: &FoundBody, had: &HadBody) -> bool {
@@ -58,13 +74,7 @@ pub(super) fn is_again(owed: &OwedBody, body: &FoundBody, had: &HadBody) -> bool
         true => &had.revised_at,
         false => &had.updated_at,
     };
-    let was_in_step = match (stamp(listed_then), stamp(served)) {
-        (Some(listed), Some(served)) => {
-            served <= listed.plus(SLACK) && listed <= served.plus(SLACK)
-        }
-        _ => false,
-    };
-    was_in_step && had.text == body.text
+    is_same(listed_then, served) && had.text == body.text
 }
 
 /// The listing's stamp and the body's own that belong together.
@@ -140,6 +150,21 @@ mod tests {
             age(&owed(BodySide::Draft, Status::Draft), &body("01", "09")),
             Age::Doubtful
         );
+    }
+
+    #[test]
+    fn a_later_stamp_is_ahead_by_more_than_a_second() {
+        let owed = owed(BodySide::Published, Status::Publish);
+        for (served, is) in [("08", false), ("10", false), ("11", true)] {
+            assert_eq!(is_ahead(&owed, &body(served, "59")), is, "{served}");
+        }
+        let mute = FoundBody {
+            updated_at: Some("tomorrow".to_owned()),
+            ..body("11", "11")
+        };
+        assert!(!is_ahead(&owed, &mute));
+        assert!(is_same(&at("09"), &at("10")) && !is_same(&at("09"), &at("11")));
+        assert!(!is_same(&None, &None));
     }
 
     #[test]
