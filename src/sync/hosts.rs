@@ -6,7 +6,7 @@ use crate::plan::{Lesson, learn};
 use crate::remote::RemoteError;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 /// After so long, a host that was caught being wrong may show once more what it can do.
@@ -16,6 +16,8 @@ const BAN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const ATTEMPTS: u32 = 4;
 /// Files that fail one after the other before their host counts as ill.
 const ILL: u32 = 16;
+/// Files in a row with which an asked wait that may be one file's own is taken to be the host's.
+const FEW: u32 = 4;
 
 /// The health of each asset host.
 #[derive(Debug, Default)]
@@ -39,6 +41,8 @@ struct Known {
 struct Health {
     unreachable: u32,
     failed: u32,
+    /// When the host wants to be asked again.
+    quiet_until: Option<Instant>,
 }
 
 impl Hosts {
@@ -109,12 +113,35 @@ impl Hosts {
         }
     }
 
+    /// Returns how long a host still wants to be left alone, if it does.
+    pub(super) fn quiet(&self, host: &str, now: Instant) -> Option<Duration> {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = health
+            .get(host)?
+            .quiet_until?
+            .saturating_duration_since(now);
+        (left > Duration::ZERO).then_some(left)
+    }
+
     /// Notes that a host answered for a file in a definite way, a definite no included.
     pub(super) fn answered(&self, host: &str) {
-        self.health
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(host);
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(health) = health.get_mut(host) {
+            // An answer that was under way does not take back what the host asked for.
+            (health.unreachable, health.failed) = (0, 0);
+        }
+    }
+
+    /// Notes the wait that a host asked for, whichever file it was asked for: "too many requests" is about all of
+    /// them. A 503 may be about one file alone, and counts from the few'th file in a row on.
+    pub(super) fn asked_to_wait(&self, host: &str, err: &RemoteError, now: Instant) {
+        let Some(wait) = err.asked_wait() else { return };
+        let is_of_host = matches!(err, RemoteError::Busy { .. });
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = health.entry(host.to_owned()).or_default();
+        if is_of_host || health.failed >= FEW {
+            health.quiet_until = health.quiet_until.max(now.checked_add(wait));
+        }
     }
 
     /// Notes what a file finally failed of.
@@ -209,6 +236,50 @@ mod tests {
         assert_eq!((hosts.attempts("a"), hosts.attempts("b")), (1, ATTEMPTS));
         hosts.answered("a");
         assert_eq!(hosts.attempts("a"), ATTEMPTS);
+    }
+
+    fn asks_for(wait: u64, status: u16) -> RemoteError {
+        let retry_after = Some(Duration::from_secs(wait));
+        match status {
+            429 => RemoteError::Busy {
+                api: "asset host",
+                what: "a file".to_owned(),
+                retry_after,
+            },
+            _ => RemoteError::Broken {
+                api: "asset host",
+                status,
+                what: "a file".to_owned(),
+                retry_after,
+            },
+        }
+    }
+
+    #[test]
+    fn a_wait_is_all_files_and_the_longest_one_counts() {
+        let (hosts, now) = (Hosts::default(), Instant::now());
+        let quiet = |hosts: &Hosts| hosts.quiet("a", now).map(|left| left.as_secs());
+        assert_eq!(quiet(&hosts), None);
+        for (asked, left) in [(30, 30), (10, 30), (60, 60)] {
+            hosts.asked_to_wait("a", &asks_for(asked, 429), now);
+            assert_eq!(quiet(&hosts), Some(left));
+        }
+        hosts.answered("a");
+        assert_eq!((quiet(&hosts), hosts.quiet("b", now)), (Some(60), None));
+        assert_eq!(hosts.quiet("a", now + Duration::from_secs(60)), None);
+        hosts.asked_to_wait("b", &broken(), now);
+        assert_eq!(hosts.quiet("b", now), None, "no wait was asked for");
+    }
+
+    #[test]
+    fn a_wait_that_may_be_one_files_own_is_the_hosts_after_a_few() {
+        let (hosts, now) = (Hosts::default(), Instant::now());
+        for n in 0..=FEW {
+            let err = asks_for(60, 503);
+            hosts.asked_to_wait("a", &err, now);
+            assert_eq!(hosts.quiet("a", now).is_some(), n >= FEW, "{n}");
+            hosts.failed("a", &err);
+        }
     }
 
     #[test]

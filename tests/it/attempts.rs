@@ -241,6 +241,84 @@ async fn a_wait_of_a_host(status: u16) {
         .expect_complete();
 }
 
+fn asks_for_a_pause(status: u16, seconds: u64) -> Fault {
+    Fault::Status {
+        status,
+        headers: [("retry-after".to_owned(), seconds.to_string())].into(),
+        body: String::new(),
+        consumed: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_asks_for_a_long_pause_is_left_alone_by_every_file() {
+    for status in [429, 503] {
+        let sim = Sim::builder()
+            .media(300)
+            .media_size(500..=500)
+            .start()
+            .await;
+        sim.fault(
+            Route::Image,
+            Occasion::Every,
+            asks_for_a_pause(status, 3600),
+        );
+        sim.fault(Route::File, Occasion::Every, asks_for_a_pause(status, 3600));
+        let home = Sandbox::in_memory();
+        let report = home
+            .sync_with(&sim, at(after::<0>))
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!(report.assets.owed, 300);
+        // What was under way when the first answer came, at two hosts.
+        let asked = sim.counters().assets();
+        assert!(asked <= 80, "{status}: {asked} requests");
+        assert!(
+            report.failed.iter().all(
+                |file| file.error.contains("pause") || file.error.contains(&status.to_string())
+            ),
+            "{:?}",
+            report.failed
+        );
+        sim.clear_faults();
+        sim.forget_requests();
+        home.sync_with(&sim, at(after::<30>))
+            .await
+            .expect_code(ExitCode::Partial);
+        assert_eq!(sim.counters().assets(), 0, "the pause is kept");
+        home.sync_with(&sim, at(after::<61>))
+            .await
+            .expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_pause_is_sat_out_by_every_file() {
+    let sim = Sim::builder()
+        .media(300)
+        .media_size(500..=500)
+        .start()
+        .await;
+    for route in [Route::Image, Route::File] {
+        sim.fault(route, 1, asks_for_a_pause(429, 2));
+    }
+    let home = Sandbox::in_memory();
+    home.sync_with(&sim, at(after::<0>)).await.expect_complete();
+    for host in [sim.image_host(), sim.file_host()] {
+        let requests = sim.requests();
+        let of_host = || requests.iter().filter(|request| request.host == host);
+        let told = of_host()
+            .find(|request| request.status == 429)
+            .expect("it was told");
+        // What was under way then came within a moment.
+        let early = of_host()
+            .filter(|request| (500..1_900).contains(&request.at_ms.saturating_sub(told.at_ms)));
+        assert_eq!(early.count(), 0, "{host}");
+    }
+    assert_holds(&home, &sim.truth());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_cannot_be_put_in_their_places_are_not_paid_for_in_each_run() {
     let sim = Sim::builder().media(6).media_size(500..=500).start().await;

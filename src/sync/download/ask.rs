@@ -9,7 +9,7 @@ use crate::model::ending::Format;
 use crate::model::sniff::{self, Answer};
 use crate::plan::{Lesson, Way, is_doubtful, may_try};
 use crate::remote::{Ask, AssetAnswer, AssetBody, AssetHead, Conditions, RemoteError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 /// What is known and kept between the requests for one file.
@@ -67,6 +67,7 @@ impl Download {
         let hosts = &self.shared.hosts;
         let mut attempt = 1;
         loop {
+            self.wait_for_host(host).await?;
             let err = match self.ask(url, host, session).await {
                 Ok(got) => {
                     hosts.answered(host);
@@ -74,6 +75,9 @@ impl Download {
                 }
                 Err(err) => err,
             };
+            if let Unsaved::Remote(err) = &err {
+                hosts.asked_to_wait(host, err, Instant::now());
+            }
             // Asked anew each time: others may have found out meanwhile how the host is doing.
             let may_try = |after: &Option<Duration>| {
                 attempt < hosts.attempts(host) && after.is_none_or(|after| after <= LONGEST_WAIT)
@@ -96,6 +100,25 @@ impl Download {
                 () = tokio::time::sleep(wait) => attempt += 1,
             }
         }
+    }
+
+    /// Waits until the host wants to be asked again, where another file's answer said so.
+    ///
+    /// # Errors
+    /// If that takes longer than a run waits, or the run ends meanwhile.
+    async fn wait_for_host(&self, host: &str) -> Result<(), Unsaved> {
+        while let Some(left) = self.shared.hosts.quiet(host, Instant::now()) {
+            if left > LONGEST_WAIT {
+                let host = host.to_owned();
+                return Err(Unsaved::HostBusy { host, left });
+            }
+            tokio::select! {
+                biased;
+                () = self.shared.stop.wait() => return Err(Unsaved::Halted),
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Asks once, in the way that the session stands for.

@@ -32,6 +32,14 @@ pub(super) enum Unsaved {
         "`{host}` could not be reached for many files in a row, and was not asked for more in this run"
     )]
     HostDown { host: String },
+    #[error(
+        "`{host}` asked for a pause of {} s, and was not asked for more in this run", .left.as_secs()
+    )]
+    HostBusy {
+        host: String,
+        /// How long the pause still lasts.
+        left: Duration,
+    },
     #[error("it has {} and `assets.max_size` allows {}", ByteSize(*.bytes), ByteSize(*.longest))]
     TooLong { bytes: u64, longest: u64 },
     #[error("the host sent another part of the file than it was asked for")]
@@ -101,6 +109,7 @@ impl Unsaved {
             | Self::Store(_)
             | Self::NotAllowed { .. }
             | Self::HostDown { .. }
+            | Self::HostBusy { .. }
             | Self::TooLong { .. }
             | Self::Vanished
             | Self::OverBudget { .. }
@@ -124,6 +133,7 @@ impl Unsaved {
             | Self::Mirror(_)
             | Self::Store(_)
             | Self::HostDown { .. }
+            | Self::HostBusy { .. }
             | Self::TooLong { .. }
             | Self::WrongPart
             | Self::CutOff { .. }
@@ -164,6 +174,7 @@ impl Unsaved {
             | Self::Store(_)
             | Self::NotAllowed { .. }
             | Self::HostDown { .. }
+            | Self::HostBusy { .. }
             // The next run may allow it, and it costs no more than its head.
             | Self::TooLong { .. }
             | Self::Vanished
@@ -206,11 +217,11 @@ impl Unsaved {
 
     /// Returns the wait that the host asked for.
     pub(super) fn asked_wait(&self) -> Option<Duration> {
-        if let Self::Remote(err) = self {
-            err.asked_wait()
-        } else {
-            None
+        if let Self::HostBusy { left, .. } = self {
+            return Some(*left);
         }
+        let Self::Remote(err) = self else { return None };
+        err.asked_wait()
     }
 
     /// Returns how long the file is, where its host told it and that was the trouble: so long as there is no more room,
