@@ -218,7 +218,11 @@ fn files(table: &mut Table, status: &Status, backup: &BackupState) {
         parts.push(format!("{} lost from the mirror", files.lost));
     }
     if files.gone > 0 {
-        parts.push(format!("{} gone for good", files.gone));
+        let lost = match files.gone_from_here {
+            0 => String::new(),
+            lost => format!(" ({lost} of them saved once and lost here)"),
+        };
+        parts.push(format!("{} gone for good{lost}", files.gone));
     }
     let next = match files.next_attempt_at {
         Some(next) if files.failed > 0 => match until(next, status.now) {

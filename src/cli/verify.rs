@@ -78,6 +78,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "remote")]
     repair: bool,
 
+    /// What could not be repaired and is not at the service either is lost: take note of that, for at most N of
+    /// them, so that it is no difference any more. More than N: none. What is put back counts again
+    #[arg(long, value_name = "N", requires = "repair", value_parser = clap::value_parser!(u64).range(1..))]
+    accept_lost: Option<u64>,
+
     /// Compare with the service; asks for no file's bytes and writes nothing
     #[arg(long)]
     remote: bool,
@@ -165,6 +170,7 @@ fn options(args: &Args, config: &Config, clock: Clock) -> VerifyOptions {
         bandwidth: args.bandwidth,
         endpoints: config.service.endpoints.clone().unwrap_or_default(),
         is_repair: args.repair,
+        accept_lost: args.accept_lost,
         since: args.since.clone(),
         now: clock,
     }

@@ -268,6 +268,10 @@ fn gist(head: &VerifyHead, report: &VerifyReport) -> String {
         Some(trouble) => format!("; besides, {trouble}"),
         None => String::new(),
     };
+    let accepted = match report.accepted {
+        0 => String::new(),
+        accepted => format!(", {accepted} accepted as lost"),
+    };
     let text = if count == 0 && head.subset.is_some() {
         format!("VERIFIED: {what}, as far as this part of the files tells")
     } else if count == 0 {
@@ -279,7 +283,7 @@ fn gist(head: &VerifyHead, report: &VerifyReport) -> String {
         )
     } else if left == 0 {
         format!(
-            "REPAIRED: {count} differences, none is left; what is owed again comes with the next `sync`"
+            "REPAIRED: {count} differences, none is left{accepted}; what is owed again comes with the next `sync`"
         )
     } else {
         format!(

@@ -145,8 +145,10 @@ pub struct FileState {
     pub failed: u64,
     /// Of the owed and failed ones, those that were saved before and that the mirror lost.
     pub lost: u64,
-    /// Files that nobody has any more: deleted upstream before they could be saved.
+    /// Files that nobody has any more: deleted upstream before they could be saved, or lost from the mirror since.
     pub gone: u64,
+    /// Of those, the ones that were saved and that nobody accepted as lost.
+    pub gone_from_here: u64,
     /// When the next of the failed ones is tried again; `None`: by the next run.
     pub next_attempt_at: Option<Timestamp>,
 }

@@ -76,6 +76,27 @@ pub enum DifferenceKind {
     Unverifiable,
 }
 
+impl DifferenceKind {
+    /// Returns whether a file's bytes are not where they should be, as far as a look could tell.
+    pub fn is_of_bytes(self) -> bool {
+        match self {
+            Self::Missing | Self::Size | Self::Bytes | Self::NotAFile => true,
+            Self::Unreadable
+            | Self::Unknown
+            | Self::Structure
+            | Self::Schema
+            | Self::Row
+            | Self::Timeline
+            | Self::Runs
+            | Self::Tampered
+            | Self::MissingHere
+            | Self::MissingThere
+            | Self::Differs
+            | Self::Unverifiable => false,
+        }
+    }
+}
+
 /// What `verify --repair` did about a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,7 +150,7 @@ pub struct Checked {
     pub good: u64,
     /// Not as it should be.
     pub different: u64,
-    /// Not to be there, or not yet: files that are owed, failed or gone.
+    /// Not to be there, or not yet: files that are owed, failed or gone, and what was accepted as lost.
     pub skipped: u64,
 }
 
@@ -188,6 +209,8 @@ pub struct VerifyReport {
     pub difference_count: u64,
     /// Those that are restored, or owed again.
     pub repaired: u64,
+    /// Those that a person accepted as lost.
+    pub accepted: u64,
     /// How many of each kind.
     pub kinds: BTreeMap<DifferenceKind, u64>,
     /// Which part of the files was read.
@@ -202,7 +225,9 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Returns how many differences nobody has done anything about.
     pub fn left(&self) -> u64 {
-        self.difference_count.saturating_sub(self.repaired)
+        self.difference_count
+            .saturating_sub(self.repaired)
+            .saturating_sub(self.accepted)
     }
 
     /// Returns whether it came to its end, so that it may be recorded.

@@ -162,6 +162,11 @@ fn debts(
         let many = "saved files are missing from the mirror or damaged there";
         reasons.push(counted(files.lost, one, many));
     }
+    if files.gone_from_here > 0 {
+        let one = "saved file of a deleted medium is missing from the mirror or damaged there, and the service has it no more";
+        let many = "saved files of deleted media are missing from the mirror or damaged there, and the service has them no more";
+        reasons.push(counted(files.gone_from_here, one, many));
+    }
     if files.failed > 0 {
         reasons.push(counted(files.failed, "file failed", "files failed"));
     }

@@ -59,6 +59,8 @@ pub struct AssetTotals {
     pub waiting: u64,
     /// Bytes of the owed files, as far as their hosts have told.
     pub owed_bytes: u64,
+    /// Saved files of deleted media that the mirror lost since, and that nobody accepted as lost.
+    pub lost: u64,
 }
 
 /// A file that the mirror should hold.

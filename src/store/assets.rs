@@ -180,7 +180,8 @@ impl Store {
         })
     }
 
-    /// Records that gone files lie in the mirror again, with the recorded digests.
+    /// Records that gone files lie in the mirror again, with the recorded digests. What a person accepted as lost is
+    /// not lost any more.
     pub fn record_found(&mut self, found: &[MediaId]) -> Result<(), StoreError> {
         if found.is_empty() {
             return Ok(());
@@ -190,6 +191,11 @@ impl Store {
                 tx.prepare_cached(
                     "UPDATE assets SET state = 'saved', why = NULL
                      WHERE media_id = :id AND state = 'gone' AND sha256 IS NOT NULL",
+                )?
+                .execute(named_params! { ":id": id })?;
+                tx.prepare_cached(
+                    "DELETE FROM accepted_losses
+                     WHERE sha256 IN (SELECT sha256 FROM assets WHERE media_id = :id)",
                 )?
                 .execute(named_params! { ":id": id })?;
             }

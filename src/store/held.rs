@@ -28,6 +28,8 @@ pub struct HeldFile {
     pub why: Option<String>,
     /// Whether the medium exists upstream, so that the file can be had again.
     pub is_live: bool,
+    /// Whether a person accepted these bytes as lost.
+    pub is_accepted: bool,
     /// Where the service says that it is. A run puts a file at the path for this before it writes its row.
     pub listed_url: Option<String>,
 }
@@ -41,6 +43,8 @@ pub struct NeededBytes {
     pub bytes: Option<u64>,
     /// A medium whose earlier version has them.
     pub media_id: String,
+    /// Whether a person accepted them as lost.
+    pub is_accepted: bool,
 }
 
 /// A saved file whose length its host can be asked for.
@@ -58,9 +62,12 @@ pub struct HostedFile {
 
 const HELD: &str = "SELECT a.media_id, a.path, a.bytes, a.sha256, a.state, a.why,
          EXISTS (SELECT 1 FROM media AS m WHERE m.id = a.media_id AND m.deleted_at IS NULL),
-         a.rowid, (SELECT m.url FROM media AS m WHERE m.id = a.media_id)
+         a.rowid, (SELECT m.url FROM media AS m WHERE m.id = a.media_id),
+         EXISTS (SELECT 1 FROM accepted_losses AS l WHERE l.sha256 = a.sha256)
      FROM assets AS a";
-const NEEDED: &str = "SELECT sha256, max(bytes), min(media_id) FROM assets_history";
+const NEEDED: &str = "SELECT h.sha256, max(h.bytes), min(h.media_id),
+         EXISTS (SELECT 1 FROM accepted_losses AS l WHERE l.sha256 = h.sha256)
+     FROM assets_history AS h";
 
 impl Store {
     /// Returns up to `limit` rows of files, whatever their state, in the order of their numbers, from
@@ -121,7 +128,7 @@ impl Store {
     pub fn needed_bytes(&self, after: &str, limit: usize) -> Result<Vec<NeededBytes>, StoreError> {
         self.read("read which bytes the archive must hold", |conn| {
             conn.prepare_cached(&format!(
-                "{NEEDED} WHERE sha256 > :after GROUP BY sha256 ORDER BY sha256 LIMIT :limit"
+                "{NEEDED} WHERE h.sha256 > :after GROUP BY h.sha256 ORDER BY h.sha256 LIMIT :limit"
             ))?
             .query_map(
                 named_params! { ":after": after, ":limit": int(limit as u64) },
@@ -135,7 +142,7 @@ impl Store {
     pub fn needed_bytes_of(&self, digests: &[String]) -> Result<Vec<NeededBytes>, StoreError> {
         self.read("read again which bytes the archive must hold", |conn| {
             conn.prepare_cached(&format!(
-                "{NEEDED} WHERE sha256 IN (SELECT value FROM json_each(:digests)) GROUP BY sha256"
+                "{NEEDED} WHERE h.sha256 IN (SELECT value FROM json_each(:digests)) GROUP BY h.sha256"
             ))?
             .query_map(named_params! { ":digests": json_array(digests) }, needed)?
             .collect()
@@ -240,6 +247,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldFile> {
         is_live: row.get(6)?,
         row: row.get(7)?,
         listed_url: lenient(row, 8),
+        is_accepted: row.get(9)?,
     })
 }
 
@@ -248,5 +256,6 @@ fn needed(row: &Row<'_>) -> rusqlite::Result<NeededBytes> {
         sha256: lenient(row, 0).unwrap_or_default(),
         bytes: lenient(row, 1).and_then(|bytes| bytes.parse().ok()),
         media_id: lenient(row, 2).unwrap_or_default(),
+        is_accepted: row.get(3)?,
     })
 }

@@ -4,6 +4,7 @@
 //! file without a row, and never a row without its file.
 
 use super::doomed::{doomed_content, doomed_medium};
+use super::plain::is_at;
 use super::values::{count, int};
 use super::{Store, StoreError};
 use crate::model::{Cutoffs, PrunedRows, PrunedTables, Timestamp};
@@ -88,6 +89,17 @@ impl Store {
             tx.execute(
                 "UPDATE prunes SET finished_at = :now WHERE id = :id",
                 named_params! { ":id": prune.0, ":now": now },
+            )?;
+            // Losses that no version names any more.
+            tx.execute(
+                concat!(
+                    "DELETE FROM accepted_losses AS l
+                     WHERE NOT EXISTS (SELECT 1 FROM assets AS a INDEXED BY assets_by_digest WHERE ",
+                    is_at!(digest_start, "a.sha256", "l.sha256"),
+                    ")
+                     AND NOT EXISTS (SELECT 1 FROM assets_history AS h WHERE h.sha256 = l.sha256)"
+                ),
+                [],
             )?;
             Ok(())
         })

@@ -322,7 +322,9 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
              min(next_attempt_at) FILTER (WHERE state = 'failed'),
              count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
              coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
-             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
+             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
+             count(*) FILTER (WHERE state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
+                 AND sha256 NOT IN (SELECT sha256 FROM accepted_losses))
          FROM assets",
         [],
         |row| {
@@ -333,6 +335,7 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
                 failed: count(row, 2)?,
                 lost: count(row, 3)?,
                 gone: count(row, 4)?,
+                gone_from_here: count(row, 9)?,
                 next_attempt_at: row.get(5)?,
             };
             Ok(Files {

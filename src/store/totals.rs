@@ -15,7 +15,9 @@ impl Store {
                      coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
                      count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
                      count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
-                     coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0)
+                     coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
+                     count(*) FILTER (WHERE state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
+                         AND sha256 NOT IN (SELECT sha256 FROM accepted_losses))
                  FROM assets",
             )?
             .query_row(named_params! { ":now": now }, |row| {
@@ -26,6 +28,7 @@ impl Store {
                     failed: count(row, 3)?,
                     waiting: count(row, 4)?,
                     owed_bytes: count(row, 5)?,
+                    lost: count(row, 6)?,
                 })
             })
         })

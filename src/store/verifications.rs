@@ -50,7 +50,7 @@ impl Store {
                     ":is_repair": begun.is_repair, ":slice": report.slice.map(|slice| slice.from),
                     ":width": report.slice.map(|slice| int(slice.width)),
                     ":files": int(report.files_read), ":bytes": int(report.bytes_read),
-                    ":differences": int(report.difference_count), ":repaired": int(report.repaired),
+                    ":differences": int(report.difference_count), ":repaired": int(report.difference_count.saturating_sub(report.left())),
                     ":kinds": kinds, ":exit_code": report.exit_code,
                 },
             )

@@ -28,6 +28,7 @@ pub(super) async fn account(run: &Run, totals: &AssetTotals) -> Result<Vec<Faile
     if run.options.only.assets {
         say_what_the_budget_withheld(run);
         say_why_files_failed(run, totals.failed, &failed);
+        say_what_is_lost(run, totals.lost);
     }
     Ok(failed)
 }
@@ -80,6 +81,23 @@ fn say_what_the_budget_withheld(run: &Run) {
         message,
         Some(BUDGET_HINT.to_owned()),
     );
+}
+
+/// Says that the mirror lost what the service has no more: in each run, until a person has seen to it.
+fn say_what_is_lost(run: &Run, lost: u64) {
+    if lost == 0 {
+        return;
+    }
+    let (what, them) = match lost {
+        1 => ("1 saved file of a deleted medium is".to_owned(), "it"),
+        _ => (format!("{lost} saved files of deleted media are"), "them"),
+    };
+    let message = format!(
+        "{what} missing from the mirror or damaged there, and the service has {them} no more"
+    );
+    let hint = "put back what another copy of this backup has, and the next run takes it in (paths and digests: table \
+                `assets`, state `gone`); where there is none, `verify --repair --accept-lost N` ends the matter";
+    run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
 }
 
 /// Names one of the files that failed, where nothing else says why files are owed.

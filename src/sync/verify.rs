@@ -11,6 +11,7 @@ mod compare;
 mod database;
 mod eye;
 mod log;
+mod losses;
 mod mirror;
 mod pace;
 mod repair;
@@ -26,7 +27,7 @@ use crate::model::{
     Share, Slice, TamperReport, Timestamp, VerifyHead, VerifyReport, VerifyScope,
 };
 use crate::remote::Remote;
-use crate::store::{self, Lock, LockState, Store, StoreError, StoreHandle, VerifyBegun};
+use crate::store::{self, Lock, LockState, LostBytes, Store, StoreError, StoreHandle, VerifyBegun};
 use eye::Eye;
 use pace::Pace;
 use std::collections::BTreeMap;
@@ -67,6 +68,8 @@ pub struct VerifyOptions {
     pub endpoints: Vec<Endpoint>,
     /// Whether there is a [`VerifyHand`].
     pub is_repair: bool,
+    /// How many losses a person has counted and accepts, where there is a [`VerifyHand`]; `None`: none is accepted.
+    pub accept_lost: Option<u64>,
     /// A root that was kept elsewhere.
     pub since: Option<RootPrefix>,
     /// The clock.
@@ -141,6 +144,7 @@ pub async fn verify(
             mirror::part(&verify).await?;
             archive::part(&verify).await?;
             strangers::part(&verify).await?;
+            losses::part(&verify).await?;
         }
         VerifyScope::Database => {
             database::part(&verify).await?;
@@ -174,6 +178,10 @@ struct Sheet {
     compared: ComparedAll,
     differences: u64,
     repaired: u64,
+    /// What can be accepted as lost, if a person wants it.
+    lost: Vec<LostBytes>,
+    lost_count: u64,
+    accepted: u64,
     kinds: BTreeMap<DifferenceKind, u64>,
     notes: Vec<String>,
     trouble: Option<(ExitCode, String)>,
@@ -200,6 +208,9 @@ impl Verify {
                 compared: ComparedAll::default(),
                 differences: 0,
                 repaired: 0,
+                lost: Vec::new(),
+                lost_count: 0,
+                accepted: 0,
                 kinds: BTreeMap::new(),
                 notes: Vec::new(),
                 trouble: None,
@@ -312,7 +323,7 @@ impl Verify {
 
     fn report(&self) -> VerifyReport {
         let sheet = self.sheet();
-        let left = sheet.differences - sheet.repaired;
+        let left = sheet.differences - sheet.repaired - sheet.accepted;
         let trouble = sheet.trouble.clone();
         let exit_code = match (self.stop.requested(), &trouble) {
             (Some(code), _) => code,
@@ -334,6 +345,7 @@ impl Verify {
             bytes_read: self.pace.bytes(),
             difference_count: sheet.differences,
             repaired: sheet.repaired,
+            accepted: sheet.accepted,
             kinds: sheet.kinds.clone(),
             slice: (scope != VerifyScope::Database).then_some(self.slice),
             notes: sheet.notes.clone(),

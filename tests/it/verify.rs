@@ -3,6 +3,7 @@
 mod beside;
 mod database;
 mod files;
+mod lost;
 mod remote;
 mod repair;
 

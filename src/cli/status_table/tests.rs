@@ -188,6 +188,7 @@ fn troubled() -> Status {
         failed: 1_000_000,
         lost: 1_000_000,
         gone: 1_000_000,
+        gone_from_here: 1,
         next_attempt_at: Some(at(90)),
     };
     backup.failed = vec![

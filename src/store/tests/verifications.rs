@@ -41,6 +41,7 @@ fn record_kinds(
         bytes_read: 2,
         difference_count: found.0,
         repaired: found.1,
+        accepted: 0,
         kinds: kinds.iter().copied().collect(),
         slice,
         notes: Vec::new(),

@@ -32,11 +32,11 @@ struct Seen {
 /// Looks at every file that the mirror must hold, or that is gone.
 ///
 /// Those that the mirror lost or that are not as long as they should be become owed. Of deleted media they
-/// cannot be had again: that is said once, when it is found. Those that were gone and lie in the mirror
+/// cannot be had again: each run says so until they are back, or accepted as lost. Those that were gone and lie in the mirror
 /// again, put back by a person or behind a volume that was not mounted in the meantime, are taken in.
 /// Where the disk refuses to tell, nothing is concluded: the file may be whole, and fetched it could not be put there.
 pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
-    let (mut after, mut gone) = (0, 0);
+    let mut after = 0;
     let (mut wanted, mut lost_so_far, mut missing) = (0, 0, 0);
     let (mut untold, mut refusal) = (0, None);
     while !run.is_stopping() {
@@ -74,7 +74,6 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
             run.tally
                 .files_expected
                 .add(count.saturating_sub(of_deleted));
-            gone += of_deleted;
         }
     }
     if lost_so_far > NAMED {
@@ -85,18 +84,6 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         warn!(
             "none of the {missing} files that the mirror (`storage.mirror`) should hold is there, and they are fetched again; if its \
              volume is not mounted, stop this run and mount it: what is found there then is not fetched"
-        );
-    }
-    if gone > 0 {
-        run.problem(
-            ProblemKind::Owed,
-            "assets",
-            format!("{gone} files of deleted media are missing or damaged, and the service has them no more"),
-            Some(
-                "put them back from another copy of this backup, and the next run takes them in \
-                 (their paths and digests: table `assets`, state `gone`)"
-                    .to_owned(),
-            ),
         );
     }
     if let Some(refusal) = refusal {

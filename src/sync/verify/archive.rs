@@ -2,7 +2,7 @@
 //! current file, the mirror has them and the archive need not.
 
 use super::eye::{Eye, Look, Place, Wanted, Wrong};
-use super::{CHUNK, ROWS, Verify, repair};
+use super::{CHUNK, ROWS, Verify, losses, repair};
 use crate::mirror::Digest;
 use crate::model::{Difference, DifferenceKind, RelPath};
 use crate::store::{NeededBytes, Store, StoreError};
@@ -12,6 +12,8 @@ use futures_util::stream::{self, StreamExt as _};
 /// What came of looking for bytes.
 enum Verdict {
     Good,
+    /// A person knows that nobody has them any more.
+    Lost,
     Bad {
         wrong: Wrong,
         /// Where the mirror has them, whole.
@@ -66,7 +68,9 @@ async fn look_at_all(
         for (verdict, bytes) in looked? {
             match verdict {
                 Verdict::Bad { .. } => suspects.push(bytes),
-                clear @ (Verdict::Good | Verdict::Stopped) => count(verify, &clear),
+                clear @ (Verdict::Good | Verdict::Lost | Verdict::Stopped) => {
+                    count(verify, &clear);
+                }
             }
         }
     }
@@ -84,7 +88,7 @@ async fn look_again(
     for (bytes, verdict) in look_with_copies(verify, eye, suspects).await? {
         match verdict {
             Verdict::Bad { .. } => left.push(bytes),
-            clear @ (Verdict::Good | Verdict::Stopped) => count(verify, &clear),
+            clear @ (Verdict::Good | Verdict::Lost | Verdict::Stopped) => count(verify, &clear),
         }
     }
     if left.is_empty() {
@@ -176,6 +180,9 @@ fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[RelPath]) -> Verdict {
     if wrong.kind == DifferenceKind::Missing && copy.is_some() {
         return Verdict::Good;
     }
+    if bytes.is_accepted && copy.is_none() && wrong.kind.is_of_bytes() {
+        return Verdict::Lost;
+    }
     Verdict::Bad { wrong, copy }
 }
 
@@ -192,6 +199,7 @@ fn count(verify: &Verify, verdict: &Verdict) {
     let checked = &mut verify.sheet().archive;
     match verdict {
         Verdict::Good => checked.good += 1,
+        Verdict::Lost => checked.skipped += 1,
         Verdict::Bad { .. } => checked.different += 1,
         Verdict::Stopped => return,
     }
@@ -209,6 +217,15 @@ async fn name(
         Some((digest, _)) => repair::archived(verify, *digest, copy.as_ref(), &wrong).await?,
         None => repair::impossible(verify),
     };
+    if let Some((digest, _)) = &wanted {
+        losses::note(
+            verify,
+            repaired.as_ref(),
+            wrong.kind,
+            digest.to_string(),
+            None,
+        );
+    }
     let remedy = match (&repaired, &copy) {
         (Some(repaired), _) => repaired.remedy.clone(),
         (None, Some(path)) => format!("`verify --repair` copies them from `mirror/{path}`"),
@@ -234,8 +251,7 @@ async fn name(
     Ok(())
 }
 
-pub(super) const LOST: &str =
-    "no other copy is here: put the file back from another copy of this backup";
+pub(super) const LOST: &str = "no other copy is here: put the file back from another copy of this backup, or say that it is lost with `verify --repair --accept-lost`";
 
 /// Where the archive keeps bytes with this digest.
 fn place_of(sha256: &str) -> String {

@@ -1,9 +1,9 @@
 //! The files of the mirror: each that a row calls saved is there, whole.
 
 use super::eye::{Eye, Look, Place, Wanted, Wrong};
-use super::{CHUNK, ROWS, Verify, repair};
+use super::{CHUNK, ROWS, Verify, losses, repair};
 use crate::mirror::{Digest, Lying};
-use crate::model::{AssetState, Difference, DifferenceKind, RelPath, Why};
+use crate::model::{AssetState, Difference, DifferenceKind, MediaId, RelPath, Why};
 use crate::store::HeldFile;
 use crate::sync::VerifyError;
 use crate::sync::download::places;
@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt as _};
 #[derive(Debug)]
 pub(super) enum Verdict {
     Good,
-    /// It need not be there: it is owed, failed or gone, and everybody says so.
+    /// It need not be there: it is owed, failed, gone or accepted as lost, and everybody says so.
     Skipped,
     Bad(Wrong),
     Stopped,
@@ -123,6 +123,12 @@ async fn name(
         Err(unusable) => unusable.expected,
     };
     let repaired = repair::mirrored(verify, file, &wrong).await?;
+    if let (false, Ok((_, wanted)), Ok(id)) =
+        (file.is_live, wanted(file), MediaId::parse(&file.media_id))
+    {
+        let sha256 = wanted.sha256.to_string();
+        losses::note(verify, repaired.as_ref(), wrong.kind, sha256, Some(id));
+    }
     let remedy = match &repaired {
         Some(repaired) => repaired.remedy.clone(),
         None => remedy(file, &wrong, is_archived).to_owned(),
@@ -153,7 +159,7 @@ fn remedy(file: &HeldFile, wrong: &Wrong, is_archived: bool) -> &'static str {
         "`verify --repair`, then `sync` fetches it again"
     } else {
         "its medium was deleted upstream: put the file back from another copy of this backup; `verify --repair` looks \
-         for its bytes here"
+         for its bytes here, and with `--accept-lost` ends the matter where there are none"
     }
 }
 
@@ -186,18 +192,22 @@ fn verdict(eye: &Eye, file: &HeldFile) -> Verdict {
     if eye.pace.is_stopping() {
         return Verdict::Stopped;
     }
+    let is_known_lost = matches!(
+        file.why.as_deref().and_then(Why::parse),
+        Some(Why::Missing | Why::Damaged)
+    );
     let is_settled = match AssetState::parse(&file.state) {
-        Some(AssetState::Gone) => return Verdict::Skipped,
+        // Never saved.
+        Some(AssetState::Gone) if file.sha256.is_none() || !is_known_lost => {
+            return Verdict::Skipped;
+        }
+        Some(AssetState::Gone) => return gone(eye, file),
         Some(AssetState::Saved) => true,
         Some(AssetState::Owed | AssetState::Failed) => false,
         None => {
             return bad_row("a state that a file can have", &format!("`{}`", file.state));
         }
     };
-    let is_known_lost = matches!(
-        file.why.as_deref().and_then(Why::parse),
-        Some(Why::Missing | Why::Damaged)
-    );
     if !is_settled && (file.sha256.is_none() || is_known_lost) {
         return Verdict::Skipped;
     }
@@ -216,8 +226,32 @@ fn verdict(eye: &Eye, file: &HeldFile) -> Verdict {
         {
             Verdict::Skipped
         }
-        Look::Wrong(wrong) => Verdict::Bad(wrong),
+        Look::Wrong(wrong) => lost(file, wrong),
         Look::Stopped => Verdict::Stopped,
+    }
+}
+
+/// The file of a deleted medium that the mirror lost, as a run saw.
+fn gone(eye: &Eye, file: &HeldFile) -> Verdict {
+    let (path, wanted) = match wanted(file) {
+        Ok(wanted) => wanted,
+        Err(unusable) => return bad_row(&unusable.expected, &unusable.found),
+    };
+    // Read in any case: a file of the right length may be the damaged one.
+    match eye.look(Place::Mirror(&path), &wanted, true) {
+        // The next run takes it in.
+        Look::Right => Verdict::Skipped,
+        Look::Wrong(wrong) => lost(file, wrong),
+        Look::Stopped => Verdict::Stopped,
+    }
+}
+
+/// What is wrong with a file, unless a person knows that nobody has it any more.
+fn lost(file: &HeldFile, wrong: Wrong) -> Verdict {
+    if file.is_accepted && !file.is_live && wrong.kind.is_of_bytes() {
+        Verdict::Skipped
+    } else {
+        Verdict::Bad(wrong)
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Map, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use tokio::task::coop::{has_budget_remaining, poll_proceed};
 
 pub(crate) use crate::support::archived;
 
@@ -262,6 +263,18 @@ async fn prune_with(
     report
 }
 
+/// Spends what a task may do before it has to yield, up to `most` times. Returns how often that was.
+fn spend(context: &mut Context<'_>, most: usize) -> usize {
+    let mut spent = 0;
+    while spent < most && has_budget_remaining() {
+        if let Poll::Ready(proceed) = poll_proceed(context) {
+            proceed.made_progress();
+        }
+        spent += 1;
+    }
+    spent
+}
+
 /// Prunes until `is_enough`, which is asked before each step, and then does nothing more: no step is begun any
 /// more, the one under way ends. `None` if it was cut off; else its report.
 pub(crate) fn prune_cut_off(
@@ -279,10 +292,18 @@ pub(crate) fn prune_cut_off(
         let (store, thread) = StoreThread::spawn(store).expect("a thread");
         let rooms = PruneRooms { store, files };
         let mut work = Box::pin(prune(options(cutoffs), rooms, Stop::default()));
+        // With a budget of one, what follows a step that ended at once waits for the next poll.
+        let mut budget = None;
         let ended = std::future::poll_fn(|context| {
             if is_enough() {
                 return Poll::Ready(None);
             }
+            let Some(budget) = budget else {
+                budget = Some(spend(context, usize::MAX));
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            spend(context, budget - 1);
             work.as_mut().poll(context).map(Some)
         })
         .await;

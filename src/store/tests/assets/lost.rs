@@ -3,8 +3,8 @@
 use super::super::{Sandbox, at, media_id};
 use super::{failed, list, owed, saved};
 use crate::model::report::Holdings;
-use crate::model::{AssetStep, MediumStep, Why};
-use crate::store::SavedAsset;
+use crate::model::{AssetStep, Cutoffs, MediumStep, Why};
+use crate::store::{LostBytes, SavedAsset};
 
 #[test]
 fn a_lost_file_is_not_taken_for_merely_described_anew() {
@@ -104,6 +104,47 @@ fn a_second_look_at_a_deleted_medium_counts_for_nothing_if_it_fails() {
         .unwrap();
     assert_eq!(home.ask("SELECT state FROM assets"), "saved");
     assert!(owed(&home, 99).is_empty());
+}
+
+#[test]
+fn what_is_accepted_as_lost_is_silent_until_it_is_found_or_no_version_names_it() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", None)], at(2))
+        .unwrap();
+    home.store.retire_media(&[media_id("a")], at(3)).unwrap();
+    let lost = home.store.asset_counts(at(4)).unwrap().lost;
+    assert_eq!(lost, 0);
+    home.store
+        .record_lost(&[(media_id("a"), Why::Missing)], at(4))
+        .unwrap();
+    assert_eq!(home.store.asset_counts(at(4)).unwrap().lost, 1);
+    let bytes = |sha256: &str, file| LostBytes {
+        sha256: sha256.to_owned(),
+        file,
+    };
+    let accepted = [
+        bytes("aa", Some((media_id("a"), Why::Missing))),
+        bytes("bb", None),
+    ];
+    for second in [5, 6] {
+        home.store.accept_losses(&accepted, at(second)).unwrap();
+        assert_eq!(home.store.asset_counts(at(second)).unwrap().lost, 0);
+    }
+    let listed = "SELECT group_concat(sha256 || accepted_at) FROM accepted_losses";
+    let both = format!("aa{},bb{}", at(5), at(5));
+    assert_eq!(home.ask(listed), both);
+    // No version names the one; the other is back.
+    let prune = home
+        .store
+        .begin_prune("p", Cutoffs::default(), at(7))
+        .unwrap();
+    home.store.finish_prune(prune, at(7)).unwrap();
+    assert_eq!(home.ask(listed), format!("aa{}", at(5)));
+    home.store.record_found(&[media_id("a")]).unwrap();
+    assert_eq!(home.ask("SELECT count(*) FROM accepted_losses"), "0");
+    assert_eq!(home.ask("SELECT state FROM assets"), "saved");
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! Bytes that nobody has any more: a difference until they are back, or a person says that they are lost.
+
+use super::{
+    assert_adds_up, assert_verified, backed_up, file_of, flip, named, place, replace, told, verify,
+};
+use crate::support::{Expect as _, Program, Sandbox, files};
+use microcms_backup::model::ExitCode;
+use microcms_sim::{Edit, Sim};
+use std::fs;
+use std::path::PathBuf;
+
+/// A backup that holds the file of a medium that was deleted upstream.
+async fn with_a_deleted_medium(media: u32) -> (Sim, Sandbox, PathBuf) {
+    let (sim, home) = backed_up(media).await;
+    let file = delete(&sim, &home, 0).await;
+    (sim, home, file)
+}
+
+/// Deletes a medium upstream, and returns where its file lies.
+async fn delete(sim: &Sim, home: &Sandbox, nth: usize) -> PathBuf {
+    let id = sim.media_ids()[nth].clone();
+    let file = file_of(home, &id);
+    sim.edit(Edit::DeleteMedium { id }).expect("edited");
+    home.sync(sim).await;
+    home.sync(sim).await.expect_complete();
+    file
+}
+
+fn status(home: &Sandbox, sim: &Sim) -> (Option<i32>, String) {
+    let output = Program::command(&["status"], home, sim).run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_file_of_a_deleted_medium_stays_a_difference_until_it_is_back() {
+    let (sim, home, file) = with_a_deleted_medium(6).await;
+    let bytes = fs::read(&file).expect("read");
+    fs::remove_file(&file).expect("removed");
+    for _ in 0..2 {
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert!(!report.verdict.safe);
+        let said = &report.problems[0];
+        assert!(
+            said.message.contains("1 saved file of a deleted medium"),
+            "{said:?}"
+        );
+        assert!(
+            said.hint
+                .as_deref()
+                .is_some_and(|hint| hint.contains("--accept-lost")),
+            "{said:?}"
+        );
+        let (code, json) = verify(&home, &sim, &[]);
+        assert_eq!(
+            (code, named(&json)),
+            (6, vec![format!("missing {}", place(&home, &file))])
+        );
+        assert_adds_up(&json);
+        let (code, text) = status(&home, &sim);
+        assert_eq!(code, Some(6), "{text}");
+        assert!(
+            text.contains("1 saved file of a deleted medium is missing"),
+            "{text}"
+        );
+    }
+    fs::write(&file, bytes).expect("put back");
+    home.sync(&sim).await.expect_complete();
+    assert_verified(&home, &sim);
+    assert_eq!(status(&home, &sim).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_accepts_as_lost_is_no_difference_any_more_and_counts_again_when_it_is_back()
+{
+    let (sim, home, file) = with_a_deleted_medium(6).await;
+    let bytes = fs::read(&file).expect("read");
+    // Before a run has seen it, and after.
+    for is_seen in [false, true] {
+        fs::remove_file(&file).expect("removed");
+        if is_seen {
+            home.sync(&sim).await.expect_code(ExitCode::Partial);
+        }
+        let (code, text) = told(&home, &sim, &["--repair", "--accept-lost", "1"]);
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains("accepted as lost"), "{text}");
+        assert_verified(&home, &sim);
+        home.sync(&sim).await.expect_complete();
+        let (code, text) = status(&home, &sim);
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 1);
+
+        fs::write(&file, &bytes).expect("put back");
+        home.sync(&sim).await.expect_complete();
+        assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 0);
+        assert_verified(&home, &sim);
+    }
+    fs::remove_file(&file).expect("removed");
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_losses_than_a_person_counted_are_not_accepted() {
+    let (sim, home, deleted) = with_a_deleted_medium(6).await;
+    let damaged = delete(&sim, &home, 0).await;
+    replace(&sim, &sim.media_ids()[0]);
+    home.sync(&sim).await.expect_complete();
+    let archived = files(&home.path("archive")).remove(0);
+    fs::remove_file(deleted).expect("removed");
+    flip(&damaged);
+    fs::remove_file(archived).expect("removed");
+    // The service still has this one.
+    let live = file_of(&home, &sim.media_ids()[1]);
+    fs::remove_file(&live).expect("removed");
+
+    let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "2"]);
+    assert_eq!((code, json["accepted"].as_u64()), (6, Some(0)), "{json:#}");
+    assert!(
+        json["notes"][0]
+            .as_str()
+            .is_some_and(|note| note.contains("3 are lost")),
+        "{json:#}"
+    );
+    assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 0);
+    let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "3"]);
+    assert_eq!((code, json["accepted"].as_u64()), (0, Some(3)), "{json:#}");
+    assert_eq!(json["difference_count"], 3);
+    assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 3);
+    home.sync(&sim).await.expect_complete();
+    assert!(live.exists(), "fetched again");
+    let (code, json) = verify(&home, &sim, &[]);
+    assert_eq!((code, named(&json)), (0, Vec::new()), "{json:#}");
+    assert_eq!(
+        (&json["mirror"]["skipped"], &json["archive"]["skipped"]),
+        (&2.into(), &1.into())
+    );
+    assert_adds_up(&json);
+    assert_eq!(status(&home, &sim).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_accepted_by_a_repair_alone() {
+    let (sim, home) = backed_up(1).await;
+    let (code, text) = told(&home, &sim, &["--accept-lost", "1"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("--repair"), "{text}");
+}
