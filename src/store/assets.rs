@@ -7,6 +7,11 @@ use super::values::{count, int, optional_count};
 use super::{SavedAsset, SavedFile, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+use std::time::Duration;
+
+/// Longer than any wait that is ever planned: what is to be asked for later than that was planned while the clock stood
+/// wrong, and is due.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(48 * 60 * 60);
 
 impl Store {
     /// Returns up to `limit` files to ask for, in the order of their rows' numbers, from behind `after`: those owed, those
@@ -37,14 +42,15 @@ impl Store {
                          WHEN 'owed' THEN 1
                          WHEN 'failed' THEN
                              :is_impatient OR a.next_attempt_at IS NULL OR a.next_attempt_at <= :now
-                         ELSE a.recheck_at <= :now END
+                                 OR a.next_attempt_at > :latest
+                         ELSE a.recheck_at <= :now OR a.recheck_at > :latest END
                      AND a.rowid > :after AND m.deleted_at IS NULL
                  ORDER BY a.rowid LIMIT :limit",
             )?
             .query_map(
                 named_params! {
                     ":now": now, ":after": after.unwrap_or(i64::MIN), ":limit": int(limit as u64),
-                    ":is_impatient": is_impatient,
+                    ":is_impatient": is_impatient, ":latest": now.plus(LONGEST_WAIT),
                 },
                 |row| {
                     Ok(OwedAsset {

@@ -1,5 +1,6 @@
 //! The condition of the backup, for monitors: one look, one moment.
 
+use super::assets::LONGEST_WAIT;
 use super::values::{count, optional_count};
 use super::verifications::verify_state;
 use super::{Store, StoreError};
@@ -144,10 +145,11 @@ fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
              count(*) FILTER (WHERE state = 'owed'),
              coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
              count(*) FILTER (WHERE state = 'failed'),
-             count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
+             count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now
+                         AND next_attempt_at <= :latest),
              count(*) FILTER (WHERE state = 'gone')
          FROM assets",
-        named_params! { ":now": now },
+        named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) },
         |row| {
             Ok(FileCondition {
                 saved: count(row, 0)?,

@@ -1,5 +1,6 @@
 //! How much there is, and which files trouble us.
 
+use super::assets::LONGEST_WAIT;
 use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
 use crate::model::report::{FailedAsset, Holdings};
@@ -14,13 +15,14 @@ impl Store {
                 "SELECT count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
                      coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
                      count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
-                     count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now),
+                     count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now
+                         AND next_attempt_at <= :latest),
                      coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
                      count(*) FILTER (WHERE state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
                          AND sha256 NOT IN (SELECT sha256 FROM accepted_losses))
                  FROM assets",
             )?
-            .query_row(named_params! { ":now": now }, |row| {
+            .query_row(named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) }, |row| {
                 Ok(AssetTotals {
                     held: count(row, 0)?,
                     held_bytes: count(row, 1)?,

@@ -188,6 +188,34 @@ fn a_failure_keeps_the_saved_version_and_is_tried_again() {
 }
 
 #[test]
+fn what_a_clock_that_stood_wrong_put_off_is_due() {
+    let mut home = Sandbox::new();
+    for id in ["a", "b"] {
+        list(&mut home, id, 1, AssetStep::Fetch(Why::New), 1);
+    }
+    let both = owed(&home, 1);
+    home.store
+        .record_assets(&[saved(&both[0], "aa", None), failed(&both[1])], at(2))
+        .unwrap();
+    let two_days = 2 * 24 * 60 * 60;
+    for (ahead, due) in [(60, 0), (two_days, 0), (two_days + 1, 2)] {
+        let time = at(3 + ahead);
+        home.store
+            .write("test", |tx| {
+                tx.execute(
+                    "UPDATE assets SET recheck_at = iif(media_id = 'a', ?1, NULL),
+                         next_attempt_at = iif(media_id = 'b', ?1, NULL)",
+                    [time],
+                )
+            })
+            .unwrap();
+        assert_eq!(owed(&home, 3).len(), due, "{ahead} s");
+        let waiting = home.store.asset_counts(at(3)).unwrap().waiting;
+        assert_eq!(waiting, u64::from(due == 0));
+    }
+}
+
+#[test]
 fn bytes_that_a_change_overtook_are_recorded_and_the_file_stays_owed() {
     let mut home = Sandbox::new();
     list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);

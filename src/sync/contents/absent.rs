@@ -7,6 +7,9 @@ use crate::model::{ContentId, Endpoint, ProblemKind};
 use crate::plan::{Finding, examine};
 use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
 
+/// Deletions recorded together: half a minute of questions.
+const TOGETHER: usize = 32;
+
 /// Follows up what a proven walk lacked: each is asked for by id, and only a 404 is evidence. Returns
 /// one that exists: it was not listed and was there, which disproves the walk. Where `odd` items were
 /// listed that nobody can tell apart, what is missing may be one of them: that is followed up later.
@@ -41,9 +44,23 @@ pub(super) async fn absences(
     if !may_delete || run.id.is_none() {
         return Ok(None);
     }
-    let mut gone = Vec::new();
-    let mut present = None;
-    for (asked, id) in (0..).zip(absent.missing) {
+    look_up_each(run, endpoint, absent.missing).await
+}
+
+/// Asks for each missing content by its id, and marks those that the service itself says are gone. Returns one that
+/// exists.
+///
+/// What was answered is recorded as it comes: thousands of questions take an hour, and a run may be stopped.
+async fn look_up_each(
+    run: &Run,
+    endpoint: &Endpoint,
+    missing: Vec<ContentId>,
+) -> Result<Option<ContentId>, RunError> {
+    let mut left = missing.len();
+    let (mut gone, mut present) = (Vec::new(), None);
+    let mut unanswered = Unanswered::default();
+    for id in missing {
+        left -= 1;
         match run.rooms.remote.look_up(endpoint, &id).await {
             Ok(Lookup::Absent) => gone.push(id),
             Ok(Lookup::Found(content)) => {
@@ -51,35 +68,73 @@ pub(super) async fn absences(
                 present = Some(id);
             }
             Err(err) => {
-                let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
-                    || matches!(err, RemoteError::Unreadable { .. });
-                let others = match missing.saturating_sub(asked + 1) {
-                    left if is_its_own || left == 0 => String::new(),
-                    left => format!(" ({left} others were not asked for)"),
-                };
-                let message = format!(
-                    "`{id}` is missing from the listing and could not be asked for{others}: {}",
-                    err.chain()
-                );
-                let kind = if err.needs_operator() && err.refusal().is_some() {
-                    ProblemKind::Refused
-                } else {
-                    ProblemKind::Owed
-                };
-                run.problem(kind, &format!("contents/{endpoint}"), message, err.hint());
                 // What refused or failed this one, after many tries, will not answer the next.
-                if !is_its_own {
+                if unanswered.add(id, err) {
                     break;
                 }
             }
         }
+        if gone.len() >= TOGETHER {
+            retire(run, endpoint, std::mem::take(&mut gone)).await?;
+        }
     }
-    let (asked, now) = (endpoint.clone(), run.now());
+    retire(run, endpoint, gone).await?;
+    unanswered.say(run, endpoint, left);
+    Ok(present)
+}
+
+async fn retire(run: &Run, endpoint: &Endpoint, gone: Vec<ContentId>) -> Result<(), RunError> {
+    let (endpoint, now) = (endpoint.clone(), run.now());
     let deleted = run
-        .store(move |store| store.retire_contents(&asked, &gone, now))
+        .store(move |store| store.retire_contents(&endpoint, &gone, now))
         .await?;
     run.sheet().contents.deleted += deleted;
-    Ok(present)
+    Ok(())
+}
+
+/// Contents that could not be asked for, told in one line: there may be thousands.
+#[derive(Debug, Default)]
+struct Unanswered {
+    count: usize,
+    /// The first one; the last one, if that ended the asking.
+    example: Option<(ContentId, RemoteError)>,
+}
+
+impl Unanswered {
+    /// Takes in one. Returns whether asking for others is pointless.
+    fn add(&mut self, id: ContentId, err: RemoteError) -> bool {
+        let is_its_own = matches!(err.remedy(), Remedy::SkipItem)
+            || matches!(err, RemoteError::Unreadable { .. });
+        self.count += 1;
+        if self.example.is_none() || !is_its_own {
+            self.example = Some((id, err));
+        }
+        !is_its_own
+    }
+
+    fn say(self, run: &Run, endpoint: &Endpoint, not_asked: usize) {
+        let Some((id, err)) = self.example else {
+            return;
+        };
+        let others = match (self.count - 1, not_asked) {
+            (0, 0) => String::new(),
+            (0, left) => format!(" ({left} others were not asked for)"),
+            (more, 0) => format!(" (nor could {more} others)"),
+            (more, left) => {
+                format!(" (nor could {more} others, and {left} more were not asked for)")
+            }
+        };
+        let message = format!(
+            "`{id}` is missing from the listing and could not be asked for{others}: {}",
+            err.chain()
+        );
+        let kind = if err.needs_operator() && err.refusal().is_some() {
+            ProblemKind::Refused
+        } else {
+            ProblemKind::Owed
+        };
+        run.problem(kind, &format!("contents/{endpoint}"), message, err.hint());
+    }
 }
 
 /// Asks the guard; notes what it says.
