@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::mirror::{Options, Reader};
+use crate::mirror::{MirrorError, Options, Reader};
 use crate::model::{OnDisk, RelPath, chain};
 use crate::store::SavedFile;
 
@@ -50,28 +50,84 @@ pub(super) fn look_at(options: &Options, sample: &[SavedFile]) -> Look {
             };
         }
     };
-    let (mut lost, mut untold) = (0, Vec::new());
-    for file in sample {
-        match RelPath::parse(&file.path).map(|path| reader.check(&path, file.bytes)) {
-            Ok(Ok(OnDisk::Intact)) => {}
+    let looked = sample.iter().map(|file| {
+        let path = RelPath::parse(&file.path).ok()?;
+        Some(reader.check(&path, file.bytes))
+    });
+    sum_up(path, looked)
+}
+
+/// Says what came of looking at some files; `None` is one whose path cannot be one.
+fn sum_up(root: &Path, looked: impl Iterator<Item = Option<Result<OnDisk, MirrorError>>>) -> Look {
+    let about = |words: &str| Some(format!("the mirror `{}` {words}", root.display()));
+    let (mut all, mut lost, mut untold) = (0, 0, Vec::new());
+    for looked in looked {
+        all += 1;
+        match looked {
+            Some(Ok(OnDisk::Intact)) => {}
             // Where the disk does not tell, nothing is known.
-            Ok(Err(err)) if err.is_no_answer() => untold.push(err),
+            Some(Err(err)) if err.is_no_answer() => untold.push(err),
             // A way that leads out of the mirror is a file that is not there.
-            Ok(Ok(OnDisk::Missing | OnDisk::Damaged) | Err(_)) | Err(_) => lost += 1,
+            Some(Ok(OnDisk::Missing | OnDisk::Damaged) | Err(_)) | None => lost += 1,
         }
     }
-    let all = sample.len();
     let lacks = format!(
         "lacks {lost} of {all} files that were looked at; if its volume is mounted, the next run fetches what is missing"
     );
-    Look {
-        trouble: about(&lacks).filter(|_| lost > 0),
-        doubt: untold.first().and_then(|err| {
-            let untold = untold.len();
-            about(&format!(
-                "did not let {untold} of {all} files be looked at: {}",
-                chain(err)
-            ))
-        }),
+    // A disk that fails is worse news than one that may not be read.
+    untold.sort_by_key(|err| !err.is_of_the_disk());
+    let silent = untold.first().map(|err| {
+        let count = untold.len();
+        format!(
+            "did not let {count} of {all} files be looked at: {}",
+            chain(err)
+        )
+    });
+    let silent = silent.as_deref().and_then(about);
+    let lacks = about(&lacks).filter(|_| lost > 0);
+    let is_failing = untold.first().is_some_and(MirrorError::is_of_the_disk);
+    match (lacks, is_failing) {
+        (None, true) => Look {
+            trouble: silent,
+            doubt: None,
+        },
+        (lacks, _) => Look {
+            trouble: lacks,
+            doubt: silent,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: i32) -> Option<Result<OnDisk, MirrorError>> {
+        Some(Err(MirrorError::Io {
+            doing: "look at",
+            path: "a/b.png".to_owned(),
+            source: std::io::Error::from_raw_os_error(errno),
+        }))
+    }
+
+    fn looked(files: Vec<Option<Result<OnDisk, MirrorError>>>) -> (Option<String>, Option<String>) {
+        let look = sum_up(Path::new("/m"), files.into_iter());
+        (look.trouble, look.doubt)
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_a_doubt_and_a_disk_that_fails_is_trouble() {
+        let (trouble, doubt) = looked(vec![Some(Ok(OnDisk::Intact)), refused(13)]);
+        assert_eq!(trouble, None);
+        assert!(doubt.is_some_and(|doubt| doubt.contains("1 of 2 files")));
+        // EIO and ESTALE, behind one that may not be read.
+        for errno in [5, 116] {
+            let (trouble, _) = looked(vec![refused(13), refused(errno), Some(Ok(OnDisk::Intact))]);
+            let trouble = trouble.expect("trouble");
+            assert!(trouble.contains("did not let 2 of 3"), "{trouble}");
+        }
+        let (trouble, _) = looked(vec![Some(Ok(OnDisk::Missing)), None, refused(5)]);
+        assert!(trouble.is_some_and(|trouble| trouble.contains("lacks 2 of 3 files")));
+        assert_eq!(looked(vec![Some(Ok(OnDisk::Intact))]), (None, None));
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn hooks(raw: &mut Raw) -> Hooks {
 
 /// Names what no hook is to find in its environment.
 pub(crate) fn hide(hooks: &mut Hooks, sources: &Sources) {
-    let is_ours = |name: &&String| name.as_str() != "NO_COLOR";
+    let is_ours = |name: &&String| !super::sources::concerns_all(name);
     hooks.hidden = sources.env.keys().filter(is_ours).cloned().collect();
 }
 

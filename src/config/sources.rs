@@ -72,17 +72,22 @@ impl Sources {
     }
 
     /// Whether the user asked for output without colours: `NO_COLOR` set and not empty
-    /// (<https://no-color.org>).
+    /// (<https://no-color.org>), or a terminal that has none (`TERM=dumb`).
     pub fn no_color(&self) -> bool {
-        self.env
-            .get("NO_COLOR")
-            .is_some_and(|value| !value.is_empty())
+        let asked = self.env.get("NO_COLOR");
+        asked.is_some_and(|value| !value.is_empty())
+            || self.env.get("TERM").is_some_and(|term| term == "dumb")
     }
 }
 
 fn concerns_us(name: &str) -> bool {
-    let others = ["CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NO_COLOR"];
-    name.starts_with("MICROCMS_") || others.contains(&name)
+    let others = ["CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
+    name.starts_with("MICROCMS_") || others.contains(&name) || concerns_all(name)
+}
+
+/// What is everybody's: this program reads it as others do.
+pub(super) fn concerns_all(name: &str) -> bool {
+    ["NO_COLOR", "TERM"].contains(&name)
 }
 
 #[cfg(test)]
@@ -101,6 +106,18 @@ mod tests {
         );
         assert!(shown.contains("MICROCMS_API_KEY"), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn a_dumb_terminal_has_no_colours() {
+        for (term, is_without) in [("dumb", true), ("xterm", false)] {
+            let env = BTreeMap::from([("TERM".to_owned(), term.to_owned())]);
+            let sources = Sources {
+                env,
+                ..Sources::default()
+            };
+            assert_eq!(sources.no_color(), is_without);
+        }
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl MirrorError {
         self.errno() == Some(Errno::IO)
     }
 
+    /// Tells whether the disk itself does not work, or the server behind it has forgotten what was open.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self.errno(), Some(Errno::IO | Errno::STALE))
+    }
+
     /// Tells whether the disk only refused to say what is there: the file may be whole.
     pub fn is_no_answer(&self) -> bool {
         matches!(

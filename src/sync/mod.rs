@@ -67,8 +67,12 @@ pub async fn run(
         };
         work.await.map(drop)
     };
+    let done = match done {
+        Ok(()) => Box::pin(finish::finish(&run)).await,
+        Err(err) => Err(err),
+    };
     match done {
-        Ok(()) => finish::finish(&run).await,
+        Ok(report) => Ok(report),
         Err(err) => {
             finish::fail(&run, &err).await;
             let mirror = run.rooms.mirror.as_ref().map(Arc::downgrade);

@@ -284,6 +284,25 @@ async fn a_lost_file_of_a_deleted_medium_is_said_to_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_last_step_fails_says_so_and_is_not_taken_for_dead() {
+    let (sim, home) = backed_up(5).await;
+    // A trigger of a person's lets no run be called complete.
+    let sql = rusqlite::Connection::open(home.database()).expect("open");
+    sql.execute_batch(
+        "CREATE TRIGGER not_yet BEFORE UPDATE ON runs WHEN NEW.outcome = 'complete'
+         BEGIN SELECT RAISE(ABORT, 'not yet'); END",
+    )
+    .expect("made");
+    let ended = home.try_sync(&sim, Setup::default()).await;
+    ended.expect_err("its end cannot be recorded");
+    let said = home.texts("SELECT outcome || ': ' || error FROM runs ORDER BY id DESC LIMIT 1");
+    assert!(
+        said[0].starts_with("failed: ") && said[0].contains("not yet"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_that_is_a_file_is_named_and_left_alone() {
     let sim = Sim::builder().media(5).start().await;
     let home = Sandbox::new();
