@@ -246,6 +246,18 @@ pub enum BodyOutcome {
         /// What the service said, or what right is missing.
         reason: String,
     },
+    /// Beside [`BodyOutcome::Saved`]: what was recorded is older than the listing says, and the service insists. It is
+    /// asked for again later.
+    Doubted {
+        /// The API.
+        endpoint: Endpoint,
+        /// The content.
+        id: ContentId,
+        /// Which body.
+        side: BodySide,
+        /// When it is asked for again.
+        look_at: Timestamp,
+    },
     /// It could not be had this time. It stays owed.
     Failed {
         /// The API.

@@ -1,6 +1,7 @@
 //! Bodies that are owed, and what came of asking for them.
 
 use super::contents::DROP_OWED;
+use super::doubts::doubt;
 use super::unread::Read;
 use super::values::{count, int, later};
 use super::{BodyProblem, BodyTotals, HadBody, Store, StoreError};
@@ -137,6 +138,12 @@ impl Store {
                         owed_at,
                         reason,
                     } => note(tx, endpoint, id, *side, *owed_at, Some("refused"), reason)?,
+                    BodyOutcome::Doubted {
+                        endpoint,
+                        id,
+                        side,
+                        look_at,
+                    } => doubt(tx, endpoint, id, *side, *look_at)?,
                     BodyOutcome::Failed {
                         endpoint,
                         id,

@@ -17,6 +17,7 @@ mod bodies;
 mod condition;
 mod contents;
 mod doomed;
+mod doubts;
 mod endpoints;
 mod error;
 mod files;
@@ -56,6 +57,7 @@ pub use answers::{
     Absent, AssetTotals, BodyProblem, BodyTotals, HadBody, Recorded, SavedAsset, SavedFile,
 };
 pub use doomed::DoomedCursor;
+pub use doubts::LaterLook;
 pub use endpoints::{EndpointFacts, EndpointRow};
 pub use error::{StoreError, Taken};
 pub use files::behind_links;

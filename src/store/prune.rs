@@ -300,6 +300,7 @@ fn remove_content(tx: &Transaction<'_>, endpoint: &str, id: &str) -> rusqlite::R
         "DELETE FROM contents WHERE endpoint = :endpoint AND id = :id",
         "DELETE FROM contents_history WHERE endpoint = :endpoint AND id = :id",
         "DELETE FROM absences WHERE scope = 'contents/' || :endpoint AND id = :id",
+        "DELETE FROM doubted_bodies WHERE endpoint = :endpoint AND id = :id",
     ] {
         tx.prepare_cached(sql)?.execute(params)?;
     }

@@ -58,6 +58,7 @@ impl<'a> Read<'a> {
             )),
             BodyOutcome::Saved { .. }
             | BodyOutcome::Refused { .. }
+            | BodyOutcome::Doubted { .. }
             | BodyOutcome::Failed { .. } => None,
         });
         Self(read.collect())

@@ -8,6 +8,7 @@ mod account;
 mod answers;
 mod ask;
 mod drafts;
+mod hidden;
 mod stale;
 mod wanted;
 
@@ -93,6 +94,7 @@ async fn read_all(run: &Run) -> Result<(), RunError> {
                 .await?;
         }
     }
+    owe_doubted(run).await?;
     loop {
         let is_over = run.listings().contents;
         let mut has_progress = false;
@@ -108,6 +110,17 @@ async fn read_all(run: &Run) -> Result<(), RunError> {
             run.bodies_wake.notified().await;
         }
     }
+}
+
+/// Owes anew what was believed although it was older than its listing, where its later look is due.
+async fn owe_doubted(run: &Run) -> Result<(), RunError> {
+    for row in endpoints(run).await? {
+        let now = run.now();
+        let look = stale::later_look(now);
+        run.store(move |store| store.owe_doubted_bodies(&row.endpoint, look, now))
+            .await?;
+    }
+    Ok(())
 }
 
 async fn endpoints(run: &Run) -> Result<Vec<EndpointRow>, RunError> {
@@ -309,9 +322,9 @@ fn taken_apart(
                     bodies += 1;
                     (id, side)
                 }
-                BodyOutcome::Refused { id, side, .. } | BodyOutcome::Failed { id, side, .. } => {
-                    (id, side)
-                }
+                BodyOutcome::Refused { id, side, .. }
+                | BodyOutcome::Doubted { id, side, .. }
+                | BodyOutcome::Failed { id, side, .. } => (id, side),
             };
             answered.insert((id.clone(), *side));
             outcomes.push(outcome);

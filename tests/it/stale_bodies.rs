@@ -1,9 +1,10 @@
 //! Bodies of yesterday, as a CDN that was not told in time serves them: none is taken for today's.
 
 use crate::bodies::{add, bodies, fields};
-use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
-use microcms_backup::model::ExitCode;
+use crate::support::{Expect as _, Sandbox, Setup, assert_holds, now};
+use microcms_backup::model::{ExitCode, Timestamp};
 use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
+use std::time::Duration;
 
 fn list_of(body: &str) -> Fault {
     Fault::answer(format!(
@@ -100,6 +101,77 @@ async fn a_service_that_insists_is_believed() {
     }
     home.sync(&sim).await.expect_complete();
     assert_eq!(bodies(&home, "essay").1, Some(old));
+}
+
+/// The clock, so many minutes from now.
+fn after<const MINUTES: u64>() -> Timestamp {
+    now().plus(Duration::from_secs(MINUTES * 60))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cache_insisted_on_is_looked_at_again_after_minutes_and_a_day() {
+    for heals_at in [1, 2, 3] {
+        let (sim, home, (old, _)) = saved(Status::Publish).await;
+        let old = old.expect("published");
+        sim.edit(publish("essay", "new")).expect("edited");
+        sim.fault(Route::ContentList, Occasion::Every, list_of(&old));
+        for _ in 0..3 {
+            home.sync(&sim).await.expect_code(ExitCode::Partial);
+        }
+        home.sync(&sim).await.expect_complete();
+        assert_eq!(bodies(&home, "essay").0.as_ref(), Some(&old));
+        let runs: [(fn() -> Timestamp, bool); 5] = [
+            (after::<5>, false),
+            (after::<11>, true),
+            (after::<60>, false),
+            (after::<1500>, true),
+            (after::<3000>, false),
+        ];
+        let mut looks = 0;
+        for (clock, is_asked) in runs {
+            looks += i32::from(is_asked);
+            if looks == heals_at {
+                sim.clear_faults();
+            }
+            sim.forget_requests();
+            let setup = Setup {
+                now: clock,
+                ..Setup::default()
+            };
+            home.sync_with(&sim, setup).await.expect_complete();
+            let asked = sim.counters().of(Route::ContentList);
+            assert_eq!(asked, u64::from(is_asked), "{}", clock());
+            let is_new = bodies(&home, "essay")
+                .0
+                .is_some_and(|body| body.contains("new"));
+            assert_eq!(is_new, looks >= heals_at, "{}", clock());
+        }
+        assert_eq!(home.count("SELECT count(*) FROM doubted_bodies"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_ends_with_the_next_edit() {
+    let (sim, home, (old, _)) = saved(Status::Publish).await;
+    sim.edit(publish("essay", "new")).expect("edited");
+    let stale = list_of(&old.expect("published"));
+    sim.fault(Route::ContentList, Occasion::Every, stale);
+    for _ in 0..4 {
+        home.sync(&sim).await;
+    }
+    assert_eq!(home.count("SELECT count(*) FROM doubted_bodies"), 1);
+    sim.clear_faults();
+    sim.edit(publish("essay", "newer")).expect("edited");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    sim.forget_requests();
+    let setup = Setup {
+        now: after::<11>,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, setup).await.expect_complete();
+    assert_eq!(sim.counters().of(Route::ContentList), 0);
+    assert_eq!(home.count("SELECT count(*) FROM doubted_bodies"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

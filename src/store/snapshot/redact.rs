@@ -68,7 +68,7 @@ const CONTENT_METADATA: &str = "(SELECT json_group_object(key, CASE
 const MEDIUM_METADATA: &str = "(SELECT json_group_object(key, json(metadata -> fullkey))
      FROM json_each(metadata) WHERE key IN ('id', 'url', 'width', 'height', 'alt', 'tags', 'createdAt', 'updatedAt'))";
 
-const RULES: [Rule; 27] = [
+const RULES: [Rule; 28] = [
     Rule {
         table: "contents",
         gone: None,
@@ -166,6 +166,10 @@ const RULES: [Rule; 27] = [
         "scope id first_seen_at proven_walks last_run_id is_confirmed",
     ),
     kept("transfer", "month host requests bytes"),
+    kept(
+        "doubted_bodies",
+        "endpoint id side updated_at looks look_at",
+    ),
     kept("accepted_losses", "sha256 accepted_at"),
     Rule {
         table: "asset_hosts",

@@ -1,10 +1,11 @@
 //! One request for bodies: what it asks, and what its answer means.
 
 use super::super::run::Run;
+use super::hidden::MOVED;
 use super::stale::{self, Age, STALE};
 use super::wanted::{Sides, Wanted};
 use crate::model::{BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status};
-use crate::remote::{Batch, BatchAnswer, FoundBody, Lookup, RemoteError, read_content};
+use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinError;
 
@@ -13,13 +14,6 @@ pub(super) const CLOSED: &str =
     "closed contents need the key's right `公開終了コンテンツの全取得` (all closed contents)";
 /// Why the published body of a content with a draft cannot be had.
 pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
-
-/// Why a body that is newer than its listing is not taken.
-const MOVED: &str =
-    "it was edited since it was listed, and what is served may be a draft: the next listing tells";
-/// Bodies with a later stamp than their listing that nobody had edited, after which an API's stamps are taken to
-/// mean something else.
-const FEW_AHEAD: u32 = 3;
 
 /// Why a draft is not asked for.
 pub(super) const DRAFTS: &str = "the key was refused several drafts of this API and read none";
@@ -45,7 +39,9 @@ impl Answer {
     pub(super) fn bytes(&self) -> usize {
         let bodies = self.outcomes.iter().map(|outcome| match outcome {
             BodyOutcome::Saved { body, .. } => body.len(),
-            BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => 0,
+            BodyOutcome::Refused { .. }
+            | BodyOutcome::Doubted { .. }
+            | BodyOutcome::Failed { .. } => 0,
         });
         bodies.sum()
     }
@@ -72,7 +68,7 @@ impl Answer {
 fn read_through(outcome: &mut BodyOutcome) {
     match outcome {
         BodyOutcome::Saved { body, digest, .. } => *digest = Some(BodyDigest::of(body)),
-        BodyOutcome::Refused { .. } | BodyOutcome::Failed { .. } => {}
+        BodyOutcome::Refused { .. } | BodyOutcome::Doubted { .. } | BodyOutcome::Failed { .. } => {}
     }
 }
 
@@ -82,7 +78,7 @@ impl Api<'_> {
         match wanted {
             Wanted::Draft(owed) => match self.draft_text(&owed).await {
                 Ok(found) => Answer {
-                    outcomes: vec![self.draft(&owed, found.as_ref()).await],
+                    outcomes: self.draft(&owed, found.as_ref()).await,
                     trouble: None,
                 },
                 Err(err) => {
@@ -192,10 +188,10 @@ impl Api<'_> {
             None
         };
         if let Some(owed_draft) = owed_draft {
-            result.outcomes.push(match &draft {
+            result.outcomes.extend(match &draft {
                 Some(Ok(found)) => self.draft(owed_draft, found.as_ref()).await,
-                Some(Err(err)) => self.not_had(owed_draft, err),
-                None => self.failed(owed_draft, "it was not asked for".to_owned()),
+                Some(Err(err)) => vec![self.not_had(owed_draft, err)],
+                None => vec![self.failed(owed_draft, "it was not asked for".to_owned())],
             });
         }
         let draft_text = draft
@@ -225,13 +221,10 @@ impl Api<'_> {
                 let reason = "its draft could not be read, so that nothing tells it from the draft";
                 result.outcomes.push(self.failed(owed, reason.to_owned()));
             }
-            Some(body) if self.is_stale(owed, &body).await => {
-                result.outcomes.push(self.failed(owed, STALE.to_owned()));
-            }
             Some(body) if self.may_be_draft(owed, &body).await => {
                 result.outcomes.push(self.failed(owed, MOVED.to_owned()));
             }
-            Some(body) => result.outcomes.push(self.saved(owed, body.text)),
+            Some(body) => result.outcomes.extend(self.held_against(owed, body).await),
             None if is_left_out => result.outcomes.push(self.left_out(owed)),
             None => {}
         }
@@ -241,61 +234,6 @@ impl Api<'_> {
         {
             result.trouble.get_or_insert(err);
         }
-    }
-
-    /// Returns whether the key sees drafts without their draft keys; `None` where nothing tells.
-    ///
-    /// A draft that equals what is published looks the same as one that hides it. A content that was
-    /// never published tells the two apart: a key without the right does not see it.
-    pub(super) async fn sees_all_drafts(&self) -> Option<bool> {
-        let _alone = self.run.draft_probe.lock().await;
-        // What tells may be listed yet.
-        let is_listing = self.run.is_listing(self.endpoint);
-        let known = self.run.sheet().sees_all_drafts.get(self.endpoint).copied();
-        match known {
-            Some((_, Some(sees))) => return Some(sees),
-            Some((was_listing, None)) if was_listing == is_listing => return None,
-            Some((_, None)) | None => {}
-        }
-        let endpoint = self.endpoint.clone();
-        let unpublished = self
-            .run
-            .store(move |store| store.unpublished_content(&endpoint))
-            .await
-            .ok()
-            .flatten();
-        let sees = match unpublished {
-            Some((id, draft_key)) => self.sees(id, &draft_key).await,
-            None => None,
-        };
-        let endpoint = self.endpoint.clone();
-        let mut sheet = self.run.sheet();
-        sheet.sees_all_drafts.insert(endpoint, (is_listing, sees));
-        drop(sheet);
-        sees
-    }
-
-    /// Returns whether the key sees a content that was not published when it was listed last, without its draft key.
-    /// That it was published or deleted since must not be taken for an answer.
-    async fn sees(&self, id: ContentId, draft_key: &str) -> Option<bool> {
-        let remote = &self.run.rooms.remote;
-        let batch = Batch {
-            ids: vec![id.clone()],
-        };
-        let answer = remote.published_bodies(self.endpoint, &batch).await;
-        if !answer.found.is_empty() {
-            let found = remote.look_up(self.endpoint, &id).await;
-            let Ok(Lookup::Found(content)) = found else {
-                return None;
-            };
-            let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
-            return (listed.status == Status::Draft).then_some(true);
-        }
-        if answer.left_out.is_empty() {
-            return None;
-        }
-        let draft = remote.draft(self.endpoint, self.kind, &id, draft_key).await;
-        matches!(draft, Ok(Some(_))).then_some(false)
     }
 
     /// The service leaves out what the key may not see.
@@ -326,24 +264,36 @@ impl Api<'_> {
         }
     }
 
-    async fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> BodyOutcome {
-        match found {
-            Some(found) if self.is_stale(owed, found).await => self.failed(owed, STALE.to_owned()),
-            Some(found) => self.saved(owed, found.text.clone()),
-            None if owed.draft_key.is_none() => {
-                self.failed(owed, "the service lists no draft key for it".to_owned())
-            }
-            None => self.failed(
-                owed,
-                "the Content API shows no draft for its draft key".to_owned(),
-            ),
-        }
+    async fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> Vec<BodyOutcome> {
+        let why = match found {
+            Some(found) => return self.held_against(owed, found.clone()).await,
+            None if owed.draft_key.is_none() => "the service lists no draft key for it",
+            None => "the Content API shows no draft for its draft key",
+        };
+        vec![self.failed(owed, why.to_owned())]
     }
 
-    /// Returns whether an answer is of before the listing moved.
-    async fn is_stale(&self, owed: &OwedBody, body: &FoundBody) -> bool {
-        match stale::age(owed, body) {
-            Age::Right => false,
+    /// Takes what is served, unless it is of before the listing moved.
+    async fn held_against(&self, owed: &OwedBody, body: FoundBody) -> Vec<BodyOutcome> {
+        let age = stale::age(owed, &body);
+        if self.is_stale(age, owed, &body).await {
+            return vec![self.failed(owed, STALE.to_owned())];
+        }
+        let doubted = (age == Age::Insisted).then(|| BodyOutcome::Doubted {
+            endpoint: self.endpoint.clone(),
+            id: owed.id.clone(),
+            side: owed.side,
+            look_at: self.run.now().plus(stale::FIRST_LOOK),
+        });
+        let mut outcomes = vec![self.saved(owed, body.text)];
+        outcomes.extend(doubted);
+        outcomes
+    }
+
+    /// Returns whether an answer of such an age is of before the listing moved.
+    async fn is_stale(&self, age: Age, owed: &OwedBody, body: &FoundBody) -> bool {
+        match age {
+            Age::Right | Age::Insisted => false,
             Age::Old => true,
             Age::Doubtful => {
                 let (endpoint, id, side) = (self.endpoint.clone(), owed.id.clone(), owed.side);
@@ -356,39 +306,6 @@ impl Api<'_> {
                 had.is_some_and(|had| stale::is_again(owed, body, &had))
             }
         }
-    }
-
-    /// Returns whether what is served in the place of a published body may be a draft that was saved since the
-    /// listing, as a key with the all-drafts right is shown (microcms-facts 2.2).
-    async fn may_be_draft(&self, owed: &OwedBody, body: &FoundBody) -> bool {
-        // A draft that the listing tells of has been weighed. What was listed again since it was doubted, and is
-        // as it was, has stamps that mean something else.
-        let was_doubted = owed.last_error.as_deref() == Some(MOVED);
-        if owed.status == Status::PublishAndDraft || was_doubted || !stale::is_ahead(owed, body) {
-            return false;
-        }
-        let known = self.run.sheet().ahead.get(self.endpoint).copied();
-        if known.is_some_and(|ahead| ahead >= FEW_AHEAD)
-            || self.sees_all_drafts().await == Some(false)
-        {
-            return false;
-        }
-        let remote = &self.run.rooms.remote;
-        let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &owed.id).await else {
-            return true;
-        };
-        let Ok(now) = read_content(&content.metadata, Some(owed.id.as_str())) else {
-            return true;
-        };
-        if now.status != owed.status {
-            return true;
-        }
-        if stale::is_same(&now.updated_at, &owed.updated_at) {
-            let mut sheet = self.run.sheet();
-            *sheet.ahead.entry(self.endpoint.clone()).or_default() += 1;
-            return false;
-        }
-        !stale::is_same(&now.updated_at, &body.updated_at)
     }
 
     fn saved(&self, owed: &OwedBody, body: String) -> BodyOutcome {

@@ -3,7 +3,7 @@
 
 use crate::model::{BodySide, OwedBody, Status, Timestamp};
 use crate::remote::FoundBody;
-use crate::store::HadBody;
+use crate::store::{HadBody, LaterLook};
 use std::time::Duration;
 
 /// How far the stamps of a body and of its metadata may lie apart and mean the same: the two APIs write
@@ -11,10 +11,30 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_secs(1);
 /// From so many attempts on, an older body is believed, if the attempt before brought one as well.
 const ATTEMPTS: u32 = 3;
+/// When to look again at a body that was believed so: a cache may have insisted. As for files (microcms-facts 8.12).
+pub(super) const FIRST_LOOK: Duration = Duration::from_secs(10 * 60);
+const LAST_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many such looks there are.
+const LOOKS: u32 = 2;
 
 /// Why such an answer is not taken.
 pub(super) const STALE: &str =
     "the Content API answered with a body older than the listing says; it is asked for again";
+
+/// Why a body is owed for the last of the later looks.
+const LAST: &str =
+    "it was older than the listing says when it was recorded, and is asked for one last time";
+
+/// What is noted at bodies whose later look is due.
+pub(super) fn later_look(now: Timestamp) -> LaterLook {
+    LaterLook {
+        attempts: ATTEMPTS,
+        error: STALE,
+        last_error: LAST,
+        looks: LOOKS,
+        next_at: now.plus(LAST_LOOK),
+    }
+}
 
 /// What a body's own stamp says beside the listing's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +46,8 @@ pub(super) enum Age {
     /// Older, if this stamp means what it seems to mean. It is a stale answer if it [is the body](is_again)
     /// that was recorded before the listing moved.
     Doubtful,
+    /// Older, and it was so the time before, and after several attempts: it is what the service has, perhaps.
+    Insisted,
 }
 
 /// Holds a body's own stamp against the listing's.
@@ -34,20 +56,17 @@ pub(super) enum Age {
 /// the published body alone, which has `revisedAt` of its own. What a draft calls `updatedAt`, and a closed
 /// content, is documented nowhere.
 pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
-    let was_stale = owed.last_error.as_deref() == Some(STALE);
-    if owed.attempts >= ATTEMPTS && was_stale {
-        return Age::Right;
-    }
     let (listed, served) = stamps(owed, body);
-    match (stamp(listed), stamp(served)) {
-        (Some(listed), Some(served)) if served.plus(SLACK) < listed => {
-            if owed.side == BodySide::Published && owed.status == Status::Publish {
-                Age::Old
-            } else {
-                Age::Doubtful
-            }
-        }
-        _ => Age::Right,
+    let is_older = matches!(
+        (stamp(listed), stamp(served)),
+        (Some(listed), Some(served)) if served.plus(SLACK) < listed
+    );
+    match owed.last_error.as_deref() {
+        _ if !is_older => Age::Right,
+        Some(LAST) => Age::Right,
+        Some(STALE) if owed.attempts >= ATTEMPTS => Age::Insisted,
+        _ if owed.side == BodySide::Published && owed.status == Status::Publish => Age::Old,
+        _ => Age::Doubtful,
     }
 }
 
@@ -174,7 +193,11 @@ mod tests {
         // They failed for other reasons.
         assert_eq!(age(&insisted, &body("01", "01")), Age::Old);
         insisted.last_error = Some(STALE.to_owned());
-        assert_eq!(age(&insisted, &body("01", "01")), Age::Right);
+        assert_eq!(age(&insisted, &body("01", "01")), Age::Insisted);
+        assert_eq!(age(&insisted, &body("09", "01")), Age::Right);
+        let mut last = insisted.clone();
+        last.last_error = Some(LAST.to_owned());
+        assert_eq!(age(&last, &body("01", "01")), Age::Right);
         let mute = FoundBody {
             updated_at: None,
             revised_at: Some("yesterday".to_owned()),

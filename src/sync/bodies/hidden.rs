@@ -1,0 +1,103 @@
+//! What a key with the all-drafts right does not see: the published body behind a draft.
+
+use super::ask::Api;
+use super::stale;
+use crate::model::{ContentId, OwedBody, Status};
+use crate::remote::{Batch, FoundBody, Lookup, read_content};
+
+/// Why a body that is newer than its listing is not taken.
+pub(super) const MOVED: &str =
+    "it was edited since it was listed, and what is served may be a draft: the next listing tells";
+/// Bodies with a later stamp than their listing that nobody had edited, after which an API's stamps are taken to
+/// mean something else.
+const FEW_AHEAD: u32 = 3;
+
+impl Api<'_> {
+    /// Returns whether the key sees drafts without their draft keys; `None` where nothing tells.
+    ///
+    /// A draft that equals what is published looks the same as one that hides it. A content that was
+    /// never published tells the two apart: a key without the right does not see it.
+    pub(super) async fn sees_all_drafts(&self) -> Option<bool> {
+        let _alone = self.run.draft_probe.lock().await;
+        // What tells may be listed yet.
+        let is_listing = self.run.is_listing(self.endpoint);
+        let known = self.run.sheet().sees_all_drafts.get(self.endpoint).copied();
+        match known {
+            Some((_, Some(sees))) => return Some(sees),
+            Some((was_listing, None)) if was_listing == is_listing => return None,
+            Some((_, None)) | None => {}
+        }
+        let endpoint = self.endpoint.clone();
+        let unpublished = self
+            .run
+            .store(move |store| store.unpublished_content(&endpoint))
+            .await
+            .ok()
+            .flatten();
+        let sees = match unpublished {
+            Some((id, draft_key)) => self.sees(id, &draft_key).await,
+            None => None,
+        };
+        let endpoint = self.endpoint.clone();
+        let mut sheet = self.run.sheet();
+        sheet.sees_all_drafts.insert(endpoint, (is_listing, sees));
+        drop(sheet);
+        sees
+    }
+
+    /// Returns whether the key sees a content that was not published when it was listed last, without its draft key.
+    /// That it was published or deleted since must not be taken for an answer.
+    async fn sees(&self, id: ContentId, draft_key: &str) -> Option<bool> {
+        let remote = &self.run.rooms.remote;
+        let batch = Batch {
+            ids: vec![id.clone()],
+        };
+        let answer = remote.published_bodies(self.endpoint, &batch).await;
+        if !answer.found.is_empty() {
+            let found = remote.look_up(self.endpoint, &id).await;
+            let Ok(Lookup::Found(content)) = found else {
+                return None;
+            };
+            let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
+            return (listed.status == Status::Draft).then_some(true);
+        }
+        if answer.left_out.is_empty() {
+            return None;
+        }
+        let draft = remote.draft(self.endpoint, self.kind, &id, draft_key).await;
+        matches!(draft, Ok(Some(_))).then_some(false)
+    }
+
+    /// Returns whether what is served in the place of a published body may be a draft that was saved since the
+    /// listing, as a key with the all-drafts right is shown (microcms-facts 2.2).
+    pub(super) async fn may_be_draft(&self, owed: &OwedBody, body: &FoundBody) -> bool {
+        // A draft that the listing tells of has been weighed. What was listed again since it was doubted, and is
+        // as it was, has stamps that mean something else.
+        let was_doubted = owed.last_error.as_deref() == Some(MOVED);
+        if owed.status == Status::PublishAndDraft || was_doubted || !stale::is_ahead(owed, body) {
+            return false;
+        }
+        let known = self.run.sheet().ahead.get(self.endpoint).copied();
+        if known.is_some_and(|ahead| ahead >= FEW_AHEAD)
+            || self.sees_all_drafts().await == Some(false)
+        {
+            return false;
+        }
+        let remote = &self.run.rooms.remote;
+        let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &owed.id).await else {
+            return true;
+        };
+        let Ok(now) = read_content(&content.metadata, Some(owed.id.as_str())) else {
+            return true;
+        };
+        if now.status != owed.status {
+            return true;
+        }
+        if stale::is_same(&now.updated_at, &owed.updated_at) {
+            let mut sheet = self.run.sheet();
+            *sheet.ahead.entry(self.endpoint.clone()).or_default() += 1;
+            return false;
+        }
+        !stale::is_same(&now.updated_at, &body.updated_at)
+    }
+}
