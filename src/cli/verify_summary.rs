@@ -217,7 +217,7 @@ fn checked(label: &str, what: &str, count: &Checked) -> String {
     } = count;
     let skipped = match skipped {
         0 => String::new(),
-        _ => format!(", {skipped} not saved (owed, failed or gone)"),
+        _ => format!(", {skipped} not saved (owed, failed, gone or accepted as lost)"),
     };
     row(
         label,

@@ -246,8 +246,8 @@ pub enum BodyOutcome {
         /// What the service said, or what right is missing.
         reason: String,
     },
-    /// Beside [`BodyOutcome::Saved`]: what was recorded is older than the listing says, and the service insists. It is
-    /// asked for again later.
+    /// Behind its [`BodyOutcome::Saved`]: what was recorded is older than the listing says, and the service insists, so
+    /// that it is asked for again later; or it is not, and such a doubt is over.
     Doubted {
         /// The API.
         endpoint: Endpoint,
@@ -255,8 +255,8 @@ pub enum BodyOutcome {
         id: ContentId,
         /// Which body.
         side: BodySide,
-        /// When it is asked for again.
-        look_at: Timestamp,
+        /// When it is asked for again; `None`: there is no doubt.
+        look_at: Option<Timestamp>,
     },
     /// It could not be had this time. It stays owed.
     Failed {

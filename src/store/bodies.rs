@@ -120,7 +120,7 @@ impl Store {
         let read = Read::of(outcomes);
         self.write_read("record bodies", &read, |tx| {
             let mut writer = Writer::new(tx, now)?;
-            let mut saved = 0;
+            let (mut saved, mut is_saved) = (0, false);
             for outcome in outcomes {
                 match outcome {
                     BodyOutcome::Saved {
@@ -130,7 +130,10 @@ impl Store {
                         owed_at,
                         body,
                         digest: _,
-                    } => saved += u64::from(writer.save(endpoint, id, *side, *owed_at, body)?),
+                    } => {
+                        is_saved = writer.save(endpoint, id, *side, *owed_at, body)?;
+                        saved += u64::from(is_saved);
+                    }
                     BodyOutcome::Refused {
                         endpoint,
                         id,
@@ -143,7 +146,12 @@ impl Store {
                         id,
                         side,
                         look_at,
-                    } => doubt(tx, endpoint, id, *side, *look_at)?,
+                    } => {
+                        // An answer to an older question says nothing.
+                        if is_saved {
+                            doubt(tx, endpoint, id, *side, *look_at)?;
+                        }
+                    }
                     BodyOutcome::Failed {
                         endpoint,
                         id,

@@ -102,14 +102,22 @@ impl Store {
     }
 }
 
-/// Notes that a recorded body is doubted. One that is noted already keeps its looks, unless its content changed since.
+/// Notes that a recorded body is doubted; one that is noted already keeps its looks, unless its content changed since.
+/// Or that it is not (`None`).
 pub(super) fn doubt(
     tx: &Transaction<'_>,
     endpoint: &Endpoint,
     id: &ContentId,
     side: BodySide,
-    look_at: Timestamp,
+    look_at: Option<Timestamp>,
 ) -> rusqlite::Result<()> {
+    let Some(look_at) = look_at else {
+        tx.prepare_cached(
+            "DELETE FROM doubted_bodies WHERE endpoint = :endpoint AND id = :id AND side = :side",
+        )?
+        .execute(named_params! { ":endpoint": endpoint, ":id": id, ":side": side })?;
+        return Ok(());
+    };
     tx.prepare_cached(
         "INSERT INTO doubted_bodies (endpoint, id, side, updated_at, looks, look_at)
          SELECT endpoint, id, :side, updated_at, 0, :look_at FROM contents WHERE endpoint = :endpoint AND id = :id

@@ -45,6 +45,8 @@ pub struct NeededBytes {
     pub media_id: String,
     /// Whether a person accepted them as lost.
     pub is_accepted: bool,
+    /// Whether a medium that exists upstream has them, so that they can be had again.
+    pub is_live: bool,
 }
 
 /// A saved file whose length its host can be asked for.
@@ -65,9 +67,16 @@ const HELD: &str = "SELECT a.media_id, a.path, a.bytes, a.sha256, a.state, a.why
          a.rowid, (SELECT m.url FROM media AS m WHERE m.id = a.media_id),
          EXISTS (SELECT 1 FROM accepted_losses AS l WHERE l.sha256 = a.sha256)
      FROM assets AS a";
-const NEEDED: &str = "SELECT h.sha256, max(h.bytes), min(h.media_id),
-         EXISTS (SELECT 1 FROM accepted_losses AS l WHERE l.sha256 = h.sha256)
-     FROM assets_history AS h";
+const NEEDED: &str = concat!(
+    "SELECT h.sha256, max(h.bytes), min(h.media_id),
+         EXISTS (SELECT 1 FROM accepted_losses AS l WHERE l.sha256 = h.sha256),
+         EXISTS (SELECT 1 FROM assets AS a INDEXED BY assets_by_digest
+             CROSS JOIN media AS m ON m.id = a.media_id
+             WHERE ",
+    is_at!(digest_start, "a.sha256", "h.sha256"),
+    " AND m.deleted_at IS NULL)
+     FROM assets_history AS h"
+);
 
 impl Store {
     /// Returns up to `limit` rows of files, whatever their state, in the order of their numbers, from
@@ -257,5 +266,6 @@ fn needed(row: &Row<'_>) -> rusqlite::Result<NeededBytes> {
         bytes: lenient(row, 1).and_then(|bytes| bytes.parse().ok()),
         media_id: lenient(row, 2).unwrap_or_default(),
         is_accepted: row.get(3)?,
+        is_live: row.get(4)?,
     })
 }

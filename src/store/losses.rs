@@ -1,5 +1,6 @@
 //! Bytes that nobody has any more.
 
+use super::values::json_array;
 use super::{Store, StoreError};
 use crate::model::{MediaId, Timestamp, Why};
 use rusqlite::named_params;
@@ -38,6 +39,20 @@ impl Store {
                 accept.execute(named_params! { ":sha256": bytes.sha256, ":now": now })?;
             }
             Ok(())
+        })
+    }
+
+    /// Takes back what was accepted as lost and is there again: all of it, or nothing.
+    pub fn regain(&mut self, sha256: &[String]) -> Result<(), StoreError> {
+        if sha256.is_empty() {
+            return Ok(());
+        }
+        self.write("record what is not lost any more", |tx| {
+            tx.execute(
+                "DELETE FROM accepted_losses WHERE sha256 IN (SELECT value FROM json_each(:sha256))",
+                named_params! { ":sha256": json_array(sha256) },
+            )
+            .map(drop)
         })
     }
 }

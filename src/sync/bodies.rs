@@ -21,7 +21,7 @@ use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Problem
 use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use answers::Answers;
-use ask::{Answer, Api, DRAFTS};
+use ask::{Answer, Api, DRAFTS, HIDDEN};
 use drafts::Drafts;
 use futures_util::stream::{self, StreamExt as _};
 use std::cmp::Reverse;
@@ -163,8 +163,9 @@ async fn endpoint_pass(
         after = Some(last.number);
         let mut fresh: Vec<OwedBody> = rows
             .into_iter()
-            // What was refused before waits until all is listed: a listed content may tell why.
-            .filter(|owed| is_listed || !owed.is_refused)
+            // What was refused before waits until all is listed: a listed content may tell why. So does what may be
+            // a draft: the listing tells.
+            .filter(|owed| is_listed || !(owed.is_refused || hidden::is_doubted(owed)))
             .filter(|owed| !standing.tried.contains(&key(&row.endpoint, owed)))
             .collect();
         if is_growing {
@@ -213,6 +214,7 @@ async fn probe(
         again = others;
         // Bodies may be refused one by one: in each run others are tried.
         first.sort_by_key(|owed| (owed.attempts, Reverse(owed.number)));
+        heed_budget(api.run, standing);
         // A pass that is told no stops here: what was refused is marked as such already.
         let is_pointless = standing.is_stopped || pass.refused.is_some() || pass.is_broken;
         if is_pointless || pass.refused_again.contains(&kind) {
@@ -221,7 +223,13 @@ async fn probe(
         let taken = match &kind {
             // Served and hidden by their drafts: each answer costs a body and a draft.
             (BodySide::Published, Status::PublishAndDraft) => match api.sees_all_drafts().await {
-                Some(true) => 0,
+                Some(true) => {
+                    // Also where it was refused for another reason before.
+                    let other = |owed: &&OwedBody| owed.last_error.as_deref() != Some(HIDDEN);
+                    let others: Vec<_> = first.iter().filter(other).cloned().collect();
+                    save(api.run, api.all_refused(&others, HIDDEN)).await?;
+                    0
+                }
                 Some(false) | None => 1,
             },
             (BodySide::Published, _) => {

@@ -95,8 +95,9 @@ fn say_what_is_lost(run: &Run, lost: u64) {
     let message = format!(
         "{what} missing from the mirror or damaged there, and the service has {them} no more"
     );
-    let hint = "put back what another copy of this backup has, and the next run takes it in (paths and digests: table \
-                `assets`, state `gone`); where there is none, `verify --repair --accept-lost N` ends the matter";
+    let hint = "`verify --repair` puts back what lies elsewhere here; or put back what another copy of this backup has (paths \
+                and digests: table `assets`, state `gone`), and the next run takes it in; where there is none, `verify --repair \
+                --accept-lost N` ends the matter";
     run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
 }
 

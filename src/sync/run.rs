@@ -90,12 +90,28 @@ pub(super) struct Sheet {
     /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what
     /// that told.
     pub(super) sees_all_drafts: BTreeMap<Endpoint, (bool, Option<bool>)>,
-    /// How many bodies of an API had a later stamp than their listing although nothing was edited in between.
-    pub(super) ahead: BTreeMap<Endpoint, u32>,
+    /// What is known of bodies with later stamps than their listing.
+    pub(super) ahead: BTreeMap<Endpoint, Ahead>,
     /// What a dry run has counted.
     pub(super) dry: Dry,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
+}
+
+/// One API's bodies with later stamps than their listing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ahead {
+    /// Contents that were looked up for it.
+    pub(super) asked: u32,
+    /// Those that nobody had edited in between.
+    pub(super) unedited: u32,
+}
+
+impl Sheet {
+    /// Returns what is known of one API's bodies with later stamps than their listing.
+    pub(super) fn ahead(&mut self, endpoint: &Endpoint) -> &mut Ahead {
+        self.ahead.entry(endpoint.clone()).or_default()
+    }
 }
 
 /// A file that failed in this run.

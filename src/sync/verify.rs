@@ -181,6 +181,8 @@ struct Sheet {
     /// What can be accepted as lost, if a person wants it.
     lost: Vec<LostBytes>,
     lost_count: u64,
+    /// Digests that were accepted as lost and are there again.
+    regained: Vec<String>,
     accepted: u64,
     kinds: BTreeMap<DifferenceKind, u64>,
     notes: Vec<String>,
@@ -210,6 +212,7 @@ impl Verify {
                 repaired: 0,
                 lost: Vec::new(),
                 lost_count: 0,
+                regained: Vec::new(),
                 accepted: 0,
                 kinds: BTreeMap::new(),
                 notes: Vec::new(),

@@ -54,6 +54,9 @@ pub(super) fn record(
                 ":etag": etag, ":last_modified": last_modified, ":recheck_at": recheck_at,
                 ":rechecks": rechecks, ":now": now,
             })?;
+            // Whoever accepted these bytes as lost has them again.
+            tx.prepare_cached("DELETE FROM accepted_losses WHERE sha256 = :sha256")?
+                .execute(named_params! { ":sha256": sha256 })?;
         }
         AssetOutcome::Unchanged {
             media_id,

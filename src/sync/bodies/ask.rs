@@ -196,7 +196,7 @@ impl Api<'_> {
         }
         let draft_text = draft
             .as_ref()
-            .and_then(|draft| draft.as_ref().ok()?.as_ref())
+            .and_then(found_draft)
             .map(|found| &found.text);
         let is_served = body.is_some();
         match body {
@@ -221,7 +221,11 @@ impl Api<'_> {
                 let reason = "its draft could not be read, so that nothing tells it from the draft";
                 result.outcomes.push(self.failed(owed, reason.to_owned()));
             }
-            Some(body) if self.may_be_draft(owed, &body).await => {
+            Some(body)
+                if self
+                    .may_be_draft(owed, &body, draft.as_ref().and_then(found_draft))
+                    .await =>
+            {
                 result.outcomes.push(self.failed(owed, MOVED.to_owned()));
             }
             Some(body) => result.outcomes.extend(self.held_against(owed, body).await),
@@ -279,11 +283,12 @@ impl Api<'_> {
         if self.is_stale(age, owed, &body).await {
             return vec![self.failed(owed, STALE.to_owned())];
         }
-        let doubted = (age == Age::Insisted).then(|| BodyOutcome::Doubted {
+        let is_sure = age == Age::Right && owed.attempts > 0;
+        let doubted = (is_sure || age == Age::Insisted).then(|| BodyOutcome::Doubted {
             endpoint: self.endpoint.clone(),
             id: owed.id.clone(),
             side: owed.side,
-            look_at: self.run.now().plus(stale::FIRST_LOOK),
+            look_at: (!is_sure).then(|| self.run.now().plus(stale::FIRST_LOOK)),
         });
         let mut outcomes = vec![self.saved(owed, body.text)];
         outcomes.extend(doubted);
@@ -352,4 +357,8 @@ impl Api<'_> {
             reason,
         }
     }
+}
+
+fn found_draft(answer: &Result<Option<FoundBody>, RemoteError>) -> Option<&FoundBody> {
+    answer.as_ref().ok()?.as_ref()
 }

@@ -2,8 +2,9 @@
 
 use super::ask::Api;
 use super::stale;
-use crate::model::{ContentId, OwedBody, Status};
+use crate::model::{ContentId, OwedBody, Scope, Status, WalkVerdict};
 use crate::remote::{Batch, FoundBody, Lookup, read_content};
+use crate::sync::run::Ahead;
 
 /// Why a body that is newer than its listing is not taken.
 pub(super) const MOVED: &str =
@@ -11,6 +12,8 @@ pub(super) const MOVED: &str =
 /// Bodies with a later stamp than their listing that nobody had edited, after which an API's stamps are taken to
 /// mean something else.
 const FEW_AHEAD: u32 = 3;
+/// Look-ups of one API in one run; each is one of the Management API's few requests.
+const MOST_ASKED: u32 = 100;
 
 impl Api<'_> {
     /// Returns whether the key sees drafts without their draft keys; `None` where nothing tells.
@@ -69,20 +72,33 @@ impl Api<'_> {
     }
 
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the
-    /// listing, as a key with the all-drafts right is shown (microcms-facts 2.2).
-    pub(super) async fn may_be_draft(&self, owed: &OwedBody, body: &FoundBody) -> bool {
-        // A draft that the listing tells of has been weighed. What was listed again since it was doubted, and is
-        // as it was, has stamps that mean something else.
-        let was_doubted = owed.last_error.as_deref() == Some(MOVED);
-        if owed.status == Status::PublishAndDraft || was_doubted || !stale::is_ahead(owed, body) {
+    /// listing, as a key with the all-drafts right is shown (microcms-facts 2.2). `draft` is what its draft key shows,
+    /// where that was asked for.
+    pub(super) async fn may_be_draft(
+        &self,
+        owed: &OwedBody,
+        body: &FoundBody,
+        draft: Option<&FoundBody>,
+    ) -> bool {
+        let has_draft = owed.status == Status::PublishAndDraft;
+        let newest = if has_draft { draft } else { Some(body) };
+        if !newest.is_some_and(|newest| stale::is_ahead(owed, newest)) {
+            return false;
+        }
+        // What was listed again since it was doubted, and is as it was, has stamps that mean something else.
+        if is_doubted(owed) && self.is_listed_now() {
             return false;
         }
         let known = self.run.sheet().ahead.get(self.endpoint).copied();
-        if known.is_some_and(|ahead| ahead >= FEW_AHEAD)
-            || self.sees_all_drafts().await == Some(false)
-        {
+        let Ahead { unedited, asked } = known.unwrap_or_default();
+        if unedited >= FEW_AHEAD || self.sees_all_drafts().await == Some(false) {
             return false;
         }
+        // With a draft beside it, no look-up tells which of them was served. And thousands may be published at once.
+        if has_draft || asked >= MOST_ASKED {
+            return true;
+        }
+        self.run.sheet().ahead(self.endpoint).asked += 1;
         let remote = &self.run.rooms.remote;
         let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &owed.id).await else {
             return true;
@@ -94,10 +110,24 @@ impl Api<'_> {
             return true;
         }
         if stale::is_same(&now.updated_at, &owed.updated_at) {
-            let mut sheet = self.run.sheet();
-            *sheet.ahead.entry(self.endpoint.clone()).or_default() += 1;
+            self.run.sheet().ahead(self.endpoint).unedited += 1;
             return false;
         }
         !stale::is_same(&now.updated_at, &body.updated_at)
     }
+
+    /// Returns whether this run has listed the API.
+    fn is_listed_now(&self) -> bool {
+        let scope = Scope::Contents(self.endpoint.clone());
+        let sheet = self.run.sheet();
+        sheet
+            .walks
+            .iter()
+            .any(|walk| walk.scope == scope && walk.verdict != WalkVerdict::Failed)
+    }
+}
+
+/// Returns whether a body was not taken because it may be a draft.
+pub(super) fn is_doubted(owed: &OwedBody) -> bool {
+    owed.last_error.as_deref() == Some(MOVED)
 }

@@ -108,7 +108,8 @@ impl Download {
     /// If that takes longer than a run waits, or the run ends meanwhile.
     async fn wait_for_host(&self, host: &str) -> Result<(), Unsaved> {
         while let Some(left) = self.shared.hosts.quiet(host, Instant::now()) {
-            if left > LONGEST_WAIT {
+            // One that asks for pause after pause would have every file wait for a pause of its own.
+            if left > LONGEST_WAIT || self.shared.hosts.attempts(host) <= 1 {
                 let host = host.to_owned();
                 return Err(Unsaved::HostBusy { host, left });
             }

@@ -67,10 +67,10 @@ async fn look_at_all(
     while let Some(looked) = looks.next().await {
         for (verdict, bytes) in looked? {
             match verdict {
-                Verdict::Bad { .. } => suspects.push(bytes),
-                clear @ (Verdict::Good | Verdict::Lost | Verdict::Stopped) => {
-                    count(verify, &clear);
-                }
+                // Where the mirror may have them is told by the second look.
+                Verdict::Bad { .. } | Verdict::Lost => suspects.push(bytes),
+                Verdict::Good if bytes.is_accepted => suspects.push(bytes),
+                clear @ (Verdict::Good | Verdict::Stopped) => count(verify, &clear),
             }
         }
     }
@@ -88,7 +88,12 @@ async fn look_again(
     for (bytes, verdict) in look_with_copies(verify, eye, suspects).await? {
         match verdict {
             Verdict::Bad { .. } => left.push(bytes),
-            clear @ (Verdict::Good | Verdict::Lost | Verdict::Stopped) => count(verify, &clear),
+            clear @ (Verdict::Good | Verdict::Lost | Verdict::Stopped) => {
+                if bytes.is_accepted && matches!(clear, Verdict::Good) {
+                    verify.sheet().regained.push(bytes.sha256);
+                }
+                count(verify, &clear);
+            }
         }
     }
     if left.is_empty() {
@@ -217,7 +222,9 @@ async fn name(
         Some((digest, _)) => repair::archived(verify, *digest, copy.as_ref(), &wrong).await?,
         None => repair::impossible(verify),
     };
-    if let Some((digest, _)) = &wanted {
+    if let Some((digest, _)) = &wanted
+        && !bytes.is_live
+    {
         losses::note(
             verify,
             repaired.as_ref(),
@@ -229,7 +236,7 @@ async fn name(
     let remedy = match (&repaired, &copy) {
         (Some(repaired), _) => repaired.remedy.clone(),
         (None, Some(path)) => format!("`verify --repair` copies them from `mirror/{path}`"),
-        (None, None) => LOST.to_owned(),
+        (None, None) => lost(wrong.kind).to_owned(),
     };
     verify
         .tell(Difference {
@@ -251,7 +258,15 @@ async fn name(
     Ok(())
 }
 
-pub(super) const LOST: &str = "no other copy is here: put the file back from another copy of this backup, or say that it is lost with `verify --repair --accept-lost`";
+/// What is left where there is no copy.
+pub(super) fn lost(kind: DifferenceKind) -> &'static str {
+    if kind.is_of_bytes() {
+        "no other copy is here: put the file back from another copy of this backup, or say that it is lost with \
+         `verify --repair --accept-lost`"
+    } else {
+        "no other copy is here: put the file back from another copy of this backup"
+    }
+}
 
 /// Where the archive keeps bytes with this digest.
 fn place_of(sha256: &str) -> String {

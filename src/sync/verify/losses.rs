@@ -32,14 +32,21 @@ pub(super) fn note(
     }
 }
 
-/// Records what is accepted, if a person has counted it.
+/// Records what is there again, and what is accepted, if a person has counted it.
 pub(super) async fn part(verify: &Verify) -> Result<(), VerifyError> {
-    let (Some(most), Some(hand)) = (verify.options.accept_lost, &verify.rooms.hand) else {
+    let Some(hand) = &verify.rooms.hand else {
         return Ok(());
     };
     if verify.is_stopping() {
         return Ok(());
     }
+    let regained = std::mem::take(&mut verify.sheet().regained);
+    hand.store
+        .call(move |store| store.regain(&regained))
+        .await?;
+    let Some(most) = verify.options.accept_lost else {
+        return Ok(());
+    };
     let (lost, count) = {
         let mut sheet = verify.sheet();
         (std::mem::take(&mut sheet.lost), sheet.lost_count)

@@ -81,7 +81,7 @@ pub(super) async fn mirrored(
     }
     Ok(Some(match trouble {
         Some(err) => Repaired::new(Repair::Failed, err),
-        None => Repaired::new(Repair::Impossible, super::archive::LOST),
+        None => Repaired::new(Repair::Impossible, super::archive::lost(wrong.kind)),
     }))
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn archived(
     let Some(path) = copy.filter(|_| wrong.kind != DifferenceKind::Unreadable) else {
         return Ok(Some(Repaired::new(
             Repair::Impossible,
-            super::archive::LOST,
+            super::archive::lost(wrong.kind),
         )));
     };
     let file = Superseded {
@@ -140,7 +140,7 @@ pub(super) async fn archived(
     let kept = crate::blocking::run(move || mirror.keep_archived(&file)).await?;
     Ok(Some(match kept {
         Ok(true) => Repaired::new(Repair::Restored, format!("copied from `mirror/{path}`")),
-        Ok(false) => Repaired::new(Repair::Impossible, super::archive::LOST),
+        Ok(false) => Repaired::new(Repair::Impossible, super::archive::lost(wrong.kind)),
         Err(err) => Repaired::new(Repair::Failed, chain(&err)),
     }))
 }

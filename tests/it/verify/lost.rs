@@ -139,6 +139,66 @@ async fn more_losses_than_a_person_counted_are_not_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_had_again_are_not_accepted_as_lost_any_more() {
+    let (sim, home, file) = with_a_deleted_medium(6).await;
+    let bytes = fs::read(&file).expect("read");
+    let id = sim.media_ids()[0].clone();
+    replace(&sim, &id);
+    home.sync(&sim).await.expect_complete();
+    let archived = files(&home.path("archive")).remove(0);
+    let earlier = fs::read(&archived).expect("read");
+    for lost in [&file, &archived] {
+        fs::remove_file(lost).expect("removed");
+    }
+    let (code, text) = told(&home, &sim, &["--repair", "--accept-lost", "2"]);
+    assert_eq!(code, 0, "{text}");
+    let accepted = || home.count("SELECT count(*) FROM accepted_losses");
+    assert_eq!(accepted(), 2);
+    // Uploaded once more, as another medium.
+    sim.edit(Edit::AddMedium {
+        name: "again.png".to_owned(),
+        bytes: Some(bytes),
+        path: None,
+        alt: None,
+        tags: Vec::new(),
+    })
+    .expect("added");
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(accepted(), 1);
+    // The file of the deleted medium can be copied from there.
+    let (code, _) = verify(&home, &sim, &["--repair"]);
+    assert_eq!((code, file.exists()), (0, true));
+    home.sync(&sim).await.expect_complete();
+    // Put back by a person.
+    fs::write(&archived, earlier).expect("put back");
+    let (code, _) = verify(&home, &sim, &["--repair"]);
+    assert_eq!((code, accepted()), (0, 0));
+    fs::remove_file(&archived).expect("removed");
+    let (code, json) = verify(&home, &sim, &[]);
+    assert_eq!((code, named(&json).len()), (6, 1), "{json:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_service_still_has_is_not_counted_as_lost() {
+    let (sim, home) = backed_up(4).await;
+    let id = sim.media_ids()[0].clone();
+    // Its earlier row, with another URL, has the same bytes.
+    sim.edit(Edit::SetMediumPath {
+        id: id.clone(),
+        path: "/media/renamed.png".to_owned(),
+        touch: true,
+    })
+    .expect("renamed");
+    home.sync(&sim).await.expect_complete();
+    assert!(home.count("SELECT count(*) FROM assets_history") > 0);
+    fs::remove_file(file_of(&home, &id)).expect("removed");
+    let (_, json) = verify(&home, &sim, &["--repair", "--accept-lost", "1"]);
+    assert_eq!(json["accepted"], 0, "{json:#}");
+    home.sync(&sim).await.expect_complete();
+    assert_verified(&home, &sim);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loss_is_accepted_by_a_repair_alone() {
     let (sim, home) = backed_up(1).await;
     let (code, text) = told(&home, &sim, &["--accept-lost", "1"]);
