@@ -220,7 +220,7 @@ fn files(table: &mut Table, status: &Status, backup: &BackupState) {
     if files.gone > 0 {
         let lost = match files.gone_from_here {
             0 => String::new(),
-            lost => format!(" ({lost} of them saved once and lost here)"),
+            lost => format!(" ({lost} lost here)"),
         };
         parts.push(format!("{} gone for good{lost}", files.gone));
     }
