@@ -45,7 +45,7 @@ pub struct NeededBytes {
     pub media_id: String,
     /// Whether a person accepted them as lost.
     pub is_accepted: bool,
-    /// Whether a medium that exists upstream has them, so that they can be had again.
+    /// Whether a medium that exists upstream has them, and its host did not refuse them: they can be had again.
     pub is_live: bool,
 }
 
@@ -74,7 +74,7 @@ const NEEDED: &str = concat!(
              CROSS JOIN media AS m ON m.id = a.media_id
              WHERE ",
     is_at!(digest_start, "a.sha256", "h.sha256"),
-    " AND m.deleted_at IS NULL)
+    " AND m.deleted_at IS NULL AND a.state <> 'failed')
      FROM assets_history AS h"
 );
 

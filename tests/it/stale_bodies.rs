@@ -265,6 +265,42 @@ async fn a_draft_saved_since_the_listing_is_not_taken_for_what_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_a_draft_is_not_believed_because_the_others_were_listed_again() {
+    let sim = Sim::builder()
+        .published_list_api("blog", 5)
+        .content_permissions(ContentRights::everything())
+        .start()
+        .await;
+    sim.edit(add("essay", Status::Publish)).expect("added");
+    let home = Sandbox::new();
+    let target = Route::ContentList.containing("essay");
+    sim.on(target, 1, When::Before, save_draft("essay", "newer"));
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    // Its own item cannot be read this time.
+    let truth = sim.truth();
+    let too_deep = format!("{}{}", "[".repeat(2_000), "]".repeat(2_000));
+    let items = truth.contents.iter().map(|content| {
+        let item = &content.metadata;
+        match item.strip_suffix('}') {
+            Some(open) if content.id == "essay" => format!("{open},\"deep\":{too_deep}}}"),
+            Some(_) | None => item.clone(),
+        }
+    });
+    let items: Vec<String> = items.collect();
+    let count = items.len();
+    let list = format!(
+        "{{\"contents\":[{}],\"totalCount\":{count},\"offset\":0,\"limit\":100}}",
+        items.join(",")
+    );
+    sim.fault(Route::MetadataList, Occasion::Every, Fault::answer(list));
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(bodies(&home, "essay").0, None);
+    sim.clear_faults();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_published_anew_since_the_listing_is_taken_at_once() {
     for rights in [ContentRights::everything(), ContentRights::backup()] {
         let sim = Sim::builder()

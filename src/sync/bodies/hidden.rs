@@ -85,26 +85,24 @@ impl Api<'_> {
         if !newest.is_some_and(|newest| stale::is_ahead(owed, newest)) {
             return false;
         }
-        // What was listed again since it was doubted, and is as it was, has stamps that mean something else.
-        if is_doubted(owed) && self.is_listed_now() {
-            return false;
-        }
         let known = self.run.sheet().ahead.get(self.endpoint).copied();
         let Ahead { unedited, asked } = known.unwrap_or_default();
         if unedited >= FEW_AHEAD || self.sees_all_drafts().await == Some(false) {
             return false;
         }
+        // What was listed again since it was doubted, and is as it was, has stamps that mean something else.
+        let is_doubtful = !(is_doubted(owed) && self.is_listed_now());
         // With a draft beside it, no look-up tells which of them was served. And thousands may be published at once.
         if has_draft || asked >= MOST_ASKED {
-            return true;
+            return is_doubtful;
         }
         self.run.sheet().ahead(self.endpoint).asked += 1;
         let remote = &self.run.rooms.remote;
         let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &owed.id).await else {
-            return true;
+            return is_doubtful;
         };
         let Ok(now) = read_content(&content.metadata, Some(owed.id.as_str())) else {
-            return true;
+            return is_doubtful;
         };
         if now.status != owed.status {
             return true;
@@ -116,14 +114,14 @@ impl Api<'_> {
         !stale::is_same(&now.updated_at, &body.updated_at)
     }
 
-    /// Returns whether this run has listed the API.
+    /// Returns whether this run has listed the whole API.
     fn is_listed_now(&self) -> bool {
         let scope = Scope::Contents(self.endpoint.clone());
         let sheet = self.run.sheet();
         sheet
             .walks
             .iter()
-            .any(|walk| walk.scope == scope && walk.verdict != WalkVerdict::Failed)
+            .any(|walk| walk.scope == scope && walk.verdict == WalkVerdict::Proven)
     }
 }
 

@@ -165,7 +165,8 @@ fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[RelPath]) -> Verdict {
             copy: None,
         };
     };
-    let reads = eye.slice.holds(&bytes.sha256);
+    // What was accepted as lost may lie there, damaged.
+    let reads = bytes.is_accepted || eye.slice.holds(&bytes.sha256);
     let wrong = match eye.look(Place::Archive(&digest), &wanted, reads) {
         Look::Right => return Verdict::Good,
         Look::Stopped => return Verdict::Stopped,
