@@ -95,7 +95,7 @@ impl MirrorError {
 
     /// Tells whether the disk itself does not work, or the server behind it has forgotten what was open.
     pub fn is_of_the_disk(&self) -> bool {
-        matches!(self.errno(), Some(Errno::IO | Errno::STALE))
+        self.is_device_failure() || self.errno() == Some(Errno::STALE)
     }
 
     /// Tells whether the disk only refused to say what is there: the file may be whole.

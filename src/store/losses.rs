@@ -5,6 +5,16 @@ use super::{Store, StoreError};
 use crate::model::{MediaId, Timestamp, Why};
 use rusqlite::named_params;
 
+/// SQL: whether a row of `assets` is a deleted medium's file that was saved and that the mirror lost, and nobody accepted
+/// that.
+macro_rules! is_lost {
+    () => {
+        "state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
+             AND sha256 NOT IN (SELECT sha256 FROM accepted_losses)"
+    };
+}
+pub(super) use is_lost;
+
 /// Bytes that are neither here nor at the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostBytes {

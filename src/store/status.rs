@@ -1,5 +1,6 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
+use super::losses::is_lost;
 use super::proof::last_proof;
 use super::values::count;
 use super::verifications::verify_state;
@@ -315,7 +316,8 @@ struct Files {
 /// Counts the files in one pass: the table may be large.
 fn files(conn: &Connection) -> rusqlite::Result<Files> {
     conn.query_row(
-        "SELECT count(*) FILTER (WHERE state = 'saved'), count(*) FILTER (WHERE state = 'owed'),
+        concat!(
+            "SELECT count(*) FILTER (WHERE state = 'saved'), count(*) FILTER (WHERE state = 'owed'),
              count(*) FILTER (WHERE state = 'failed'),
              count(*) FILTER (WHERE state IN ('owed', 'failed') AND why IN ('missing', 'damaged')),
              count(*) FILTER (WHERE state = 'gone'),
@@ -323,9 +325,10 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
              count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
              coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
              coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
-             count(*) FILTER (WHERE state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
-                 AND sha256 NOT IN (SELECT sha256 FROM accepted_losses))
-         FROM assets",
+             count(*) FILTER (WHERE ",
+            is_lost!(),
+            ") FROM assets"
+        ),
         [],
         |row| {
             let counts = FileState {

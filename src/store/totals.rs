@@ -1,6 +1,7 @@
 //! How much there is, and which files trouble us.
 
 use super::assets::LONGEST_WAIT;
+use super::losses::is_lost;
 use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
 use crate::model::report::{FailedAsset, Holdings};
@@ -12,15 +13,17 @@ impl Store {
     pub fn asset_counts(&self, now: Timestamp) -> Result<AssetTotals, StoreError> {
         self.read("count the files", |conn| {
             conn.prepare_cached(
-                "SELECT count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
+                concat!(
+                    "SELECT count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
                      coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
                      count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
                      count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now
                          AND next_attempt_at <= :latest),
                      coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
-                     count(*) FILTER (WHERE state = 'gone' AND sha256 IS NOT NULL AND why IN ('missing', 'damaged')
-                         AND sha256 NOT IN (SELECT sha256 FROM accepted_losses))
-                 FROM assets",
+                     count(*) FILTER (WHERE ",
+                    is_lost!(),
+                    ") FROM assets"
+                ),
             )?
             .query_row(named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) }, |row| {
                 Ok(AssetTotals {

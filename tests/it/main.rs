@@ -38,6 +38,7 @@ mod doctor;
 mod export;
 #[cfg(test)]
 mod export_folder;
+mod follow_up;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]

@@ -28,6 +28,15 @@ fn save_draft(id: &str, title: &str) -> Edit {
     }
 }
 
+/// A service whose key has these rights.
+async fn seen_by(rights: ContentRights) -> Sim {
+    Sim::builder()
+        .published_list_api("blog", 5)
+        .content_permissions(rights)
+        .start()
+        .await
+}
+
 /// A content in a service that is backed up, with its two bodies.
 async fn saved(status: Status) -> (Sim, Sandbox, (Option<String>, Option<String>)) {
     let sim = Sim::builder().published_list_api("blog", 5).start().await;
@@ -197,11 +206,7 @@ async fn a_draft_whose_stamp_means_something_else_is_taken_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_of_a_moment_ago_is_not_taken_for_what_is_published() {
-    let sim = Sim::builder()
-        .published_list_api("blog", 5)
-        .content_permissions(ContentRights::everything())
-        .start()
-        .await;
+    let sim = seen_by(ContentRights::everything()).await;
     for (id, status) in [("essay", Status::PublishAndDraft), ("never", Status::Draft)] {
         sim.edit(add(id, status)).expect("added");
     }
@@ -228,11 +233,7 @@ async fn a_draft_saved_since_the_listing_is_not_taken_for_what_is_published() {
         (true, ContentRights::backup()),
         (false, ContentRights::backup()),
     ] {
-        let sim = Sim::builder()
-            .published_list_api("blog", 5)
-            .content_permissions(rights)
-            .start()
-            .await;
+        let sim = seen_by(rights).await;
         sim.edit(add("essay", Status::Publish)).expect("added");
         if is_told {
             sim.edit(add("never", Status::Draft)).expect("added");
@@ -266,11 +267,7 @@ async fn a_draft_saved_since_the_listing_is_not_taken_for_what_is_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_a_draft_is_not_believed_because_the_others_were_listed_again() {
-    let sim = Sim::builder()
-        .published_list_api("blog", 5)
-        .content_permissions(ContentRights::everything())
-        .start()
-        .await;
+    let sim = seen_by(ContentRights::everything()).await;
     sim.edit(add("essay", Status::Publish)).expect("added");
     let home = Sandbox::new();
     let target = Route::ContentList.containing("essay");
@@ -303,11 +300,7 @@ async fn what_may_be_a_draft_is_not_believed_because_the_others_were_listed_agai
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_published_anew_since_the_listing_is_taken_at_once() {
     for rights in [ContentRights::everything(), ContentRights::backup()] {
-        let sim = Sim::builder()
-            .published_list_api("blog", 5)
-            .content_permissions(rights)
-            .start()
-            .await;
+        let sim = seen_by(rights).await;
         sim.edit(add("essay", Status::Publish)).expect("added");
         let target = Route::ContentList.containing("essay");
         sim.on(target, 1, When::Before, publish("essay", "newer"));
@@ -350,11 +343,7 @@ async fn stamps_that_are_ahead_of_every_listing_cost_a_few_questions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_key_sees_is_not_told_by_a_content_that_was_published_or_deleted_since() {
     // A key that sees drafts, and the draft that would tell so is gone.
-    let sim = Sim::builder()
-        .published_list_api("blog", 5)
-        .content_permissions(ContentRights::everything())
-        .start()
-        .await;
+    let sim = seen_by(ContentRights::everything()).await;
     for (id, status) in [("essay", Status::PublishAndDraft), ("never", Status::Draft)] {
         sim.edit(add(id, status)).expect("added");
     }
