@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
         // Strings, numbers and lists: there is nothing in it that JSON cannot say.
         serde_json::to_string_pretty(&status).unwrap_or_default() + "\n"
     } else {
-        status_table::of(&status)
+        status_table::of(&status, output::terminal_width())
     };
     match output::result(&text) {
         Ok(()) => Ok(status.exit_code),

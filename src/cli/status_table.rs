@@ -1,4 +1,5 @@
-//! What `status` says to a person: the truth first, then at most two dozen lines of 80 columns.
+//! What `status` says to a person: the truth first, then at most two dozen lines. On a terminal each fits
+//! its width; for a reader that is none, such as a mail from cron or a pager, none is cut.
 
 use bytesize::ByteSize;
 
@@ -17,9 +18,13 @@ const CONTENTS_LINES: usize = 2;
 const BODIES_LINES: usize = 2;
 const FAILED: usize = 3;
 
-/// Returns the text, each line ended by a newline.
-pub(crate) fn of(status: &Status) -> String {
-    let mut table = Table(vec![plain(&status.judgement.line)]);
+/// Returns the text, each line ended by a newline. Lines but the first are cut at `terminal` columns (but
+/// not below [`WIDTH`], which every line is made for) where there is one.
+pub(crate) fn of(status: &Status, terminal: Option<usize>) -> String {
+    let mut table = Table {
+        lines: vec![plain(&status.judgement.line)],
+        room: terminal.map(|columns| columns.max(WIDTH) - LABEL),
+    };
     if let Some(hint) = &status.hint {
         table.wrapped("hint", hint, usize::MAX);
     }
@@ -53,14 +58,21 @@ pub(crate) fn of(status: &Status) -> String {
 }
 
 /// Lines with a label on the first of each kind.
-struct Table(Vec<String>);
+struct Table {
+    lines: Vec<String>,
+    /// Columns beside the label; `None` if lines may have any length.
+    room: Option<usize>,
+}
 
 impl Table {
     fn rows(&mut self, label: &str, rows: impl IntoIterator<Item = String>) {
         for (index, row) in rows.into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            self.0
-                .push(format!("{}{}", pad(label, LABEL), fit(&row, ROOM)));
+            let row = match self.room {
+                Some(room) => fit(&row, room),
+                None => plain(&row),
+            };
+            self.lines.push(pad(label, LABEL) + &row);
         }
     }
 
@@ -77,7 +89,7 @@ impl Table {
     }
 
     fn text(self) -> String {
-        self.0.join("\n") + "\n"
+        self.lines.join("\n") + "\n"
     }
 }
 
@@ -232,6 +244,7 @@ fn files(table: &mut Table, status: &Status, backup: &BackupState) {
         Some(_) | None => String::new(),
     };
     table.rows("files", [parts.join(", ") + &next]);
+    let is_cut = table.room.is_some();
     table.rows(
         "",
         backup.failed.iter().take(FAILED).map(|file| {
@@ -247,7 +260,12 @@ fn files(table: &mut Table, status: &Status, backup: &BackupState) {
             };
             // The line has no room for the address again.
             let error = file.error.replace(&format!("`{}`", file.url), "it");
-            format!("{} ({tries}, {next}): {error}", fit(name, 30))
+            let name = if is_cut {
+                fit(name, 30)
+            } else {
+                name.to_owned()
+            };
+            format!("{name} ({tries}, {next}): {error}")
         }),
     );
 }
@@ -362,7 +380,6 @@ fn lock(status: &Status) -> String {
     }
 }
 
-/// A moment in the future with the time until then.
 /// What `verify` found last.
 fn verified_line(status: &Status, last: &VerifyState) -> String {
     let ago = |then: Timestamp| match status.now.since(then) {
@@ -380,6 +397,7 @@ fn verified_line(status: &Status, last: &VerifyState) -> String {
     format!("{}: {found}; {whole}", ago(last.finished_at))
 }
 
+/// A moment in the future with the time until then.
 fn when(then: Timestamp, now: Timestamp) -> String {
     match until(then, now) {
         Some(wait) => format!("{} (in {wait})", minute(then)),

@@ -1,5 +1,6 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
+use super::assets::LONGEST_WAIT;
 use super::losses::is_lost;
 use super::proof::last_proof;
 use super::values::count;
@@ -155,7 +156,7 @@ fn state(
     };
     let contents = contents(conn)?;
     let endpoints = endpoints(conn, &contents)?;
-    let files = files(conn)?;
+    let files = files(conn, now)?;
     let month = now.month();
     Ok(BackupState {
         schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
@@ -174,7 +175,7 @@ fn state(
         unproven,
         endpoints,
         files: files.counts,
-        failed: failed(conn)?,
+        failed: failed(conn, now)?,
         transfer: transfer(conn, &month)?,
         month,
         mirror_bytes: files.held_bytes,
@@ -313,15 +314,24 @@ struct Files {
     held_bytes: u64,
 }
 
+/// When the next attempt is due: now, if a clock that stood wrong planned it.
+macro_rules! next_attempt {
+    () => {
+        "iif(next_attempt_at > :latest, :now, next_attempt_at)"
+    };
+}
+
 /// Counts the files in one pass: the table may be large.
-fn files(conn: &Connection) -> rusqlite::Result<Files> {
+fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<Files> {
     conn.query_row(
         concat!(
             "SELECT count(*) FILTER (WHERE state = 'saved'), count(*) FILTER (WHERE state = 'owed'),
              count(*) FILTER (WHERE state = 'failed'),
              count(*) FILTER (WHERE state IN ('owed', 'failed') AND why IN ('missing', 'damaged')),
              count(*) FILTER (WHERE state = 'gone'),
-             min(next_attempt_at) FILTER (WHERE state = 'failed'),
+             min(",
+            next_attempt!(),
+            ") FILTER (WHERE state = 'failed'),
              count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
              coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
              coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
@@ -329,7 +339,7 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
             is_lost!(),
             ") FROM assets"
         ),
-        [],
+        named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) },
         |row| {
             let counts = FileState {
                 saved: count(row, 0)?,
@@ -350,15 +360,17 @@ fn files(conn: &Connection) -> rusqlite::Result<Files> {
     )
 }
 
-fn failed(conn: &Connection) -> rusqlite::Result<Vec<FailedFile>> {
-    conn.prepare(
+fn failed(conn: &Connection, now: Timestamp) -> rusqlite::Result<Vec<FailedFile>> {
+    let limit = super::values::int(FAILED_SHOWN as u64);
+    conn.prepare(concat!(
         "SELECT a.media_id, coalesce(m.url, a.url), coalesce(m.file_name, ''), coalesce(a.last_error, ''),
-             a.attempts, a.next_attempt_at
-         FROM assets AS a LEFT JOIN media AS m ON m.id = a.media_id
+             a.attempts, ",
+        next_attempt!(),
+        " FROM assets AS a LEFT JOIN media AS m ON m.id = a.media_id
          WHERE a.state = 'failed' ORDER BY a.attempts DESC, a.media_id LIMIT :limit",
-    )?
+    ))?
     .query_map(
-        named_params! { ":limit": super::values::int(FAILED_SHOWN as u64) },
+        named_params! { ":limit": limit, ":now": now, ":latest": now.plus(LONGEST_WAIT) },
         |row| {
             Ok(FailedFile {
                 media_id: row.get(0)?,

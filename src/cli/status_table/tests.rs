@@ -119,7 +119,7 @@ fn status() -> Status {
 #[test]
 fn a_good_backup_is_told_in_a_dozen_lines() {
     assert_eq!(
-        of(&status()),
+        of(&status(), Some(80)),
         "\
 SAFE as of 2026-11-18T10:28:40.000Z: 120 media, 86 contents in 3 APIs, 120 files (3571425 bytes)
 runs      #2     complete    2026-11-18 10:28Z 38 min ago 2 min
@@ -215,7 +215,7 @@ fn troubled() -> Status {
 
 #[test]
 fn however_much_is_wrong_it_is_told_in_25_lines_of_80_columns() {
-    let text = of(&troubled());
+    let text = of(&troubled(), Some(80));
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines.len() <= 25, "{} lines:\n{text}", lines.len());
     // The truth itself is not cut.
@@ -225,6 +225,37 @@ fn however_much_is_wrong_it_is_told_in_25_lines_of_80_columns() {
     assert!(!text.contains('\u{1b}'), "{text:?}");
     let claims = lines.iter().filter(|line| line.starts_with("SAFE"));
     assert_eq!(claims.count(), 0, "{text}");
+}
+
+#[test]
+fn a_wide_terminal_and_a_pipe_see_more() {
+    let mut status = status();
+    let long = "写".repeat(70);
+    let backup = status.backup.as_mut().unwrap();
+    backup.failed = vec![FailedFile {
+        media_id: "m".to_owned(),
+        url: "https://images.microcms-assets.io/a.png".to_owned(),
+        file_name: long.clone(),
+        error: format!("{long}\u{1b}[2J."),
+        attempts: 2,
+        next_attempt_at: None,
+    }];
+    let line = |columns| {
+        let text = of(&status, columns);
+        let line = text.lines().find(|line| line.contains('写'));
+        line.unwrap().to_owned()
+    };
+    let whole = line(None);
+    assert!(whole.contains(&format!("{long} (2 attempts, due): {long}")));
+    assert!(!whole.contains('\u{1b}'), "{whole:?}");
+    for (columns, width) in [(1, 80), (80, 80), (120, 120)] {
+        let cut = line(Some(columns));
+        assert!(cut.ends_with('…'), "{cut}");
+        assert!(
+            (width - 1..=width).contains(&cut.width()),
+            "{columns}: {cut}"
+        );
+    }
 }
 
 #[test]
@@ -265,7 +296,7 @@ fn each_trouble_has_its_words() {
     status.monthly_transfer = Some(15 << 30);
     status.monthly_transfer_used = 3 << 30;
     status.next_run = Some(at(22));
-    let text = of(&status);
+    let text = of(&status, Some(80));
     for line in [
         "runs      #3     under way   2026-11-18 11:05Z 1 min ago",
         "listing   contents/blog is unproven (and 1 more): it moved 6 times",
@@ -284,8 +315,15 @@ fn each_trouble_has_its_words() {
     // The same row with nobody at it.
     status.judgement.under_way = None;
     status.lock.is_held = Some(false);
-    assert!(of(&status).contains("#3     died  "), "{}", of(&status));
+    assert!(
+        of(&status, Some(80)).contains("#3     died  "),
+        "{}",
+        of(&status, Some(80))
+    );
     status.lock.is_held = None;
-    assert!(of(&status).contains("#3     running  "));
-    assert!(of(&status).contains("now       whether a run is under way cannot be told: no reason"));
+    assert!(of(&status, Some(80)).contains("#3     running  "));
+    assert!(
+        of(&status, Some(80))
+            .contains("now       whether a run is under way cannot be told: no reason")
+    );
 }

@@ -212,6 +212,10 @@ fn what_a_clock_that_stood_wrong_put_off_is_due() {
         assert_eq!(owed(&home, 3).len(), due, "{ahead} s");
         let waiting = home.store.asset_counts(at(3)).unwrap().waiting;
         assert_eq!(waiting, u64::from(due == 0));
+        let next = Some(if due == 0 { time } else { at(3) });
+        let state = home.store.backup_state(&[], at(3)).unwrap();
+        assert_eq!(state.files.next_attempt_at, next, "{ahead} s");
+        assert_eq!(state.failed[0].next_attempt_at, next, "{ahead} s");
     }
 }
 
