@@ -138,7 +138,7 @@ impl MirrorError {
                 "the service user needs to own the folder, or have permission to read, write and enter it"
             }
             Errno::NOTDIR | Errno::EXIST => {
-                "something that is not a folder has this name; move it away"
+                "a file or a symbolic link has this name, and links are not followed here; move it away"
             }
             Errno::LOOP => "a symbolic link has this name; name the folder it points to instead",
             Errno::MFILE | Errno::NFILE => {

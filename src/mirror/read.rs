@@ -57,8 +57,9 @@ pub struct Space {
 pub struct Found {
     /// Its path below the folder scanned, as the disk has it: possibly one that no medium can have.
     pub path: PathBuf,
-    /// Its length in bytes.
-    pub bytes: u64,
+    /// Its length in bytes; `None` for links, sockets and the like, which are not the mirror's and strays to a
+    /// reader of the list.
+    pub bytes: Option<u64>,
 }
 
 impl Reader {
@@ -250,11 +251,10 @@ impl Scan {
             }
             return Ok(None);
         }
-        // Links, sockets and the like are not the mirror's; to a reader of the list they are strays of no bytes.
         let bytes = if kind.is_file() {
-            entry.metadata()?.len()
+            Some(entry.metadata()?.len())
         } else {
-            0
+            None
         };
         Ok(Some(Found { path, bytes }))
     }

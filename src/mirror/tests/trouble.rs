@@ -166,7 +166,9 @@ fn an_unusable_folder_is_named_with_a_remedy() {
     );
     assert_eq!(
         error.hint(),
-        Some("something that is not a folder has this name; move it away")
+        Some(
+            "a file or a symbolic link has this name, and links are not followed here; move it away"
+        )
     );
 
     let below = Options {

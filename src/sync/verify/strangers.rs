@@ -63,7 +63,7 @@ impl Search {
     }
 
     /// Names those of the files that no row knows, also at a second look, and that are still there.
-    fn sift(&self, batch: Vec<(String, u64)>) -> Result<(), VerifyError> {
+    fn sift(&self, batch: Vec<(String, Option<u64>)>) -> Result<(), VerifyError> {
         let paths: Vec<String> = batch.iter().map(|(path, _)| path.clone()).collect();
         let strange = self.ask(|store| store.strange_paths(&paths))?;
         if strange.is_empty() {
@@ -103,7 +103,7 @@ impl Search {
                 continue;
             };
             match archived(&found.path) {
-                Some(digest) => batch.push((digest, found.bytes)),
+                Some(digest) => batch.push(digest),
                 None => self.stranger("archive", &found.path, found.bytes),
             }
             if batch.len() >= BATCH {
@@ -114,11 +114,11 @@ impl Search {
     }
 
     /// Looks at archived bytes that no version needs. The needed ones were looked at.
-    fn spare(&self, batch: Vec<(Digest, u64)>) -> Result<(), VerifyError> {
-        let digests: Vec<String> = batch.iter().map(|(digest, _)| digest.to_string()).collect();
+    fn spare(&self, batch: Vec<Digest>) -> Result<(), VerifyError> {
+        let digests: Vec<String> = batch.iter().map(Digest::to_string).collect();
         let needed = self.ask(|store| store.needed_bytes_of(&digests))?;
         let needed: HashSet<String> = needed.into_iter().map(|bytes| bytes.sha256).collect();
-        for (digest, _) in batch {
+        for digest in batch {
             let name = digest.to_string();
             if needed.contains(&name) {
                 continue;
@@ -170,7 +170,7 @@ impl Search {
         }
     }
 
-    fn stranger(&self, root: &str, path: &Path, bytes: u64) {
+    fn stranger(&self, root: &str, path: &Path, bytes: Option<u64>) {
         let place = format!("{root}/{}", path.display());
         self.count(root);
         self.tell(
@@ -178,7 +178,12 @@ impl Search {
             "a file that no row knows",
             place,
             "nothing",
-            format!("{bytes} bytes"),
+            match bytes {
+                Some(bytes) => format!("{bytes} bytes"),
+                None => {
+                    "a link, which is not followed, or another thing that is no file".to_owned()
+                }
+            },
         );
     }
 

@@ -121,9 +121,11 @@ async fn files_that_nobody_knows_are_named_on_one_line_whatever_they_are_called(
     fs::write(mirror.join("host/写真/犬.jpg"), b"xy").expect("written");
     fs::write(home.path("archive").join("note.txt"), b"xyz").expect("written");
     fs::write(mirror.join(".tmp/part-of-something"), b"no difference").expect("written");
+    std::os::unix::fs::symlink("/etc", mirror.join("host/etc")).expect("a link");
     let (code, json) = verify(&home, &sim, &[]);
     let expected = [
         "unknown archive/note.txt".to_owned(),
+        "unknown mirror/host/etc".to_owned(),
         "unknown mirror/host/写真/犬.jpg".to_owned(),
         "unknown mirror/stray\n\u{1b}[31mred.txt".to_owned(),
     ];
@@ -136,7 +138,11 @@ async fn files_that_nobody_knows_are_named_on_one_line_whatever_they_are_called(
         "{text}"
     );
     assert!(
-        text.ends_with("\nDIFFERENT: 3 differences (3 unknown)\n"),
+        text.contains("mirror/host/etc: a file that no row knows: expected nothing; found a link, which is not followed"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\nDIFFERENT: 4 differences (4 unknown)\n"),
         "{text}"
     );
 }
