@@ -62,6 +62,7 @@ pub(super) fn failed_report(
         failed: Vec::new(),
         failed_total: 0,
         proof: None,
+        notes: Vec::new(),
     })
 }
 

@@ -33,7 +33,10 @@ pub(crate) fn of(report: &RunReport) -> String {
     if report.dry_run {
         lines.push("dry run   nothing was written".to_owned());
     }
-    lines.extend(problems(report, MOST_LINES - lines.len() - 1));
+    for note in &report.notes {
+        lines.push(plain(&format!("note      {note}")));
+    }
+    lines.extend(problems(report, MOST_LINES.saturating_sub(lines.len() + 1)));
     lines.push(plain(&report.verdict.line));
     lines.join("\n") + "\n"
 }
@@ -131,6 +134,7 @@ pub(super) mod tests {
         RunReport {
             version: REPORT_VERSION,
             proof: None,
+            notes: Vec::new(),
             program: "microcms-backup 0.1.0".to_owned(),
             service: "my-service".to_owned(),
             run_id: Some(1),

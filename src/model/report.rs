@@ -303,6 +303,8 @@ pub struct RunReport {
     pub forecast: Option<Forecast>,
     /// What keeps the run from being complete; and hooks that failed, which does not.
     pub problems: Vec<Problem>,
+    /// What a person should know besides: it does not touch this run's verdict.
+    pub notes: Vec<String>,
     /// The files whose last attempt failed, in this run or before, at most 200.
     pub failed: Vec<FailedAsset>,
     /// How many there are in truth.

@@ -1,6 +1,6 @@
 //! What `verify` compares, what it finds, and the account of it.
 
-use super::{ExitCode, Share, Slice, TamperReport, Timestamp};
+use super::{ExitCode, MediaId, Share, Slice, TamperReport, Timestamp};
 use std::collections::BTreeMap;
 
 /// The version of [`VerifyReport`]'s JSON form.
@@ -184,6 +184,9 @@ pub struct ComparedAll {
     pub files: Compared,
 }
 
+/// How many wrong files are noted: with as many more, a disk is broken, and `verify` has to be run again anyway.
+pub const WRONG_FILES_NOTED: usize = 10_000;
+
 /// The account of one `verify`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct VerifyReport {
@@ -216,6 +219,9 @@ pub struct VerifyReport {
     /// Which part of the files was read.
     #[serde(skip)]
     pub slice: Option<Slice>,
+    /// Listed media whose files are wrong and were not repaired, at most [`WRONG_FILES_NOTED`]: the next run reads them.
+    #[serde(skip)]
+    pub wrong_files: Vec<MediaId>,
     /// What a person should know besides.
     pub notes: Vec<String>,
     /// Why it came to no end; `None` if it did.

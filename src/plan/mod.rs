@@ -29,6 +29,6 @@ pub use media::{Recheck, medium_step, recheck};
 pub use nearest::Nearest;
 pub use readable::readable;
 pub use retention::{Fate, archived_fate, cutoffs, mirrored_fate};
-pub use safety::{Evidence, Judgement, judge};
+pub use safety::{Evidence, Judgement, found_by_verify, judge};
 pub use tamper::{Anchor, LogCheck, VersionCheck, anchor, check_chain};
 pub use verdict::{Account, outcome, verdict_line};

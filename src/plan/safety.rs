@@ -183,16 +183,21 @@ pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// What `verify` found and nobody made good. Only another look can tell that it was: the files of a run
-/// have their recorded length, and no run reads their bytes.
+/// What `verify` found and nobody made good: neither it nor a run after it.
 fn differences(verify: &VerifyState) -> Option<String> {
-    let found = match verify.differences {
-        0 => return None,
-        left => counted(left, "difference", "differences"),
-    };
-    Some(format!(
-        "`verify` found {found} that nobody made good: run `verify --repair`, then `sync`, then `verify`; what it names then wants a person"
-    ))
+    let left = verify.differences;
+    (left > 0).then(|| {
+        format!(
+            "{}: run `sync`, then `verify --repair`; what it names then wants a person",
+            found_by_verify(left)
+        )
+    })
+}
+
+/// Says how many differences that `verify` found are left.
+pub fn found_by_verify(left: u64) -> String {
+    let found = counted(left, "difference", "differences");
+    format!("`verify` found {found} that nobody made good")
 }
 
 fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>) {

@@ -173,16 +173,9 @@ impl Store {
         self.write("record which files were lost", |tx| {
             let mut gone = 0;
             for (id, why) in lost {
-                gone += tx
-                    .prepare_cached(
-                        "UPDATE assets SET state = 'gone', why = :why, owed_at = NULL, recheck_at = NULL
-                         WHERE media_id = :id AND state = 'saved'
-                             AND EXISTS (SELECT 1 FROM media WHERE id = :id AND deleted_at IS NOT NULL)",
-                    )?
-                    .execute(named_params! { ":id": id, ":why": why })?;
-                owe(tx, id, *why, false, now)?;
+                gone += lose(tx, id, *why, now)?;
             }
-            Ok(gone as u64)
+            Ok(gone)
         })
     }
 
@@ -296,6 +289,25 @@ pub(super) fn asset_row(row: &Row<'_>) -> rusqlite::Result<AssetRow> {
         rechecks: row.get(12)?,
         announced_bytes: optional_count(row, 13)?,
     })
+}
+
+/// Marks a saved file that the mirror lost or damaged as owed, or as gone if its medium is. Returns how many are gone: one,
+/// or none.
+pub(super) fn lose(
+    tx: &Transaction<'_>,
+    id: &MediaId,
+    why: Why,
+    now: Timestamp,
+) -> rusqlite::Result<u64> {
+    let gone = tx
+        .prepare_cached(
+            "UPDATE assets SET state = 'gone', why = :why, owed_at = NULL, recheck_at = NULL
+             WHERE media_id = :id AND state = 'saved'
+                 AND EXISTS (SELECT 1 FROM media WHERE id = :id AND deleted_at IS NOT NULL)",
+        )?
+        .execute(named_params! { ":id": id, ":why": why })?;
+    owe(tx, id, why, false, now)?;
+    Ok(gone as u64)
 }
 
 /// Makes the file of a live medium owed; what is recorded of the saved version stays.

@@ -51,6 +51,7 @@ mod unread;
 mod values;
 mod verifications;
 mod view;
+mod wrong_files;
 
 pub use absences::Sighting;
 pub use answers::{
@@ -77,3 +78,4 @@ pub use status::{Integrity, Sample};
 pub use thread::{StoreHandle, StoreThread};
 pub use verifications::VerifyBegun;
 pub use view::{view, view_backup};
+pub use wrong_files::{Reread, WrongFile};

@@ -1,7 +1,7 @@
 //! The records of `verify`: what it found, and whose turn it is next.
 
 use super::values::{count, int, optional_count};
-use super::{Store, StoreError};
+use super::{Store, StoreError, wrong_files};
 use crate::model::{Slice, Timestamp, VerifyReport, VerifyScope, VerifyState};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -30,7 +30,7 @@ impl FromSql for VerifyScope {
 }
 
 impl Store {
-    /// Records a `verify` that came to its end.
+    /// Records a `verify` that came to its end, with the files that the next run is to read.
     pub fn record_verify(
         &mut self,
         begun: &VerifyBegun,
@@ -53,8 +53,8 @@ impl Store {
                     ":differences": int(report.difference_count), ":repaired": int(report.difference_count.saturating_sub(report.left())),
                     ":kinds": kinds, ":exit_code": report.exit_code,
                 },
-            )
-            .map(drop)
+            )?;
+            wrong_files::note(tx, tx.last_insert_rowid(), &report.wrong_files)
         })
     }
 

@@ -7,6 +7,7 @@ mod gather;
 mod homes;
 mod look;
 mod obstacles;
+mod reread;
 
 use super::RunError;
 use super::download::Shared;
@@ -37,6 +38,7 @@ pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     {
         plan_looks(run).await?;
         look::sweep(run, mirror).await?;
+        reread::reread(run, mirror).await?;
         let shared = shared(run, mirror).await?;
         Box::pin(Feed::new(run, shared).fetch_all()).await?;
     }

@@ -5,7 +5,7 @@ use super::run::{Run, Sheet};
 use super::{dry, forecast, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, ProblemKind, RunReport};
-use crate::plan::{Account, outcome, verdict_line};
+use crate::plan::{Account, found_by_verify, outcome, verdict_line};
 use crate::store::RunEnd;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -33,6 +33,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         .store(move |store| store.holdings_beside(&files))
         .await?;
     let mut report = report(run, holdings, failed);
+    report.notes.extend(found_before(run).await?);
     if let Some(id) = run.id {
         let end = RunEnd {
             outcome: report.outcome,
@@ -60,6 +61,17 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         report.proof.map(|proof| format!(", root {}", proof.root)).unwrap_or_default()
     );
     Ok(report)
+}
+
+/// What `verify` found and neither it nor a run made good. This run has nothing to do with it, and `status` is UNSAFE.
+async fn found_before(run: &Run) -> Result<Option<String>, RunError> {
+    let verified = run.store(|store| store.verify_state()).await?;
+    Ok(verified.filter(|state| state.differences > 0).map(|state| {
+        format!(
+            "{}, and `status` is UNSAFE until then",
+            found_by_verify(state.differences)
+        )
+    }))
 }
 
 /// How long a disk may take to say what lies at a path.
@@ -196,5 +208,6 @@ fn report(run: &Run, holdings: Holdings, failed: Vec<FailedAsset>) -> RunReport 
         walks: sheet.walks,
         // Known when the run's row is closed.
         proof: None,
+        notes: Vec::new(),
     }
 }

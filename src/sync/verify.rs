@@ -23,8 +23,8 @@ use super::options::Stop;
 use crate::mirror::{Mirror, Reader};
 use crate::model::verify::VERIFY_REPORT_VERSION;
 use crate::model::{
-    Checked, ComparedAll, Difference, DifferenceKind, Endpoint, ExitCode, Repair, RootPrefix,
-    Share, Slice, TamperReport, Timestamp, VerifyHead, VerifyReport, VerifyScope,
+    Checked, ComparedAll, Difference, DifferenceKind, Endpoint, ExitCode, MediaId, Repair,
+    RootPrefix, Share, Slice, TamperReport, Timestamp, VerifyHead, VerifyReport, VerifyScope,
 };
 use crate::remote::Remote;
 use crate::store::{self, Lock, LockState, LostBytes, Store, StoreError, StoreHandle, VerifyBegun};
@@ -184,6 +184,8 @@ struct Sheet {
     /// Digests that were accepted as lost and are there again.
     regained: Vec<String>,
     accepted: u64,
+    /// Listed media whose files the next run is to read.
+    wrong_files: Vec<MediaId>,
     kinds: BTreeMap<DifferenceKind, u64>,
     notes: Vec<String>,
     trouble: Option<(ExitCode, String)>,
@@ -214,6 +216,7 @@ impl Verify {
                 lost_count: 0,
                 regained: Vec::new(),
                 accepted: 0,
+                wrong_files: Vec::new(),
                 kinds: BTreeMap::new(),
                 notes: Vec::new(),
                 trouble: None,
@@ -351,6 +354,7 @@ impl Verify {
             accepted: sheet.accepted,
             kinds: sheet.kinds.clone(),
             slice: (scope != VerifyScope::Database).then_some(self.slice),
+            wrong_files: sheet.wrong_files.clone(),
             notes: sheet.notes.clone(),
             trouble: trouble.map(|(_, text)| text),
         }

@@ -152,7 +152,7 @@ async fn what_is_owed_or_failed_is_unsafe_and_named() {
     home.sync(&sim).await.expect_code(ExitCode::Partial);
     edit(
         &home,
-        "UPDATE assets SET next_attempt_at = '2999-01-01T00:00:00.000Z' WHERE state = 'failed'",
+        "UPDATE assets SET next_attempt_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day') WHERE state = 'failed'",
     );
     let (code, text) = told(&home, &sim, &[]);
     assert_eq!(code, 6);

@@ -6,6 +6,7 @@ mod files;
 mod lost;
 mod remote;
 mod repair;
+mod sync;
 
 use crate::support::{Expect as _, Program, Sandbox, replace_bytes};
 use microcms_sim::Sim;

@@ -22,6 +22,7 @@ fn report(exit: ExitCode) -> RunReport {
     RunReport {
         version: REPORT_VERSION,
         proof: None,
+        notes: Vec::new(),
         program: "test".to_owned(),
         service: "demo".to_owned(),
         run_id: Some(1),

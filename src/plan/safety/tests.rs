@@ -314,7 +314,7 @@ fn a_difference_that_verify_found_and_that_is_left_is_a_reason() {
     assert_eq!(
         judgement.reasons,
         [
-            "`verify` found 2 differences that nobody made good: run `verify --repair`, then `sync`, then `verify`; what it names then wants a person"
+            "`verify` found 2 differences that nobody made good: run `sync`, then `verify --repair`; what it names then wants a person"
         ]
     );
 }

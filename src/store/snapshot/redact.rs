@@ -68,7 +68,7 @@ const CONTENT_METADATA: &str = "(SELECT json_group_object(key, CASE
 const MEDIUM_METADATA: &str = "(SELECT json_group_object(key, json(metadata -> fullkey))
      FROM json_each(metadata) WHERE key IN ('id', 'url', 'width', 'height', 'alt', 'tags', 'createdAt', 'updatedAt'))";
 
-const RULES: [Rule; 28] = [
+const RULES: [Rule; 29] = [
     Rule {
         table: "contents",
         gone: None,
@@ -171,6 +171,7 @@ const RULES: [Rule; 28] = [
         "endpoint id side updated_at looks look_at",
     ),
     kept("accepted_losses", "sha256 accepted_at"),
+    kept("wrong_files", "media_id verification"),
     Rule {
         table: "asset_hosts",
         gone: None,

@@ -44,6 +44,7 @@ fn record_kinds(
         accepted: 0,
         kinds: kinds.iter().copied().collect(),
         slice,
+        wrong_files: Vec::new(),
         notes: Vec::new(),
         trouble: None,
     };

@@ -3,6 +3,7 @@
 use super::eye::{Eye, Look, Place, Wanted, Wrong};
 use super::{CHUNK, ROWS, Verify, losses, repair};
 use crate::mirror::{Digest, Lying};
+use crate::model::verify::WRONG_FILES_NOTED;
 use crate::model::{AssetState, Difference, DifferenceKind, MediaId, RelPath, Why};
 use crate::store::HeldFile;
 use crate::sync::VerifyError;
@@ -123,6 +124,17 @@ async fn name(
         Err(unusable) => unusable.expected,
     };
     let repaired = repair::mirrored(verify, file, &wrong).await?;
+    if let (None, true, true, Ok(id)) = (
+        &repaired,
+        file.is_live,
+        wrong.kind.is_of_bytes(),
+        MediaId::parse(&file.media_id),
+    ) {
+        let noted = &mut verify.sheet().wrong_files;
+        if noted.len() < WRONG_FILES_NOTED {
+            noted.push(id);
+        }
+    }
     if let (false, Ok((_, wanted)), Ok(id)) =
         (file.is_live, wanted(file), MediaId::parse(&file.media_id))
     {
@@ -156,7 +168,7 @@ fn remedy(file: &HeldFile, wrong: &Wrong, is_archived: bool) -> &'static str {
         "`verify --repair` puts these bytes back: the archive has them (a run that was cut off before it wrote its row \
          leaves this)"
     } else if file.is_live {
-        "`verify --repair`, then `sync` fetches it again"
+        "the next `sync` fetches it again; `verify --repair` first looks for its bytes here"
     } else {
         "its medium was deleted upstream: put the file back from another copy of this backup; `verify --repair` looks \
          for its bytes here, and with `--accept-lost` ends the matter where there are none"

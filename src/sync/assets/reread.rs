@@ -1,0 +1,77 @@
+//! Reading what `verify` found wrong: the look at lengths that each run takes does not see damage of the same length.
+
+use super::ROWS;
+use crate::mirror::{Mirror, MirrorError};
+use crate::model::{RelPath, Why, chain};
+use crate::store::{Reread, WrongFile};
+use crate::sync::RunError;
+use crate::sync::options::Stop;
+use crate::sync::run::Run;
+use std::io;
+use std::sync::Arc;
+use tracing::warn;
+
+/// Reads the files that a `verify` found wrong, and owes those that are wrong still. One that cannot be read waits for the
+/// next run.
+pub(super) async fn reread(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
+    run.store(|store| store.sift_wrong_files()).await?;
+    let mut after = None;
+    while !run.is_stopping() {
+        let from = after.clone();
+        let files = run
+            .store(move |store| store.wrong_files(from.as_ref(), ROWS))
+            .await?;
+        let Some(last) = files.last() else { break };
+        after = Some(last.media_id.clone());
+        let (mirror, stop) = (Arc::clone(mirror), run.stop.clone());
+        let read = crate::blocking::run(move || read_all(&mirror, files, &stop)).await?;
+        let lost = read.iter().filter(|file| file.why.is_some()).count() as u64;
+        let now = run.now();
+        run.store(move |store| store.record_reread(&read, now))
+            .await?;
+        run.tally.files_expected.add(lost);
+    }
+    Ok(())
+}
+
+fn read_all(mirror: &Mirror, files: Vec<WrongFile>, stop: &Stop) -> Vec<Reread> {
+    files
+        .into_iter()
+        .take_while(|_| stop.requested().is_none())
+        .filter_map(|file| {
+            let why = match look(mirror, &file, stop) {
+                Ok(why) => why,
+                Err(_) if stop.requested().is_some() => return None,
+                Err(err) => {
+                    warn!(
+                        err = chain(&err),
+                        "`{}`, which `verify` found wrong, cannot be read", file.path
+                    );
+                    return None;
+                }
+            };
+            if let Some(why) = why {
+                warn!(asset.path = file.path, %why, "`{}` in the mirror is {why}", file.path);
+            }
+            let media_id = file.media_id;
+            Some(Reread { media_id, why })
+        })
+        .collect()
+}
+
+/// Returns why a file is to be fetched again; `None` if its bytes are the recorded ones.
+fn look(mirror: &Mirror, file: &WrongFile, stop: &Stop) -> Result<Option<Why>, MirrorError> {
+    // A path that is no path any more is a file that is not there.
+    let Ok(path) = RelPath::parse(&file.path) else {
+        return Ok(Some(Why::Missing));
+    };
+    let mut heed = |_read| match stop.requested() {
+        Some(_) => Err(io::Error::from(io::ErrorKind::Interrupted)),
+        None => Ok(()),
+    };
+    Ok(match mirror.hash_heeding(&path, &mut heed)? {
+        Some(hashed) if hashed.sha256.to_string() == file.sha256 => None,
+        Some(_) => Some(Why::Damaged),
+        None => Some(Why::Missing),
+    })
+}

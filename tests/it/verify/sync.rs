@@ -1,0 +1,109 @@
+//! What a run does about what `verify` found.
+
+use super::{assert_verified, backed_up, file_of, flip, named, verify};
+use crate::support::{Expect as _, Program, Sandbox, assert_holds, files};
+use microcms_backup::model::ExitCode;
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
+use std::fs;
+
+fn status(home: &Sandbox, sim: &Sim) -> (i32, String) {
+    let output = Program::command(&["status"], home, sim).run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code().expect("a number"), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_of_the_same_length_that_verify_found_is_healed_by_the_next_run() {
+    let (sim, home) = backed_up(6).await;
+    let ids = sim.media_ids();
+    flip(&file_of(&home, &ids[0]));
+    fs::remove_file(file_of(&home, &ids[1])).expect("removed");
+    // Two of them name it.
+    for _ in 0..2 {
+        assert_eq!(verify(&home, &sim, &["--subset", "1/1"]).0, 6);
+    }
+    assert_eq!(status(&home, &sim).0, 6);
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!((report.assets.saved, report.notes.len()), (2, 0));
+    assert_eq!(sim.counters().assets(), 2, "only what is wrong is fetched");
+    let (code, text) = status(&home, &sim);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(home.count("SELECT count(*) FROM wrong_files"), 0);
+    assert_holds(&home, &sim.truth());
+    assert_verified(&home, &sim);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_back_meanwhile_is_not_fetched() {
+    let (sim, home) = backed_up(3).await;
+    let file = file_of(&home, &sim.media_ids()[0]);
+    flip(&file);
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    flip(&file);
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_complete();
+    assert_eq!((report.assets.saved, sim.counters().assets()), (0, 0));
+    assert_eq!(status(&home, &sim).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_file_that_cannot_be_had_keeps_the_run_from_being_complete() {
+    let (sim, home) = backed_up(3).await;
+    let file = file_of(&home, &sim.media_ids()[0]);
+    flip(&file);
+    let damaged = fs::read(&file).expect("read");
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    for route in [Route::Image, Route::File] {
+        sim.fault(route, Occasion::Every, Fault::status(404, "not there"));
+    }
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert!(!report.verdict.safe);
+    let (code, text) = status(&home, &sim);
+    assert!(code == 6 && text.contains("1 file failed"), "{text}");
+    assert_eq!(fs::read(&file).expect("read"), damaged, "it stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_can_do_nothing_about_is_told_by_it() {
+    let (sim, home) = backed_up(3).await;
+    fs::write(home.path("mirror").join("stray.txt"), "x").expect("written");
+    let deleted = sim.media_ids()[0].clone();
+    flip(&file_of(&home, &deleted));
+    sim.edit(Edit::DeleteMedium { id: deleted })
+        .expect("edited");
+    home.sync(&sim).await;
+    home.sync(&sim).await.expect_complete();
+    let (code, json) = verify(&home, &sim, &[]);
+    assert_eq!((code, named(&json).len()), (6, 2), "{json:#}");
+    for _ in 0..2 {
+        let report = home.sync(&sim).await.expect_complete();
+        let expected =
+            "`verify` found 2 differences that nobody made good, and `status` is UNSAFE until then";
+        assert_eq!(report.notes, [expected]);
+        assert_eq!(status(&home, &sim).0, 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_lost_its_medium_meanwhile_stays_a_difference() {
+    let (sim, home) = backed_up(3).await;
+    let id = sim.media_ids()[0].clone();
+    flip(&file_of(&home, &id));
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    meddle_deleted(&home, &sim, id).await;
+    assert_eq!(status(&home, &sim).0, 6);
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    assert_eq!(files(&home.path("mirror")).len(), 3, "nothing is removed");
+}
+
+/// Deletes a medium upstream; the runs that see it do not look at files.
+async fn meddle_deleted(home: &Sandbox, sim: &Sim, id: String) {
+    sim.edit(Edit::DeleteMedium { id }).expect("edited");
+    for _ in 0..2 {
+        let output = Program::command(&["sync", "--only", "media"], home, sim).run();
+        assert!(output.status.code().is_some());
+    }
+    home.sync(sim).await.expect_complete();
+    assert_eq!(home.count("SELECT count(*) FROM wrong_files"), 0);
+}
