@@ -8,7 +8,7 @@ use microcms_backup::mirror::{self, Mirror};
 use microcms_backup::model::{Tally, Timestamp, Traffic};
 use microcms_backup::remote::{self, Key, Remote};
 use microcms_backup::store::{self, Store, StoreThread};
-use microcms_backup::sync::{self, Only, Options, Rooms, Stop};
+use microcms_backup::sync::{self, Only, Options, Rooms, RunFiles, Stop};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -77,7 +77,7 @@ async fn run(home: &Path, at: &Address, only: Only, limits: Limits) -> Fallible<
     let rooms = Rooms {
         remote: Arc::new(remote),
         store,
-        mirror: Some(Arc::new(mirror)),
+        files: RunFiles::Save(Arc::new(mirror)),
     };
     let options = Options {
         service: at.service_id.clone(),

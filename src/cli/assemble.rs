@@ -13,14 +13,14 @@ use super::run::Clock;
 use crate::config::{ApiKey, Config};
 use crate::daemon::Facts;
 use crate::health::Disk;
-use crate::mirror::{self, Mirror};
+use crate::mirror::{self, Mirror, Reader};
 use crate::model::condition::Condition;
 use crate::model::report::Budget;
 use crate::model::{ExitCode, Outcome, RunReport, Tally, Timestamp, Traffic, chain};
 use crate::plan::{Evidence, judge};
 use crate::remote::{self, Key, Remote};
 use crate::store::{self, Lock, LockError, Mode, RunEnd, Store, StoreError, StoreThread};
-use crate::sync::{self, Rooms, Stop};
+use crate::sync::{self, Rooms, RunFiles, Stop};
 
 /// Where runs are done: one configuration, one key, one clock.
 ///
@@ -65,7 +65,7 @@ impl Site {
             let database = &config.storage.database;
             match Lock::acquire(database, None, clock(), |_held| {}) {
                 Ok(_lock) => {
-                    let (store, _mirror) = open_rooms(&config, false, None, clock())?;
+                    let (store, _files) = open_rooms(&config, false, None, clock())?;
                     let facts = facts(&store)?;
                     tidy(store);
                     Ok(facts)
@@ -110,7 +110,7 @@ impl Site {
         // thread, the system's certificates are read.
         let opening = open(&self.config, &order, (self.clock)());
         let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic));
-        let (store, mirror) = opening.await?;
+        let (store, files) = opening.await?;
         let remote = remote?;
         // Only to be told of: a database that cannot answer this will fail the run by itself.
         *previous = store.last_outcome().unwrap_or_default();
@@ -119,7 +119,7 @@ impl Site {
         let rooms = Rooms {
             remote: Arc::new(remote),
             store,
-            mirror: mirror.map(Arc::new),
+            files,
         };
         let options = order.into_options(&self.config, self.clock);
         let done = sync::run(options, rooms, tally, stop).await;
@@ -265,7 +265,7 @@ pub(super) fn remote(
     Remote::new(&options).map_err(|err| failed(err, |err| err.hint()))
 }
 
-/// Opens the database and, unless nothing is to be written, the mirror. Both may migrate or scan,
+/// Opens the database and the mirror, to look only where nothing is to be written. Both may migrate or scan,
 /// so they open on a thread that may block.
 ///
 /// That begins with the call, not with the first poll.
@@ -273,7 +273,7 @@ fn open(
     config: &Config,
     order: &Order,
     now: Timestamp,
-) -> impl Future<Output = Result<(Store, Option<Mirror>), Failure>> + use<> {
+) -> impl Future<Output = Result<(Store, RunFiles), Failure>> + use<> {
     let (config, trigger) = (config.clone(), order.trigger.clone());
     let is_dry_run = order.is_dry_run;
     let opening =
@@ -291,7 +291,7 @@ fn open_rooms(
     is_dry_run: bool,
     trigger: Option<&str>,
     now: Timestamp,
-) -> Result<(Store, Option<Mirror>), Failure> {
+) -> Result<(Store, RunFiles), Failure> {
     let mode = if is_dry_run {
         Mode::DryRun
     } else {
@@ -301,7 +301,9 @@ fn open_rooms(
     let is_new = !options.path.exists();
     let mut store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
     if is_dry_run {
-        return Ok((store, None));
+        let reader = Reader::open_if_there(&mirror_options(config));
+        let reader = reader.map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
+        return Ok((store, RunFiles::Look(reader)));
     }
     let mirror = match Mirror::open(&mirror_options(config)) {
         Ok(mirror) => mirror,
@@ -320,7 +322,7 @@ fn open_rooms(
             config.storage.mirror.display()
         );
     }
-    Ok((store, Some(mirror)))
+    Ok((store, RunFiles::Save(Arc::new(mirror))))
 }
 
 /// Leaves the run that did not come about in the database, where `status` finds it.

@@ -97,6 +97,20 @@ impl Reader {
         Ok(Self::new(Arc::new(root), archive))
     }
 
+    /// As [`Reader::open`]; `None` if the mirror's folder does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open_if_there(options: &Options) -> Result<Option<Self>, MirrorError> {
+        match Self::open(options) {
+            Ok(reader) => Ok(Some(reader)),
+            Err(MirrorError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(err) => Err(err),
+        }
+    }
+
     /// Looks at what lies at a path, without reading it: a regular file of that length is [`OnDisk::Intact`].
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
 use crate::model::report::{FailedAsset, Holdings};
 use crate::model::{MediaId, Timestamp};
-use rusqlite::named_params;
+use rusqlite::{Statement, named_params};
 
 impl Store {
     /// Returns where the files stand.
@@ -47,12 +47,36 @@ impl Store {
         self.read("count owed files", |conn| {
             let mut select = conn
                 .prepare_cached("SELECT media_id FROM assets WHERE state IN ('owed', 'failed')")?;
-            let mut rows = select.query([])?;
-            let mut counted = 0;
-            while let Some(row) = rows.next()? {
-                counted += u64::from(is_counted(&row.get(0)?));
+            count_among(&mut select, is_counted)
+        })
+    }
+
+    /// Returns how many of the saved files of live media are among those that `is_counted` names.
+    pub fn saved_assets_among(
+        &self,
+        is_counted: &dyn Fn(&MediaId) -> bool,
+    ) -> Result<u64, StoreError> {
+        self.read("count saved files", |conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT a.media_id FROM assets AS a JOIN media AS m ON m.id = a.media_id
+                 WHERE a.state = 'saved' AND m.deleted_at IS NULL",
+            )?;
+            count_among(&mut select, is_counted)
+        })
+    }
+
+    /// Returns those of the media that exist upstream, as far as is known.
+    pub fn live_media_among(&self, ids: &[MediaId]) -> Result<Vec<MediaId>, StoreError> {
+        self.read("look which media exist", |conn| {
+            let mut select =
+                conn.prepare_cached("SELECT 1 FROM media WHERE id = :id AND deleted_at IS NULL")?;
+            let mut live = Vec::new();
+            for id in ids {
+                if select.exists(named_params! { ":id": id })? {
+                    live.push(id.clone());
+                }
             }
-            Ok(counted)
+            Ok(live)
         })
     }
 
@@ -109,4 +133,16 @@ impl Store {
             .collect()
         })
     }
+}
+
+fn count_among(
+    select: &mut Statement<'_>,
+    is_counted: &dyn Fn(&MediaId) -> bool,
+) -> rusqlite::Result<u64> {
+    let mut rows = select.query([])?;
+    let mut counted = 0;
+    while let Some(row) = rows.next()? {
+        counted += u64::from(is_counted(&row.get(0)?));
+    }
+    Ok(counted)
 }

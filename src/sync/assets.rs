@@ -12,6 +12,7 @@ mod reread;
 use super::RunError;
 use super::download::Shared;
 use super::hosts::Hosts;
+use super::options::RunFiles;
 use super::room::Room;
 use super::run::Run;
 use crate::mirror::Mirror;
@@ -32,15 +33,17 @@ pub(super) type Claims = Arc<Mutex<HashSet<String>>>;
 /// Looks at the saved files and fetches what is owed, until the listings are over and nothing is
 /// left to ask for.
 pub(super) async fn part(run: &Run) -> Result<(), RunError> {
-    if run.options.only.assets
-        && let Some(mirror) = &run.rooms.mirror
-        && run.id.is_some()
-    {
-        plan_looks(run).await?;
-        look::sweep(run, mirror).await?;
-        reread::reread(run, mirror).await?;
-        let shared = shared(run, mirror).await?;
-        Box::pin(Feed::new(run, shared).fetch_all()).await?;
+    if run.options.only.assets {
+        match &run.rooms.files {
+            RunFiles::Look(_) => look::sweep(run).await?,
+            RunFiles::Save(mirror) => {
+                plan_looks(run).await?;
+                look::sweep(run).await?;
+                reread::reread(run, mirror).await?;
+                let shared = shared(run, mirror).await?;
+                Box::pin(Feed::new(run, shared).fetch_all()).await?;
+            }
+        }
     }
     run.ended(|listings| listings.assets = true);
     Ok(())

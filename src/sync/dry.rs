@@ -4,7 +4,9 @@
 use super::RunError;
 use super::run::{Run, Sheet};
 use crate::model::content::BodyStep;
-use crate::model::{AssetStep, BodySide, ContentId, ContentStep, Endpoint, MediaId, MediumStep};
+use crate::model::{
+    AssetStep, BodySide, ContentId, ContentStep, Endpoint, MediaId, MediumStep, Why,
+};
 use crate::remote::IdSet;
 use crate::store::AssetTotals;
 
@@ -109,10 +111,24 @@ pub(super) fn content(
     }
 }
 
+/// Counts files that the mirror lost: a real run would fetch them, if their media are listed still.
+pub(super) async fn lost(run: &Run, lost: Vec<(MediaId, Why)>) -> Result<(), RunError> {
+    let ids: Vec<MediaId> = lost.into_iter().map(|(id, _)| id).collect();
+    let live = run.store(move |store| store.live_media_among(&ids)).await?;
+    let mut sheet = run.sheet();
+    for id in live {
+        if sheet.dry.files.insert(id.as_str()) {
+            sheet.assets.owed += 1;
+        }
+    }
+    Ok(())
+}
+
 /// Adds what was owed before, as far as the listings said nothing of it.
 pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunError> {
     let counted = std::mem::take(&mut run.sheet().dry);
-    let (bodies, owed_files) = run
+    let is_full = run.options.is_full && run.options.only.assets;
+    let (bodies, owed_files, asked_again) = run
         .store(move |store| {
             let is_new_body = |endpoint: &Endpoint, id: &ContentId, side| {
                 !counted.bodies.contains(&body_key(endpoint, id, side))
@@ -121,11 +137,17 @@ pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunE
             Ok((
                 store.owed_bodies_among(&is_new_body)?,
                 store.owed_assets_among(&is_new_file)?,
+                if is_full {
+                    store.saved_assets_among(&is_new_file)?
+                } else {
+                    0
+                },
             ))
         })
         .await?;
     let mut sheet = run.sheet();
     sheet.assets.owed += owed_files;
+    sheet.asked_again = asked_again;
     sheet.assets.owed_bytes = files.owed_bytes;
     sheet.assets.waiting = files.waiting;
     sheet.failed_total = files.failed;

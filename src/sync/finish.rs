@@ -93,7 +93,7 @@ async fn look_for_home(run: &Run) -> Result<(), RunError> {
     if run.store(|store| Ok(store.is_displaced())).await? {
         fault("database", "the database (`storage.database`)");
     }
-    if let Some(mirror) = run.rooms.mirror.clone() {
+    if let Some(mirror) = run.rooms.files.mirror().cloned() {
         let looked = timeout(LOOK, crate::blocking::run(move || mirror.is_displaced())).await;
         if let Ok(is_displaced) = looked
             && is_displaced?
@@ -142,20 +142,24 @@ pub(super) async fn fail(run: &Run, err: &RunError) {
 fn planned(sheet: &Sheet) -> String {
     let rows = |counts: ListedCounts| counts.new + counts.changed + counts.returned;
     let steps = [
-        ("record", rows(sheet.media), "media"),
-        ("record", rows(sheet.contents), "contents"),
-        ("read", sheet.bodies.owed, "bodies"),
-        ("fetch", sheet.assets.owed, "files"),
+        ("record", rows(sheet.media), "medium", "media"),
+        ("record", rows(sheet.contents), "content", "contents"),
+        ("read", sheet.bodies.owed, "body", "bodies"),
+        ("fetch", sheet.assets.owed, "file", "files"),
+        ("look for changes of", sheet.asked_again, "file", "files"),
         (
             "follow up",
             sheet.media.missing + sheet.contents.missing,
+            "missing one",
             "missing ones",
         ),
     ];
     let steps: Vec<String> = steps
-        .iter()
-        .filter(|(_, count, _)| *count > 0)
-        .map(|(verb, count, noun)| format!("{verb} {count} {noun}"))
+        .into_iter()
+        .filter(|(_, count, _, _)| *count > 0)
+        .map(|(verb, count, one, many)| {
+            format!("{verb} {count} {}", if count == 1 { one } else { many })
+        })
         .collect();
     steps.join(", ")
 }

@@ -27,7 +27,7 @@ mod unreadable;
 mod verify;
 
 pub use error::{PruneError, RunError, VerifyError};
-pub use options::{Only, Options, Rooms, Stop};
+pub use options::{Only, Options, Rooms, RunFiles, Stop};
 pub use prune::{PruneFiles, PruneOptions, PruneRooms, prune};
 pub use snapshot::{SnapshotError, SnapshotPlan, TreePlan, snapshot};
 pub use tamper::{RowsChecked, check_rows};
@@ -75,7 +75,7 @@ pub async fn run(
         Ok(report) => Ok(report),
         Err(err) => {
             finish::fail(&run, &err).await;
-            let mirror = run.rooms.mirror.as_ref().map(Arc::downgrade);
+            let mirror = run.rooms.files.mirror().map(Arc::downgrade);
             drop(run);
             if let Some(mirror) = mirror {
                 let_go(&mirror).await;

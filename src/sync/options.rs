@@ -1,6 +1,6 @@
 //! What a run is asked to do, and with what.
 
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Reader};
 use crate::model::{Endpoint, ExitCode, Timestamp};
 use crate::remote::Remote;
 use crate::store::StoreHandle;
@@ -104,8 +104,35 @@ pub struct Rooms {
     pub remote: Arc<Remote>,
     /// The database.
     pub store: StoreHandle,
-    /// The files; `None` for a dry run.
-    pub mirror: Option<Arc<Mirror>>,
+    /// The files.
+    pub files: RunFiles,
+}
+
+/// The files of a run.
+#[derive(Clone, Debug)]
+pub enum RunFiles {
+    /// A run saves.
+    Save(Arc<Mirror>),
+    /// A dry run looks; `None`: there is no mirror yet.
+    Look(Option<Reader>),
+}
+
+impl RunFiles {
+    /// Returns what saves; `None` for a dry run.
+    pub fn mirror(&self) -> Option<&Arc<Mirror>> {
+        match self {
+            Self::Save(mirror) => Some(mirror),
+            Self::Look(_) => None,
+        }
+    }
+
+    /// Returns what looks; `None` where there is no mirror.
+    pub fn reader(&self) -> Option<Reader> {
+        match self {
+            Self::Save(mirror) => Some((***mirror).clone()),
+            Self::Look(reader) => reader.clone(),
+        }
+    }
 }
 
 /// A request to stop tidily, and what the program then exits with.

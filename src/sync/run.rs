@@ -94,6 +94,8 @@ pub(super) struct Sheet {
     pub(super) ahead: BTreeMap<Endpoint, Ahead>,
     /// What a dry run has counted.
     pub(super) dry: Dry,
+    /// Saved files that a real run with `--full` would ask for, to see whether they changed.
+    pub(super) asked_again: u64,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
 }

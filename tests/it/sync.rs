@@ -222,6 +222,45 @@ async fn a_dry_run_plans_the_same_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_looks_at_the_mirror_and_says_what_a_full_run_asks_for() {
+    let sim = Sim::builder().media(12).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let paths = home.texts("SELECT path FROM assets ORDER BY media_id");
+    std::fs::remove_file(home.path("mirror").join(&paths[0])).expect("removed");
+    std::fs::write(home.path("mirror").join(&paths[1]), "short").expect("written");
+    sim.forget_requests();
+    let plan = home.sync_with(&sim, dry.clone()).await;
+    assert_eq!((plan.assets.owed, sim.counters().assets()), (2, 0));
+    let said = |plan: &RunReport, what: &str| {
+        let line = &plan.verdict.line;
+        assert!(!plan.verdict.safe && line.contains(what), "{line}");
+    };
+    said(&plan, "it would fetch 2 files;");
+    let full = Setup {
+        is_full: true,
+        ..dry.clone()
+    };
+    let plan = home.sync_with(&sim, full).await;
+    said(
+        &plan,
+        "it would fetch 2 files, look for changes of 10 files;",
+    );
+    // A volume that is not mounted.
+    std::fs::rename(home.path("mirror"), home.path("elsewhere")).expect("moved");
+    let plan = home.sync_with(&sim, dry).await;
+    assert_eq!(plan.assets.owed, 12);
+    assert!(!home.path("mirror").exists(), "nothing is made");
+    std::fs::rename(home.path("elsewhere"), home.path("mirror")).expect("back");
+    let real = home.sync(&sim).await.expect_complete();
+    assert_eq!(real.assets.saved, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_counts_each_thing_once() {
     let sim = Sim::builder()
         .media(250)
@@ -305,7 +344,7 @@ async fn a_dry_run_calls_nothing_safe_that_an_earlier_run_left_owed() {
     let line = &report.verdict.line;
     assert!(!report.verdict.safe, "{line}");
     assert!(
-        line.starts_with("UNSAFE until a real run: it would read 5 bodies, fetch 1 files;"),
+        line.starts_with("UNSAFE until a real run: it would read 5 bodies, fetch 1 file;"),
         "{line}"
     );
     sim.clear_faults();

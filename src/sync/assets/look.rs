@@ -1,12 +1,12 @@
 //! Looking at the mirror before a run asks for anything.
 
 use super::ROWS;
-use crate::mirror::{Mirror, MirrorError};
+use crate::mirror::{MirrorError, Reader};
 use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why};
 use crate::store::SavedAsset;
 use crate::sync::RunError;
+use crate::sync::dry;
 use crate::sync::run::Run;
-use std::sync::Arc;
 use tracing::{info, warn};
 
 /// A mirror that lost all its files, if these were more, is perhaps another one.
@@ -35,7 +35,10 @@ struct Seen {
 /// cannot be had again: each run says so until they are back, or accepted as lost. Those that were gone and lie in the mirror
 /// again, put back by a person or behind a volume that was not mounted in the meantime, are taken in.
 /// Where the disk refuses to tell, nothing is concluded: the file may be whole, and fetched it could not be put there.
-pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
+///
+/// A dry run counts them and records nothing.
+pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
+    let (reader, is_dry) = (run.rooms.files.reader(), run.id.is_none());
     let mut after = 0;
     let (mut wanted, mut lost_so_far, mut missing) = (0, 0, 0);
     let (mut untold, mut refusal) = (0, None);
@@ -45,9 +48,9 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
             .await?;
         let Some(last) = files.last() else { break };
         after = last.row;
-        let looked = Arc::clone(mirror);
+        let looked = reader.clone();
         let named = NAMED.saturating_sub(lost_so_far);
-        let seen = crate::blocking::run(move || look_at(&looked, files, named)).await?;
+        let seen = crate::blocking::run(move || look_at(looked.as_ref(), files, named)).await?;
         wanted += seen.wanted;
         lost_so_far += seen.lost.len() as u64;
         missing += seen
@@ -58,6 +61,10 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
         untold += seen.untold;
         refusal = refusal.or(seen.refusal);
         let (lost, found) = (seen.lost, seen.found);
+        if is_dry {
+            dry::lost(run, lost).await?;
+            continue;
+        }
         if !found.is_empty() {
             info!(
                 "{} files that were gone are back in the mirror",
@@ -99,13 +106,15 @@ pub(super) async fn sweep(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErro
 }
 
 /// Looks at files in their order. The first lost ones are named, so many at most.
-fn look_at(mirror: &Mirror, files: Vec<SavedAsset>, named: u64) -> Seen {
+fn look_at(reader: Option<&Reader>, files: Vec<SavedAsset>, named: u64) -> Seen {
     let mut seen = Seen::default();
     for asset in files {
         seen.wanted += u64::from(!asset.is_gone);
-        // A path that is no path any more is a file that is not there.
-        let path = RelPath::parse(&asset.path).ok();
-        let checked = path.as_ref().map(|path| mirror.check(path, asset.bytes));
+        // A path that is no path any more is a file that is not there; without a mirror none is.
+        let place = reader.zip(RelPath::parse(&asset.path).ok());
+        let checked = place
+            .as_ref()
+            .map(|(reader, path)| reader.check(path, asset.bytes));
         let on_disk = match standing(checked) {
             Ok(on_disk) => on_disk,
             Err(refusal) => {
@@ -117,7 +126,7 @@ fn look_at(mirror: &Mirror, files: Vec<SavedAsset>, named: u64) -> Seen {
         let why = match on_disk {
             OnDisk::Intact if asset.is_gone => {
                 // Read, not only measured: this is the one chance to see that it is the same file.
-                let hashed = path.and_then(|path| mirror.hash(&path).ok().flatten());
+                let hashed = place.and_then(|(reader, path)| reader.hash(&path).ok().flatten());
                 if hashed.is_some_and(|hashed| hashed.sha256.to_string() == asset.sha256) {
                     seen.found.push(asset.media_id);
                 }

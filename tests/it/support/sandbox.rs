@@ -1,11 +1,11 @@
 //! A temporary home for database, mirror and archive, and runs in it.
 
-use microcms_backup::mirror::{self, Mirror};
+use microcms_backup::mirror::{self, Mirror, Reader};
 use microcms_backup::model::{Endpoint, RunReport, Tally, Timestamp};
 use microcms_backup::remote;
 use microcms_backup::remote::{Key, Remote};
 use microcms_backup::store::{self, Store, StoreThread};
-use microcms_backup::sync::{self, Only, Options, Rooms, RunError, Stop};
+use microcms_backup::sync::{self, Only, Options, Rooms, RunError, RunFiles, Stop};
 use microcms_sim::Sim;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,20 +149,21 @@ impl Sandbox {
         };
         let store = Store::open(&options, (setup.now)())?;
         let (handle, thread) = StoreThread::spawn(store)?;
-        let mirror = if setup.is_dry_run {
-            None
+        let options = mirror::Options {
+            root: self.path("mirror"),
+            archive: self.path("archive"),
+            file_mode: None,
+            dir_mode: None,
+        };
+        let files = if setup.is_dry_run {
+            RunFiles::Look(Reader::open_if_there(&options)?)
         } else {
-            Some(Arc::new(Mirror::open(&mirror::Options {
-                root: self.path("mirror"),
-                archive: self.path("archive"),
-                file_mode: None,
-                dir_mode: None,
-            })?))
+            RunFiles::Save(Arc::new(Mirror::open(&options)?))
         };
         let rooms = Rooms {
             remote: Arc::new(remote),
             store: handle,
-            mirror,
+            files,
         };
         let options = Options {
             service: sim.service_id().to_owned(),
