@@ -71,6 +71,10 @@ fn text(conn: &Connection, sql: &str) -> String {
         .unwrap_or_else(|| "NULL".to_owned())
 }
 
+fn count(conn: &Connection, sql: &str) -> i64 {
+    conn.query_row(sql, [], |row| row.get(0)).expect(sql)
+}
+
 #[test]
 fn the_tables_have_the_columns_that_are_promised() {
     let (_folder, options) = filled();
@@ -131,21 +135,30 @@ fn history_is_written_whoever_makes_the_change() {
     let (_folder, options) = filled();
     let conn = Connection::open(&options.path).unwrap();
     let rename = "UPDATE media SET metadata = json_set(metadata, '$.alt', 'new')";
-    let refused = conn.execute(rename, []).unwrap_err();
+    conn.execute_batch(&format!(
+        "INSERT INTO endpoints (endpoint, name, kind, valid_from) VALUES ('blog', 'Blog', 'list', '{0}');
+         UPDATE assets SET state = 'saved', path = 'host/logo.png', bytes = 1, sha256 = 'aa'",
+        at(1)
+    ))
+    .unwrap();
+    let backwards = format!("{rename}, valid_from = '1999-01-01T00:00:00.000Z'");
+    let refused = conn.execute(&backwards, []).unwrap_err();
     assert!(
         refused
             .to_string()
             .contains("a new version of a medium needs a later valid_from"),
         "{refused}"
     );
-    let moved = conn.execute(
-        "UPDATE contents SET valid_from = '2030-01-01T00:00:00.000Z'",
-        [],
-    );
-    assert!(
-        moved.is_err(),
-        "a version cannot begin elsewhere than it did"
-    );
+    for table in ["endpoints", "contents", "media", "assets"] {
+        let moved = conn.execute(
+            &format!("UPDATE {table} SET valid_from = '2030-01-01T00:00:00.000Z'"),
+            [],
+        );
+        assert!(
+            moved.is_err(),
+            "a version cannot begin elsewhere than it did"
+        );
+    }
 
     conn.execute(&format!("{rename}, valid_from = '{}'", at(2)), [])
         .unwrap();
@@ -156,15 +169,55 @@ fn history_is_written_whoever_makes_the_change() {
         ),
         format!("-{}", at(2))
     );
+    // Whoever knows nothing of versions makes one all the same, also twice within a millisecond.
+    let changes = [
+        ("endpoints", "endpoint", "name = name || 'x'"),
+        (
+            "contents",
+            "endpoint, id",
+            "metadata = json_set(metadata, '$.updatedBy', ifnull(metadata ->> '$.updatedBy', '') || 'x')",
+        ),
+        (
+            "media",
+            "id",
+            "metadata = json_set(metadata, '$.alt', metadata ->> '$.alt' || 'x')",
+        ),
+        ("assets", "media_id", "sha256 = sha256 || 'f'"),
+    ];
+    for (table, key, change) in changes {
+        let before = count(&conn, &format!("SELECT count(*) FROM {table}_history"));
+        let rows = count(&conn, &format!("SELECT count(*) FROM {table}"));
+        assert!(rows > 0, "{table}");
+        for _ in 0..2 {
+            conn.execute(&format!("UPDATE {table} SET {change}"), [])
+                .unwrap();
+        }
+        let after = count(&conn, &format!("SELECT count(*) FROM {table}_history"));
+        assert_eq!(after, before + 2 * rows, "{table}");
+        let gaps = format!(
+            "SELECT count(*) FROM (
+                 SELECT valid_to, lead(valid_from) OVER (PARTITION BY {key} ORDER BY valid_from) AS next, valid_from
+                 FROM (SELECT {key}, valid_from, valid_to FROM {table}_history
+                       UNION ALL SELECT {key}, valid_from, NULL FROM {table}))
+             WHERE valid_to IS NOT next OR valid_to <= valid_from"
+        );
+        assert_eq!(count(&conn, &gaps), 0, "{table}");
+    }
     conn.execute("DELETE FROM contents", []).unwrap();
     assert_eq!(
         text(
             &conn,
-            "SELECT id FROM contents_history WHERE valid_from < valid_to"
+            "SELECT group_concat(DISTINCT id) FROM contents_history WHERE valid_from < valid_to"
         ),
         "hello"
     );
-    assert_eq!(text(&conn, "SELECT id FROM contents_timeline"), "hello");
+    assert_eq!(
+        text(
+            &conn,
+            "SELECT group_concat(DISTINCT id) FROM contents_timeline"
+        ),
+        "hello"
+    );
 }
 
 #[test]

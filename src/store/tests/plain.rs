@@ -289,7 +289,8 @@ const ASKED: [&str; 13] = [
     "SELECT id FROM contents_search WHERE text LIKE '%夜景%' ORDER BY id",
     "SELECT * FROM changes ORDER BY at, kind, id",
     "SELECT * FROM media_timeline ORDER BY id, valid_from",
-    "SELECT * FROM assets_timeline ORDER BY media_id",
+    "SELECT media_id, url, path, bytes, sha256, content_type, etag, last_modified, state, fetched_at, valid_from, valid_to
+     FROM assets_timeline ORDER BY media_id",
     "SELECT * FROM contents_timeline ORDER BY id",
 ];
 
