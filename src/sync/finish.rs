@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::run::{Run, Sheet};
-use super::{dry, forecast, owed, unreadable};
+use super::{dry, forecast, guard, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, ProblemKind, RunReport};
 use crate::plan::{Account, found_by_verify, outcome, verdict_line};
@@ -166,6 +166,7 @@ fn planned(sheet: &Sheet) -> String {
 
 fn report(run: &Run, holdings: Holdings, failed: Vec<FailedAsset>) -> RunReport {
     let mut sheet = run.sheet().clone();
+    guard::sum_up(&mut sheet);
     let transfer = run.rooms.remote.meter().read();
     sheet.assets.bytes = run.tally.bytes.get();
     let is_dry = run.id.is_none();

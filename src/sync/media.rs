@@ -3,6 +3,7 @@
 use super::RunError;
 use super::dry::{self, Recorded};
 use super::forecast::SAMPLE;
+use super::guard;
 use super::run::Run;
 use super::together::sets;
 use super::unreadable;
@@ -238,11 +239,7 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
             sight(run, absent.missing, true).await?
         }
         Finding::Guard(why) => {
-            let hint = format!(
-                "nothing was marked as deleted; if these {missing} media really were deleted, confirm once with \
-                 --allow-deletes {missing}"
-            );
-            run.problem(ProblemKind::Guard, "media", why, Some(hint));
+            guard::trip(run, "media", why, missing, "media");
             return Ok(());
         }
     };

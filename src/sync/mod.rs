@@ -12,6 +12,7 @@ mod dry;
 mod error;
 mod finish;
 mod forecast;
+mod guard;
 mod hosts;
 mod media;
 mod options;

@@ -77,6 +77,27 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
         );
     }
 
+    // Neither listed nor shown, but its contents are, or cannot be asked for.
+    for fault in [None, Some(Fault::status(403, "Forbidden"))] {
+        sim.fault(Route::Apis, 1, without(&sim, "news"));
+        let absent = Fault::status(404, "Not Found");
+        sim.fault(Route::Schema.containing("/news"), Occasion::Every, absent);
+        let code = fault.map_or(ExitCode::Partial, |fault| {
+            let about = Route::Metadata.containing("/news");
+            sim.fault(about, Occasion::Every, fault);
+            ExitCode::Refused
+        });
+        home.sync(&sim).await.expect_code(code);
+        sim.clear_faults();
+        assert_eq!(
+            (
+                tombstones(&home, "endpoints"),
+                tombstones(&home, "contents")
+            ),
+            (0, 0)
+        );
+    }
+
     // Really deleted.
     sim.edit(Edit::DeleteApi {
         endpoint: "news".into(),

@@ -193,6 +193,10 @@ async fn a_shrunken_listing_trips_the_guard_until_a_person_confirms() {
         let report = home.sync(&sim).await.expect_code(ExitCode::Guard);
         assert!(hint_of(&report, "contents/blog").contains("--allow-deletes 20"));
         assert!(hint_of(&report, "media").contains("--allow-deletes 15"));
+        // What a person allows is for the whole run.
+        for scope in ["contents/blog", "media"] {
+            assert!(hint_of(&report, scope).ends_with("--allow-deletes 35"));
+        }
         assert!(
             report.verdict.line.contains("lacks 20 of the 60"),
             "{}",

@@ -1,6 +1,7 @@
 //! What is known and was not listed: a deletion only where the service itself says so.
 
 use super::super::RunError;
+use super::super::guard;
 use super::super::run::Run;
 use super::record;
 use crate::model::{ContentId, Endpoint, ProblemKind};
@@ -148,19 +149,41 @@ fn may_delete(run: &Run, endpoint: &Endpoint, live: u64, missing: u64, listed: u
             true
         }
         Finding::Guard(why) => {
-            let hint = format!(
-                "nothing was marked as deleted; if these {missing} contents really were deleted, confirm once with \
-                 --allow-deletes {missing}"
-            );
-            run.problem(
-                ProblemKind::Guard,
+            guard::trip(
+                run,
                 &format!("contents/{endpoint}"),
                 why,
-                Some(hint),
+                missing,
+                "contents",
             );
             false
         }
     }
+}
+
+/// Contents of an API that is gone that are asked for by their ids: all of them, where no person has looked.
+const SAMPLE: usize = 10;
+
+/// Returns whether the service says of each of the first contents of an API that it is gone, too.
+async fn are_gone(run: &Run, endpoint: &Endpoint, ids: Vec<ContentId>) -> Result<bool, RunError> {
+    let scope = format!("contents/{endpoint}");
+    for id in ids.into_iter().take(SAMPLE) {
+        match run.rooms.remote.look_up(endpoint, &id).await {
+            Ok(Lookup::Absent) => {}
+            Ok(Lookup::Found(content)) => {
+                record(run, endpoint, vec![*content]).await?;
+                let message =
+                    format!("the API is missing from the list of APIs, but `{id}` in it exists");
+                run.problem(ProblemKind::Owed, &scope, message, None);
+                return Ok(false);
+            }
+            Err(err) => {
+                run.remote_problem(&scope, &err);
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Follows up an API that the service no longer lists: only its own 404 is evidence, and its contents
@@ -188,15 +211,15 @@ pub(super) async fn follow_up_endpoint(
         }
     }
     let asked = endpoint.clone();
-    let live = run
+    let known = run
         .store(move |store| store.absent_contents(&asked, &|_| false))
-        .await?
-        .live;
+        .await?;
+    let live = known.live;
     run.sheet().contents.missing += live;
     // The API's own 404 speaks for its contents: only a large number of them calls for a person, or
     // a list of APIs that is suddenly empty.
     let may_delete = live == 0 || may_delete(run, &endpoint, live, live, listed);
-    if !may_delete || run.id.is_none() {
+    if !may_delete || run.id.is_none() || !are_gone(run, &endpoint, known.missing).await? {
         return Ok(());
     }
     let now = run.now();
