@@ -63,6 +63,8 @@ pub(super) fn failed_report(
         failed_total: 0,
         proof: None,
         notes: Vec::new(),
+        owed_files: Vec::new(),
+        owed_bodies: Vec::new(),
     })
 }
 

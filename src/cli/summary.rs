@@ -135,6 +135,8 @@ pub(super) mod tests {
             version: REPORT_VERSION,
             proof: None,
             notes: Vec::new(),
+            owed_files: Vec::new(),
+            owed_bodies: Vec::new(),
             program: "microcms-backup 0.1.0".to_owned(),
             service: "my-service".to_owned(),
             run_id: Some(1),

@@ -233,6 +233,34 @@ pub struct FailedAsset {
     pub announced_bytes: Option<u64>,
 }
 
+/// One file that is owed and did not fail.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OwedFile {
+    /// The medium.
+    pub media_id: String,
+    /// Where it is asked for.
+    pub url: String,
+    /// Why it is owed: `new`, `changed`, `missing`, `damaged`, `asked`, …; `None` where that is not recorded.
+    pub why: Option<String>,
+}
+
+/// One body that is owed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MissingBody {
+    /// Its API.
+    pub endpoint: String,
+    /// Its content.
+    pub id: String,
+    /// `published` or `draft`.
+    pub side: String,
+    /// `owed`, or `refused`: the key may not read it.
+    pub state: String,
+    /// What happened at the last attempt.
+    pub error: Option<String>,
+    /// Failed attempts one after the other.
+    pub attempts: u32,
+}
+
 /// What the whole backup holds after the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Holdings {
@@ -309,6 +337,10 @@ pub struct RunReport {
     pub failed: Vec<FailedAsset>,
     /// How many there are in truth.
     pub failed_total: u64,
+    /// Other files that are owed, at most 200.
+    pub owed_files: Vec<OwedFile>,
+    /// Bodies that are owed, at most 200, those refused to the key last.
+    pub owed_bodies: Vec<MissingBody>,
     /// What a complete run committed to: keep the root elsewhere. `None` for every other run.
     pub proof: Option<Proof>,
 }
@@ -316,5 +348,5 @@ pub struct RunReport {
 /// The version of [`RunReport`]'s JSON form.
 pub const REPORT_VERSION: u32 = 1;
 
-/// How many failed files a report names; the true number stands beside them.
+/// How many failed files a report names, how many owed ones and how many bodies; their true numbers stand in the counts.
 pub const FAILED_LISTED: usize = 200;

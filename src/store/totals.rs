@@ -4,7 +4,7 @@ use super::assets::LONGEST_WAIT;
 use super::losses::is_lost;
 use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
-use crate::model::report::{FailedAsset, Holdings};
+use crate::model::report::{FailedAsset, Holdings, MissingBody, OwedFile};
 use crate::model::{MediaId, Timestamp};
 use rusqlite::{Statement, named_params};
 
@@ -106,6 +106,46 @@ impl Store {
                     bytes: files.held_bytes,
                 })
             })
+        })
+    }
+
+    /// Returns up to `limit` files that are owed and did not fail, in the order in which they will be asked for.
+    pub fn owed_files(&self, limit: usize) -> Result<Vec<OwedFile>, StoreError> {
+        self.read("read which files are owed", |conn| {
+            conn.prepare_cached(
+                "SELECT a.media_id, coalesce(m.url, a.url), a.why
+                 FROM assets AS a JOIN media AS m ON m.id = a.media_id
+                 WHERE a.state = 'owed' AND m.deleted_at IS NULL ORDER BY a.rowid LIMIT :limit",
+            )?
+            .query_map(named_params! { ":limit": int(limit as u64) }, |row| {
+                Ok(OwedFile {
+                    media_id: row.get(0)?,
+                    url: row.get(1)?,
+                    why: row.get(2)?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Returns up to `limit` bodies that are owed, those refused to the key last.
+    pub fn missing_bodies(&self, limit: usize) -> Result<Vec<MissingBody>, StoreError> {
+        self.read("read which bodies are owed", |conn| {
+            conn.prepare_cached(
+                "SELECT endpoint, id, side, state, last_error, attempts FROM owed_bodies
+                 ORDER BY state = 'refused', endpoint, id, side LIMIT :limit",
+            )?
+            .query_map(named_params! { ":limit": int(limit as u64) }, |row| {
+                Ok(MissingBody {
+                    endpoint: row.get(0)?,
+                    id: row.get(1)?,
+                    side: row.get(2)?,
+                    state: row.get(3)?,
+                    error: row.get(4)?,
+                    attempts: row.get(5)?,
+                })
+            })?
+            .collect()
         })
     }
 

@@ -34,6 +34,9 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         .await?;
     let mut report = report(run, holdings, failed);
     report.notes.extend(found_before(run).await?);
+    if run.id.is_some() {
+        owed::name(run, &mut report).await?;
+    }
     if let Some(id) = run.id {
         let end = RunEnd {
             outcome: report.outcome,
@@ -214,5 +217,7 @@ fn report(run: &Run, holdings: Holdings, failed: Vec<FailedAsset>) -> RunReport 
         // Known when the run's row is closed.
         proof: None,
         notes: Vec::new(),
+        owed_files: Vec::new(),
+        owed_bodies: Vec::new(),
     }
 }

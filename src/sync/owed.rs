@@ -2,8 +2,8 @@
 
 use super::RunError;
 use super::run::Run;
-use crate::model::ProblemKind;
 use crate::model::report::{Budget, FAILED_LISTED, FailedAsset};
+use crate::model::{ProblemKind, RunReport};
 use crate::store::AssetTotals;
 use bytesize::ByteSize;
 
@@ -31,6 +31,19 @@ pub(super) async fn account(run: &Run, totals: &AssetTotals) -> Result<Vec<Faile
         say_what_is_lost(run, totals.lost);
     }
     Ok(failed)
+}
+
+/// Names in the report what is owed and did not fail.
+pub(super) async fn name(run: &Run, report: &mut RunReport) -> Result<(), RunError> {
+    if report.assets.owed > report.failed_total {
+        report.owed_files = run.store(|store| store.owed_files(FAILED_LISTED)).await?;
+    }
+    if report.bodies.owed > 0 {
+        report.owed_bodies = run
+            .store(|store| store.missing_bodies(FAILED_LISTED))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Returns where the month's budget stands, if there is one.

@@ -71,6 +71,11 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         let saved = report.assets.saved;
         assert_eq!(report.assets.withheld, 40 - saved);
         assert_eq!(report.assets.owed, 40 - saved);
+        // The report lists them.
+        let listed = report.owed_files.iter().filter(|file| {
+            file.why.as_deref() == Some("new") && sim.media_ids().contains(&file.media_id)
+        });
+        assert_eq!(listed.count() as u64, 40 - saved);
         let text = problem(&report, "assets");
         for part in ["500.0 KiB", "stay owed", "limits.monthly_transfer"] {
             assert!(text.contains(part), "{text}");

@@ -367,6 +367,22 @@ async fn a_draft_that_is_answered_403_keeps_no_published_body_away() {
     for _ in 0..2 {
         let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
         assert_eq!((report.bodies.owed, report.bodies.refused), (1, 1));
+        let [missing] = report.owed_bodies.as_slice() else {
+            panic!("{:?}", report.owed_bodies);
+        };
+        let told = [
+            &missing.endpoint,
+            &missing.id,
+            &missing.side,
+            &missing.state,
+        ];
+        assert_eq!(told, ["blog", "shut", "draft", "refused"]);
+        assert!(
+            missing
+                .error
+                .as_deref()
+                .is_some_and(|why| why.contains("403"))
+        );
         assert_eq!(published(), 130, "{:?}", report.problems);
         assert!(bodies(&home, "open").1.is_some());
     }

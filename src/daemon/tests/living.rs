@@ -23,6 +23,8 @@ fn report(exit: ExitCode) -> RunReport {
         version: REPORT_VERSION,
         proof: None,
         notes: Vec::new(),
+        owed_files: Vec::new(),
+        owed_bodies: Vec::new(),
         program: "test".to_owned(),
         service: "demo".to_owned(),
         run_id: Some(1),
