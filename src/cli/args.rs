@@ -34,7 +34,6 @@ Examples:
     long_about = LONG_ABOUT,
     after_help = "Exit codes and examples: --help",
     after_long_help = exit::with_table(EXAMPLES),
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub(crate) struct Cli {

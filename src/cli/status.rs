@@ -31,9 +31,9 @@ Examples:
 
 Exit codes:
     0  SAFE
-    1  the database cannot be read; nothing can be said, so the line says UNSAFE
+    1  stdout cannot be written
     2  wrong usage or configuration
-    6  UNSAFE, also where there is no backup yet";
+    6  UNSAFE, also where there is no backup yet, and where the database cannot be read and nothing can be said";
 
 /// Say in one line whether the backup is safe and as of when, then a short table
 ///
@@ -196,7 +196,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         }
         Err(err) => {
             let why = format!("it cannot be judged: {}", chain(&err));
-            (without(&why), ExitCode::Failed, hint(&err), None)
+            (without(&why), ExitCode::Difference, hint(&err), None)
         }
     };
     Status {

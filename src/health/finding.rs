@@ -55,7 +55,8 @@ pub fn ready(facts: &Facts) -> Finding {
     }
 }
 
-/// Finds whether the backup is as young as it must be, and nothing in it is known to be different.
+/// Finds whether the backup is as young as it must be, nothing in it is known to be different, and its last run wants no
+/// person.
 pub fn healthy(facts: &Facts) -> Finding {
     let backup = match &facts.backup {
         Ok(backup) => backup,
@@ -87,6 +88,15 @@ pub fn healthy(facts: &Facts) -> Finding {
         };
         bad(format!(
             "NOT OK: `verify` found {left} {differences} that nobody made good; complete as of {as_of}{also}"
+        ))
+    } else if let Some(run) = backup
+        .last_run
+        .as_ref()
+        .filter(|run| run.needs_person() && *run != last)
+    {
+        bad(format!(
+            "NOT OK: {}, and wants a person; complete as of {as_of}",
+            ended(run)
         ))
     } else {
         good(format!(

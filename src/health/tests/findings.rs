@@ -56,6 +56,26 @@ fn a_finding_tells_what_came_after_the_last_complete_run() {
 }
 
 #[test]
+fn a_young_backup_whose_last_run_wants_a_person_is_not_well() {
+    for code in [2, 4, 5] {
+        let mut facts = facts(2 * HOUR);
+        facts.backup = Ok(Condition {
+            last_run: Some(run(HOUR, Outcome::Partial, code)),
+            ..backup()
+        });
+        let finding = healthy(&facts);
+        assert!(!finding.is_good, "{finding:?}");
+        assert_eq!(
+            finding.line,
+            format!(
+                "NOT OK: the last run, begun at 2023-11-14T23:13:20.000Z, ended partial (exit code {code}), and wants \
+                 a person; complete as of 2023-11-14T22:13:20.000Z"
+            )
+        );
+    }
+}
+
+#[test]
 fn never_unreadable_and_a_wrong_clock_are_unsafe() {
     let never = Facts {
         backup: Ok(Condition::default()),

@@ -109,12 +109,12 @@ async fn a_database_that_cannot_be_read_is_unsafe_and_left_alone() {
         spoil(&home);
         let before = files(&home);
         let (code, text) = told(&home, &sim, &[]);
-        assert_eq!(code, 1, "{words}\n{text}");
+        assert_eq!(code, 6, "{words}\n{text}");
         assert!(text.starts_with("UNSAFE: it cannot be judged: "), "{text}");
         assert!(line(&text).contains(words), "{words}\n{text}");
         assert!(text.contains(hint), "{hint}\n{text}");
         let (code, value) = json(&home, &sim, &[]);
-        assert_eq!((code, &value["safe"]), (1, &Value::Bool(false)));
+        assert_eq!((code, &value["safe"]), (6, &Value::Bool(false)));
         assert_eq!(files(&home), before, "{words}");
     }
 }
