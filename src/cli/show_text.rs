@@ -12,7 +12,7 @@ use crate::plan::difference::Part;
 use crate::plan::readable;
 
 /// Columns of the labels on the left.
-const LABEL: usize = 13;
+const LABEL: usize = 14;
 
 /// Writes the thing.
 pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {

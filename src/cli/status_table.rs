@@ -7,7 +7,7 @@ use super::columns::{WIDTH, fit, pad, wrap};
 use super::output::plain;
 use super::status::{DiskSpace, Place, Status};
 use crate::model::backup::{EndpointState, RunLine};
-use crate::model::{BackupState, Outcome, Timestamp, VerifyState, span};
+use crate::model::{BackupState, Outcome, Timestamp, VerifyState, counted, span};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 10;
@@ -388,7 +388,7 @@ fn verified_line(status: &Status, last: &VerifyState) -> String {
     };
     let found = match last.differences {
         0 => "no difference".to_owned(),
-        left => format!("{left} DIFFERENCES left"),
+        left => counted(left, "DIFFERENCE left", "DIFFERENCES left"),
     };
     let whole = match last.all_read_since {
         Some(since) => format!("every file was read since {}", minute(since)),

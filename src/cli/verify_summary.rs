@@ -10,7 +10,7 @@ use super::columns::pad;
 use super::output::plain;
 use crate::model::{
     Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, TamperReport, VerifyHead,
-    VerifyReport, VerifyScope,
+    VerifyReport, VerifyScope, counted,
 };
 
 /// How many differences a person is shown.
@@ -180,8 +180,11 @@ fn log(log: &TamperReport) -> Vec<String> {
     let mut lines = vec![row(
         "log",
         &format!(
-            "{} versions against {} entries, of which {} runs proved all but {}",
-            log.versions, log.entries, log.runs, log.unproven_entries
+            "{} versions against {} entries, of which {} proved all but {}",
+            log.versions,
+            log.entries,
+            counted(log.runs, "run", "runs"),
+            log.unproven_entries
         ),
     )];
     lines.extend(log.since.as_ref().map(|since| {
@@ -253,8 +256,9 @@ fn compared(all: &ComparedAll) -> [String; 4] {
 
 fn gist(head: &VerifyHead, report: &VerifyReport) -> String {
     let (count, left) = (report.difference_count, report.left());
+    let differences = counted(count, "difference", "differences");
     if matches!(report.exit_code, 130 | 143) {
-        return format!("stopped before everything was looked at; {count} differences so far");
+        return format!("stopped before everything was looked at; {differences} so far");
     }
     let what = match head.scope {
         VerifyScope::Everything => "the backup is what its records say",
@@ -277,17 +281,14 @@ fn gist(head: &VerifyHead, report: &VerifyReport) -> String {
     } else if count == 0 {
         format!("VERIFIED: {what}")
     } else if !head.is_repair {
-        format!(
-            "DIFFERENT: {count} differences ({}){trouble}",
-            kinds(report)
-        )
+        format!("DIFFERENT: {differences} ({}){trouble}", kinds(report))
     } else if left == 0 {
         format!(
-            "REPAIRED: {count} differences, none is left{accepted}; what is owed again comes with the next `sync`"
+            "REPAIRED: {differences}, none is left{accepted}; what is owed again comes with the next `sync`"
         )
     } else {
         format!(
-            "DIFFERENT: {count} differences, {} of them repaired, {left} left",
+            "DIFFERENT: {differences}, {} of them repaired, {left} left",
             report.repaired
         )
     };

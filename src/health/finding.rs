@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::facts::{Facts, Phase};
 use crate::model::backup::RunLine;
 use crate::model::condition::Condition;
-use crate::model::span;
+use crate::model::{counted, span};
 
 /// A loop that has not turned for this long hangs. It turns every few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -81,13 +81,9 @@ pub fn healthy(facts: &Facts) -> Finding {
             span(age)
         ))
     } else if left > 0 {
-        let differences = if left == 1 {
-            "difference"
-        } else {
-            "differences"
-        };
+        let found = counted(left, "difference", "differences");
         bad(format!(
-            "NOT OK: `verify` found {left} {differences} that nobody made good; complete as of {as_of}{also}"
+            "NOT OK: `verify` found {found} that nobody made good; complete as of {as_of}{also}"
         ))
     } else if let Some(run) = backup
         .last_run

@@ -10,6 +10,7 @@ pub mod body;
 pub mod causes;
 pub mod condition;
 pub mod content;
+mod count;
 pub mod ending;
 pub mod host;
 pub mod ids;
@@ -41,6 +42,7 @@ pub use content::{
     BodyOutcome, BodySide, BodyStep, ContentStep, EndpointKind, KnownContent, ListedContent,
     OwedBody, ServedContent, Status,
 };
+pub use count::counted;
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
 pub use json::read_json;

@@ -2,7 +2,7 @@
 
 use super::verdict::held;
 use crate::model::backup::RunLine;
-use crate::model::{BackupState, ExitCode, Outcome, Timestamp, VerifyState, span};
+use crate::model::{BackupState, ExitCode, Outcome, Timestamp, VerifyState, counted, span};
 use std::time::Duration;
 
 /// How far the clock may have gone back since the last run before its time proves nothing.
@@ -177,10 +177,6 @@ fn debts(
         );
         reasons.push(counted(refused, words.0, words.1));
     }
-}
-
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What `verify` found and nobody made good: neither it nor a run after it.

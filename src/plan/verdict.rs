@@ -1,8 +1,9 @@
 //! How a run ended, as an outcome, an exit code, and one line of truth.
 
-use super::safety::counted;
 use crate::model::report::{Holdings, Verdict};
-use crate::model::{ExitCode, Outcome, Problem, ProblemKind, Timestamp, WalkRecord, WalkVerdict};
+use crate::model::{
+    ExitCode, Outcome, Problem, ProblemKind, Timestamp, WalkRecord, WalkVerdict, counted,
+};
 
 /// The facts that decide how a run ended.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,14 @@ pub fn outcome(account: &Account<'_>) -> (Outcome, ExitCode) {
     if account.problems.is_empty() && is_proven && is_settled {
         return (Outcome::Complete, ExitCode::Complete);
     }
+    // A run of files alone that got none has failed at nothing but those: what was safe is saved.
+    let is_only_owed = account.walks.is_empty()
+        && account
+            .problems
+            .iter()
+            .all(|problem| problem.kind == ProblemKind::Owed);
     let is_anything_safe = account.has_progress
+        || is_only_owed
         || account
             .walks
             .iter()
@@ -128,10 +136,18 @@ fn reasons(account: &Account<'_>) -> String {
         reasons.push(counted(more as u64, "more problem", "more problems"));
     }
     if account.owed_bodies > 0 {
-        reasons.push(format!("{} bodies are owed", account.owed_bodies));
+        reasons.push(counted(
+            account.owed_bodies,
+            "body is owed",
+            "bodies are owed",
+        ));
     }
     if account.owed_files > 0 {
-        reasons.push(format!("{} files are owed", account.owed_files));
+        reasons.push(counted(
+            account.owed_files,
+            "file is owed",
+            "files are owed",
+        ));
     }
     if reasons.is_empty() {
         reasons.push("not every walk is proven".to_owned());
@@ -249,6 +265,23 @@ mod tests {
             ..NOTHING
         };
         assert_eq!(outcome(&account), (Outcome::Failed, ExitCode::Failed));
+        // Files alone were asked for, and none came, or none was due.
+        let owed = [problem(ProblemKind::Owed)];
+        for problems in [&owed[..], &[]] {
+            let files = Account {
+                problems,
+                owed_files: 1,
+                ..account
+            };
+            assert_eq!(outcome(&files), (Outcome::Partial, ExitCode::Partial));
+        }
+        let listing = [walk(WalkVerdict::Failed)];
+        let walked = Account {
+            problems: &owed,
+            walks: &listing,
+            ..account
+        };
+        assert_eq!(outcome(&walked), (Outcome::Failed, ExitCode::Failed));
         let stopped = Account {
             interrupted: Some(ExitCode::Terminated),
             ..account

@@ -4,7 +4,7 @@ use super::RunError;
 use super::run::{Run, Sheet};
 use super::{dry, forecast, guard, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
-use crate::model::{ExitCode, Outcome, ProblemKind, RunReport};
+use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, counted};
 use crate::plan::{Account, found_by_verify, outcome, verdict_line};
 use crate::store::RunEnd;
 use std::time::Duration;
@@ -160,9 +160,7 @@ fn planned(sheet: &Sheet) -> String {
     let steps: Vec<String> = steps
         .into_iter()
         .filter(|(_, count, _, _)| *count > 0)
-        .map(|(verb, count, one, many)| {
-            format!("{verb} {count} {}", if count == 1 { one } else { many })
-        })
+        .map(|(verb, count, one, many)| format!("{verb} {}", counted(count, one, many)))
         .collect();
     steps.join(", ")
 }
