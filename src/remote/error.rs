@@ -262,7 +262,8 @@ impl RemoteError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Setup(_) | Self::Untrusted { .. } => {
-                "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle"
+                "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle; \
+                 where SSL_CERT_FILE or SSL_CERT_DIR is set, nothing but what it names is trusted, so that must exist"
             }
             Self::Unreachable { .. } => {
                 "check the service id, the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)"

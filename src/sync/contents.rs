@@ -11,10 +11,10 @@ use super::unreadable;
 use crate::model::content::BodyStep;
 use crate::model::{
     ContentId, ContentStep, Endpoint, KnownContent, ProblemKind, Scope, ServedContent, Timestamp,
-    WalkRecord, WalkVerdict,
+    WalkRecord, WalkVerdict, counted,
 };
 use crate::plan::content_step;
-use crate::remote::{ContentsWalkEnd, Refusal, read_content};
+use crate::remote::{ContentsWalkEnd, Refusal, RemoteError, read_content};
 use crate::store::EndpointFacts;
 use absent::{absences, follow_up_endpoint};
 use apis::{Target, plan, record_endpoints, schema};
@@ -53,7 +53,8 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
     // The schema of a new API comes first, so that its first version has one; of a known one last,
     // because contents matter more, and of one that has yet to show what it holds last as well.
     let mut later = Vec::new();
-    for mut target in plan.targets {
+    let mut targets = plan.targets.into_iter();
+    while let Some(mut target) = targets.next() {
         let has_schema = target.is_listed && plan.can_read_schemas;
         let is_first = target.is_new && target.kind.is_some();
         if has_schema && is_first {
@@ -62,6 +63,9 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
         walk_soundly(run, &mut target).await?;
         if has_schema && !is_first {
             later.push(target);
+        }
+        if run.sheet().is_unreachable {
+            return leave(run, targets.len());
         }
     }
     for target in later {
@@ -79,6 +83,17 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
     }
     for endpoint in plan.vanished {
         follow_up_endpoint(run, endpoint, plan.listed).await?;
+    }
+    Ok(())
+}
+
+/// Says that the other APIs are not asked for: the host was not there for as long as it takes to be sure of it, and a
+/// hundred APIs are half an hour of that.
+fn leave(run: &Run, left: usize) -> Result<(), RunError> {
+    if left > 0 {
+        let others = counted(left as u64, "other API was", "other APIs were");
+        let message = format!("{others} not asked for: the Management API cannot be reached");
+        run.problem(ProblemKind::Fault, "contents", message, None);
     }
     Ok(())
 }
@@ -142,6 +157,7 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
         .await?;
     run.sheet().contents.seen += end.seen.len();
     if let Some(err) = &end.error {
+        run.sheet().is_unreachable = matches!(err, RemoteError::Unreachable { .. });
         if err.refusal() == Some(Refusal::NotFound) && target.is_listed {
             // Deleted meanwhile, perhaps: the next list of APIs tells.
             let message = "the API is listed, but its contents are not found".to_owned();

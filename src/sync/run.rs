@@ -96,6 +96,8 @@ pub(super) struct Sheet {
     pub(super) dry: Dry,
     /// Saved files that a real run with `--full` would ask for, to see whether they changed.
     pub(super) asked_again: u64,
+    /// Whether the last contents walk ended because its host cannot be reached.
+    pub(super) is_unreachable: bool,
     /// How much each guard that tripped stopped.
     pub(super) guarded: Vec<u64>,
     /// Deletions that a person confirmed and that are not used up.

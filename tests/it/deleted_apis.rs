@@ -1,7 +1,7 @@
 //! APIs that are gone, forbidden or hidden, and what becomes of their contents.
 
 use crate::deletions::{allowing, delete, hint_of, history, holds_after_a_full_run, tombstones};
-use crate::support::{Expect as _, Sandbox};
+use crate::support::{Expect as _, Program, Sandbox};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, When};
 use serde_json::{Value, json};
@@ -134,6 +134,35 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
     assert!(hint_of(&report, "contents/blog").contains("--allow-deletes 12"));
     home.sync_with(&sim, allowing(12)).await.expect_complete();
     holds_after_a_full_run(&home, &sim).await;
+}
+
+/// Half a minute of waiting: the media walk and the list of APIs, and then one API, are asked for again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_host_cannot_be_reached_one_api_tells_it_and_the_others_are_not_tried() {
+    let mut builder = Sim::builder();
+    for n in 0..6 {
+        builder = builder.published_list_api(&format!("api{n}"), 2);
+    }
+    let sim = builder.start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let program = Program::command(&["sync", "--json"], &home, &sim);
+    let output = program
+        .set("SERVICE__MANAGEMENT_URL", "http://127.0.0.1:1")
+        .run();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let problems: Vec<&str> = report["problems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|problem| problem["scope"].as_str())
+        .collect();
+    assert_eq!(problems, ["media", "apis", "contents/api0", "contents"]);
+    let said = report["problems"][3]["message"].as_str();
+    let expected = "5 other APIs were not asked for: the Management API cannot be reached";
+    assert_eq!(said, Some(expected));
+    home.sync(&sim).await.expect_complete();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -346,6 +346,25 @@ async fn hosts_that_are_not_there_are_named_and_the_rest_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_cannot_be_had_are_named_and_the_rest_is_checked() {
+    let sim = service().await;
+    let home = Sandbox::new();
+    let mut program = doctor(&home, &sim).set("SERVICE__MANAGEMENT_URL", "https://127.0.0.1:1");
+    program.0.env("SSL_CERT_FILE", "/nonexistent");
+    program.0.env("SSL_CERT_DIR", "/nonexistent");
+    let found = examined(program);
+    assert_eq!(found.code, 1);
+    assert_eq!(found.states("certificates"), ["fail"]);
+    assert_eq!(found.states("mirror"), ["ok"]);
+    let certificates = found
+        .checks
+        .iter()
+        .find(|check| check["name"] == "certificates");
+    let help = certificates.and_then(|check| check["help"].as_str());
+    assert!(help.is_some_and(|help| help.contains("SSL_CERT_FILE or SSL_CERT_DIR is set")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_off_is_seen() {
     let sim = service().await;
     let home = backed_up(&sim).await;

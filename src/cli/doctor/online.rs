@@ -7,7 +7,6 @@ use tracing::info;
 use url::Url;
 
 use super::super::assemble;
-use super::super::failure::Failure;
 use super::super::run::Clock;
 use super::checks::{About, Checks};
 use super::local::Known;
@@ -27,23 +26,26 @@ const LISTED_WITHOUT_DATABASE: usize = 3;
 const CONFIRMED: usize = 2;
 
 /// Asks the two APIs.
-///
-/// # Errors
-/// If the HTTP client cannot be set up.
 pub(crate) async fn service(
     config: &Config,
     key: &ApiKey,
     known: Known,
     clock: Clock,
     checks: &mut Checks,
-) -> Result<(), Failure> {
+) {
     let mut config = config.clone();
     if known.has_run {
         // The run has the other nine: its page tokens live 15 s and cannot wait for us.
         info!("a run is under way: asking the Management API once in 10 s");
         config.limits.management_per_10s = 1;
     }
-    let remote = assemble::remote(&config, key, Arc::default())?;
+    let remote = match assemble::remote(&config, key, Arc::default()) {
+        Ok(remote) => remote,
+        Err(failure) => {
+            checks.fail("certificates", About::Other, failure.line(), failure.hint);
+            return;
+        }
+    };
     let now = clock();
     let ages = known.recent_requests.iter().filter_map(|at| now.since(*at));
     remote.remember_requests(ages);
@@ -63,7 +65,6 @@ pub(crate) async fn service(
     });
     content(&remote, &apis, &samples, checks).await;
     skew(&remote, clock(), checks);
-    Ok(())
 }
 
 type Api = (Endpoint, EndpointKind);
