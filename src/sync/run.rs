@@ -269,7 +269,7 @@ impl Run {
     /// that is the operator's problem, whatever its words (design.md section 2).
     pub(super) fn listing_problem(&self, scope: &str, err: &RemoteError) {
         if err.refusal().is_some() {
-            self.problem(ProblemKind::Refused, scope, err.chain(), err.hint());
+            self.problem(ProblemKind::Refused, scope, err.chain(), hint_of(err));
         } else {
             self.remote_problem(scope, err);
         }
@@ -283,7 +283,7 @@ impl Run {
         } else {
             ProblemKind::Fault
         };
-        self.problem(kind, scope, err.chain(), err.hint());
+        self.problem(kind, scope, err.chain(), hint_of(err));
     }
 
     pub(super) fn failed_asset(&self, failed: FailedNow) {
@@ -401,6 +401,14 @@ fn difference(now: &[HostTransfer], before: &[HostTransfer]) -> Vec<HostTransfer
         })
         .filter(|entry| entry.requests > 0 || entry.bytes > 0)
         .collect()
+}
+
+/// What a person can do where an API answers no: at a wrong address it has nothing.
+fn hint_of(err: &RemoteError) -> Option<String> {
+    let elsewhere = "there is nothing at that address: check service.id, and service.management_url and \
+                     service.content_url where they are set";
+    let is_elsewhere = err.is_wrong_address().then(|| elsewhere.to_owned());
+    err.hint().or(is_elsewhere)
 }
 
 #[cfg(test)]

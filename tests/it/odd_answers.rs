@@ -386,3 +386,25 @@ async fn schemas_and_object_bodies_of_other_forms_are_kept_as_they_are() {
     );
     assert_eq!(sim.counters().of(Route::Schema), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_where_there_is_nothing_is_told_with_what_to_check() {
+    let sim = Sim::builder().media(3).list_api("blog", 3).start().await;
+    for route in [Route::Media, Route::Apis] {
+        sim.fault(route, Occasion::Every, Fault::status(404, "Not Found"));
+    }
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await;
+    for scope in ["media", "apis"] {
+        let problem = report
+            .problems
+            .iter()
+            .find(|problem| problem.scope == scope);
+        let hint = problem.and_then(|problem| problem.hint.as_deref());
+        assert!(
+            hint.is_some_and(|hint| hint.contains("check service.id")),
+            "{scope}: {:#?}",
+            report.problems
+        );
+    }
+}
