@@ -31,7 +31,7 @@ impl EndpointKind {
     }
 }
 
-/// The first status of a content (the service sends an array with one; microcms-facts 1.5).
+/// The status of a content (the service sends an array with one; microcms-facts 1.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     /// 公開中.
@@ -47,9 +47,11 @@ pub enum Status {
 }
 
 impl Status {
-    /// Reads the service's word.
+    /// Reads the service's word, or several with commas between them: webhooks write what is both published and a draft as
+    /// two (microcms-facts 5).
     pub fn parse(text: &str) -> Self {
         match text {
+            "PUBLISH,DRAFT" | "DRAFT,PUBLISH" => Self::PublishAndDraft,
             "PUBLISH" => Self::Publish,
             "DRAFT" => Self::Draft,
             "PUBLISH_AND_DRAFT" => Self::PublishAndDraft,
@@ -80,7 +82,7 @@ impl Status {
 pub struct ListedContent {
     /// Its id; for an object-type API without one, the endpoint's name.
     pub id: ContentId,
-    /// The first status.
+    /// Its status.
     pub status: Status,
     /// Moves with most edits, but is no change feed (microcms-facts 2.5).
     pub updated_at: Option<String>,

@@ -66,7 +66,11 @@ impl OneOrMany {
     }
 
     fn status(served: Option<&Self>) -> Status {
-        Status::parse(served.map_or("", Self::first))
+        match served {
+            Some(Self::One(text)) => Status::parse(text),
+            Some(Self::Many(texts)) => Status::parse(&texts.join(",")),
+            None => Status::parse(""),
+        }
     }
 }
 

@@ -20,7 +20,9 @@ impl Store {
     ) -> Result<Vec<OwedBody>, StoreError> {
         self.read("read which bodies are owed", |conn| {
             conn.prepare_cached(
-                "SELECT o.number, o.id, o.side, coalesce(c.status, ''), c.updated_at, c.revised_at, c.draft_key,
+                "SELECT o.number, o.id, o.side,
+                     coalesce(iif(c.metadata -> '$.status[1]' IS NULL, c.status,
+                         (SELECT group_concat(value) FROM json_each(c.metadata, '$.status'))), ''), c.updated_at, c.revised_at, c.draft_key,
                      o.state = 'refused', o.attempts, o.owed_at, o.last_error
                  FROM owed_bodies AS o INDEXED BY owed_bodies_in_order
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
@@ -62,7 +64,8 @@ impl Store {
         self.read("look for an unpublished content", |conn| {
             conn.prepare_cached(
                 "SELECT id, draft_key FROM contents
-                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' AND draft_key IS NOT NULL LIMIT 1",
+                 WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' AND draft_key IS NOT NULL
+                     AND metadata -> '$.status[1]' IS NULL LIMIT 1",
             )?
             .query_row(named_params! { ":endpoint": endpoint }, |row| {
                 Ok((row.get(0)?, row.get(1)?))

@@ -408,3 +408,50 @@ async fn an_address_where_there_is_nothing_is_told_with_what_to_check() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_and_a_draft_may_be_told_in_two_words() {
+    let sim = Sim::builder().list_api("blog", 20).start().await;
+    let truth = sim.truth();
+    let both: Vec<_> = truth
+        .contents_of("blog")
+        .enumerate()
+        .filter(|(_, content)| content.metadata.contains("PUBLISH_AND_DRAFT"))
+        .collect();
+    assert!(!both.is_empty());
+    for words in [r#""PUBLISH","DRAFT""#, r#""DRAFT","PUBLISH""#] {
+        let told: Vec<String> = both
+            .iter()
+            .map(|(_, content)| content.metadata.replace(r#""PUBLISH_AND_DRAFT""#, words))
+            .collect();
+        let odd: Vec<(usize, &str)> = both
+            .iter()
+            .zip(&told)
+            .map(|((place, _), item)| (*place, item.as_str()))
+            .collect();
+        sim.fault(Route::MetadataList, Occasion::Every, listing(&sim, &odd));
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        for (_, content) in &both {
+            let side = |column: &str| {
+                let sql = format!(
+                    "SELECT ifnull({column}, '-') FROM contents WHERE id = '{}'",
+                    content.id
+                );
+                home.texts(&sql).remove(0)
+            };
+            assert_eq!(
+                Some(side("published_body").as_str()),
+                content.published.as_deref()
+            );
+            assert_eq!(Some(side("draft_body").as_str()), content.draft.as_deref());
+        }
+        sim.forget_requests();
+        home.sync(&sim).await.expect_complete();
+        assert_eq!(
+            sim.counters().of(Route::Content) + sim.counters().of(Route::ContentList),
+            0
+        );
+        sim.clear_faults();
+    }
+}

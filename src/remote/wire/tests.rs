@@ -59,6 +59,14 @@ fn statuses_may_be_new_or_missing() {
         Status::PublishAndDraft
     );
     assert_eq!(
+        read(r#"{"id":"a","status":["DRAFT","PUBLISH"]}"#),
+        Status::PublishAndDraft
+    );
+    assert_eq!(
+        read(r#"{"id":"a","status":["NEU","DRAFT"]}"#),
+        Status::Other("NEU,DRAFT".into())
+    );
+    assert_eq!(
         read(r#"{"id":"a","status":["NEU"]}"#),
         Status::Other("NEU".to_owned())
     );
