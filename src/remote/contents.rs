@@ -8,9 +8,11 @@
 //! closes with a second look at the first one. Several edits that make up for each other can slip
 //! through a seam elsewhere; while a list is short, a second look at all of it costs little and betrays
 //! them. In a longer one they must meet contents that nobody knew before to stay unseen until the next run.
+//! A list that moves during each of several attempts is read to its end all the same, and proves nothing.
 
 mod lookup;
 mod page;
+mod rest;
 
 pub use self::lookup::Lookup;
 pub(super) use self::lookup::lookup;
@@ -86,6 +88,8 @@ pub(super) struct Walk<'a> {
     out: mpsc::Sender<ContentsPage>,
     timeout: Duration,
     size: PageSize,
+    /// How far down the list the attempt has read.
+    position: u64,
     end: ContentsWalkEnd,
     notes: Notes,
 }
@@ -119,6 +123,7 @@ impl<'a> Walk<'a> {
             out,
             timeout,
             size: PageSize::default(),
+            position: 0,
             end,
             notes: Notes::default(),
         }
@@ -141,6 +146,7 @@ impl<'a> Walk<'a> {
                     let endpoint = self.endpoint;
                     self.notes.add(why.clone());
                     if self.end.restarts >= RESTARTS {
+                        self.read_on().await;
                         self.end.verdict = WalkVerdict::Unproven;
                         break;
                     }
@@ -164,6 +170,7 @@ impl<'a> Walk<'a> {
         self.end.seen.clear();
         self.end.odd = 0;
         self.end.duplicates = 0;
+        self.position = 0;
         let first = match self.page(0).await {
             Err(Broken::Never(err))
                 if self.kind == Some(EndpointKind::Object) && err.is_proof_of_absence() =>
@@ -185,6 +192,7 @@ impl<'a> Walk<'a> {
         self.end.total_count = Some(total);
         self.expect(pages_of(total));
         let mut position = contents.len() as u64;
+        self.position = position;
         // What is looked at once more, by offset: the top, or all but the last page.
         let mut looked = vec![(0, keys_of(&contents))];
         let mut last = self.take(contents, None).await?;
@@ -209,6 +217,7 @@ impl<'a> Walk<'a> {
             }
             let offset = position - 1;
             position += read - 1;
+            self.position = position;
             if total <= SHORT && position < total {
                 looked.push((offset, keys_of(&contents)));
             }

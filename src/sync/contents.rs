@@ -199,7 +199,13 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();
             let message = format!("the listing could not be proven: {detail}");
-            run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
+            let hint = "what was listed is saved, and nothing was taken for deleted; the next run tries again";
+            run.problem(
+                ProblemKind::Owed,
+                &scope.to_string(),
+                message,
+                Some(hint.to_owned()),
+            );
             Ok(None)
         }
         WalkVerdict::Failed => Ok(None),

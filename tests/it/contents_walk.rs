@@ -114,6 +114,23 @@ async fn a_list_that_never_rests_is_unproven_and_deletes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_stands_far_down_a_list_that_never_rests_is_saved() {
+    let sim = service().start().await;
+    let ids = sim.content_ids("blog");
+    for request in 1..200 {
+        sim.on(Route::MetadataList, request, When::After, add(0));
+    }
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Unproven);
+    let held = home.texts("SELECT id FROM contents WHERE deleted_at IS NULL");
+    let lost: Vec<_> = ids.iter().filter(|id| !held.contains(id)).collect();
+    assert!(lost.is_empty(), "{} of {}: {lost:?}", lost.len(), ids.len());
+    let asked = sim.counters().of(Route::MetadataList);
+    assert!(asked < 40, "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_a_page_is_survived() {
     let faults = [
         Fault::DropBefore,
