@@ -55,21 +55,19 @@ impl Store {
         })
     }
 
-    /// Returns a content of one API that was not published when it was listed last, with its draft key, if there is
-    /// one. Reads the API's rows until it finds one: ask once or twice per run.
+    /// Returns a content of one API that was not published when it was listed last, if there is one with a draft
+    /// key. Reads the API's rows until it finds one: ask once or twice per run.
     pub fn unpublished_content(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<Option<(ContentId, String)>, StoreError> {
+    ) -> Result<Option<ContentId>, StoreError> {
         self.read("look for an unpublished content", |conn| {
             conn.prepare_cached(
-                "SELECT id, draft_key FROM contents
+                "SELECT id FROM contents
                  WHERE endpoint = :endpoint AND deleted_at IS NULL AND status = 'DRAFT' AND draft_key IS NOT NULL
                      AND metadata -> '$.status[1]' IS NULL LIMIT 1",
             )?
-            .query_row(named_params! { ":endpoint": endpoint }, |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(named_params! { ":endpoint": endpoint }, |row| row.get(0))
             .optional()
         })
     }

@@ -4,6 +4,7 @@ use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::sync::Only;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim, Status, When};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 const CONTENTS: Only = Only {
     media: false,
@@ -202,6 +203,22 @@ async fn a_full_run_reads_every_body_once_more_and_a_first_one_just_once() {
     );
     assert_holds(&home, &sim.truth());
     assert_eq!(home.count("SELECT count(*) FROM contents_history"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_draft_is_transferred_twice() {
+    let sim = Sim::builder().list_api("blog", 150).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let requests = sim.requests();
+    let drafts: Vec<_> = requests
+        .iter()
+        .filter(|request| request.route == Route::Content)
+        .map(|request| request.path.as_str())
+        .collect();
+    let each: BTreeSet<_> = drafts.iter().collect();
+    assert!(each.len() > 10, "{}", each.len());
+    assert_eq!(drafts.len(), each.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

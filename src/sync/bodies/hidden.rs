@@ -38,7 +38,7 @@ impl Api<'_> {
             .ok()
             .flatten();
         let sees = match unpublished {
-            Some((id, draft_key)) => self.sees(id, &draft_key).await,
+            Some(id) => self.sees(id).await,
             None => None,
         };
         let endpoint = self.endpoint.clone();
@@ -50,25 +50,21 @@ impl Api<'_> {
 
     /// Returns whether the key sees a content that was not published when it was listed last, without its draft key.
     /// That it was published or deleted since must not be taken for an answer.
-    async fn sees(&self, id: ContentId, draft_key: &str) -> Option<bool> {
+    async fn sees(&self, id: ContentId) -> Option<bool> {
         let remote = &self.run.rooms.remote;
         let batch = Batch {
             ids: vec![id.clone()],
         };
         let answer = remote.published_bodies(self.endpoint, &batch).await;
-        if !answer.found.is_empty() {
-            let found = remote.look_up(self.endpoint, &id).await;
-            let Ok(Lookup::Found(content)) = found else {
-                return None;
-            };
-            let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
-            return (listed.status == Status::Draft).then_some(true);
-        }
-        if answer.left_out.is_empty() {
+        if answer.found.is_empty() && answer.left_out.is_empty() {
             return None;
         }
-        let draft = remote.draft(self.endpoint, self.kind, &id, draft_key).await;
-        matches!(draft, Ok(Some(_))).then_some(false)
+        // Not by its draft, which is transferred anyway where it is owed.
+        let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &id).await else {
+            return None;
+        };
+        let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
+        (listed.status == Status::Draft).then_some(!answer.found.is_empty())
     }
 
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the
