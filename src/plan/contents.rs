@@ -1,7 +1,7 @@
 //! What to do about a listed content and its bodies.
 
 use crate::model::content::BodyStep;
-use crate::model::{ContentStep, KnownContent, ListedContent, Status};
+use crate::model::{ContentStep, KnownContent, ListedContent, Status, is_same_time};
 
 /// Decides what to do about one listed content. `known` is what the database holds of it, with the
 /// recorded JSON read again (`None` beside it: that text can no longer be read).
@@ -45,9 +45,9 @@ pub fn content_step(
     let before = before.filter(|_| !known.is_deleted);
     let is_moved = before.is_none_or(|before| {
         before.status != listed.status
-            || before.updated_at != listed.updated_at
-            || before.published_at != listed.published_at
-            || before.revised_at != listed.revised_at
+            || !is_same_time(&before.updated_at, &listed.updated_at)
+            || !is_same_time(&before.published_at, &listed.published_at)
+            || !is_same_time(&before.revised_at, &listed.revised_at)
     });
     let is_rekeyed = before.is_none_or(|before| before.draft_key != listed.draft_key);
     let body = |wanted: bool, can_differ: bool, is_recorded: bool| match (
@@ -134,6 +134,14 @@ mod tests {
         for (now, expected) in cases {
             assert_eq!(bodies(&before, now.clone()), expected, "{now:?}");
         }
+    }
+
+    #[test]
+    fn the_same_time_in_other_digits_moves_nothing() {
+        use BodyStep::{Clear, Keep};
+        let before = listed(Status::Publish, "2026-01-01T00:00:00.500Z", "");
+        let now = listed(Status::Publish, "2026-01-01T09:00:00.5+09:00", "");
+        assert_eq!(bodies(&before, now), Some((Keep, Clear)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::model::{
     AssetRow, AssetStep, AssetUrl, KnownMedium, ListedMedium, MediumStep, Timestamp, Why,
+    is_same_time,
 };
 use std::time::Duration;
 
@@ -77,8 +78,8 @@ fn asset_step(
         // A description explains the stamp, but a re-upload takes the `alt` away as well.
         _ if has_alt(before) && !has_alt(listed) => AssetStep::Fetch(Why::Stripped),
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
-        (old, new) if old == new && is_moved => AssetStep::Fetch(Why::Moved),
-        (old, new) if old == new => AssetStep::Keep,
+        (old, new) if is_same_time(old, new) && is_moved => AssetStep::Fetch(Why::Moved),
+        (old, new) if is_same_time(old, new) => AssetStep::Keep,
         _ => AssetStep::Fetch(Why::Changed),
     }
 }
@@ -215,6 +216,10 @@ mod tests {
         for (now, expected) in cases {
             assert_eq!(step(&before, now.clone()), expected, "{now:?}");
         }
+        // The same time in other digits.
+        let before_noon = listed(Some("2026-01-01T11:59:00.500Z"), "u1", "d1");
+        let respelt = listed(Some("2026-01-01T11:59:00.5Z"), "u1", "d1");
+        assert_eq!(step(&before_noon, respelt), Some(AssetStep::Keep));
         let mut wider = before.clone();
         wider.width = Some(11);
         wider.metadata.push('w');

@@ -29,7 +29,15 @@ pub(super) fn classify(status: u16, message: Option<&str>, is_own: bool) -> Refu
     }
 }
 
+/// Unpacks a body, and takes off a byte order mark, which is no part of JSON and may stand before it all the same
+/// (RFC 8259, 8.1).
 pub(super) fn decode(headers: &HeaderMap, body: Bytes, what: &str) -> Result<Bytes, RemoteError> {
+    let body = unpack(headers, body, what)?;
+    let has_mark = body.starts_with(b"\xEF\xBB\xBF");
+    Ok(if has_mark { body.slice(3..) } else { body })
+}
+
+fn unpack(headers: &HeaderMap, body: Bytes, what: &str) -> Result<Bytes, RemoteError> {
     let unreadable = |why| RemoteError::Unreadable {
         what: what.to_owned(),
         why,
@@ -213,6 +221,8 @@ mod tests {
             assert_eq!(decoded.unwrap(), "{}", "{coding}");
         }
         assert!(decode(&headers(&[("content-encoding", "br")]), packed, "it").is_err());
+        let marked = Bytes::from_static(b"\xEF\xBB\xBF{}");
+        assert_eq!(decode(&headers(&[]), marked, "it").unwrap(), "{}");
     }
 
     #[test]
