@@ -1,14 +1,70 @@
 //! What a service manager is told, if there is one: `sd_notify(3)`.
 
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tracing::debug;
 
+/// Words that may wait for a manager that does not read; what is said beyond that is lost.
+const WAITING: usize = 64;
+/// How long the end waits for the last word to be sent.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// The service manager. Without one (`NOTIFY_SOCKET` is not set) nothing happens.
-#[derive(Debug, Default)]
+///
+/// It is told from a thread of its own: a manager that does not read its socket keeps whoever writes to it, and
+/// must not keep the loop.
+#[derive(Debug)]
 pub(super) struct Service {
     said: String,
+    /// `None` where there is no thread.
+    words: Option<SyncSender<Word>>,
+    /// Disconnected once every word is sent.
+    done: Receiver<()>,
+}
+
+/// What the manager is told.
+#[derive(Debug)]
+enum Word {
+    Ready(String),
+    Status(String),
+    Alive,
+    Reloading,
+    Stopping,
+    Patience(u32),
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        let (words, heard) = mpsc::sync_channel(WAITING);
+        let (telling, done) = mpsc::channel();
+        let speaker = thread::Builder::new()
+            .name("service-manager".to_owned())
+            .spawn(move || {
+                for word in heard {
+                    say(&word);
+                }
+                drop::<mpsc::Sender<()>>(telling);
+            });
+        if let Err(err) = &speaker {
+            debug!("nobody can tell the service manager anything: {err}");
+        }
+        Self {
+            said: String::new(),
+            words: speaker.is_ok().then_some(words),
+            done,
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.words = None;
+        // Disconnected at once, or silent for as long as nobody reads.
+        let _ended = self.done.recv_timeout(LAST_WORD);
+    }
 }
 
 impl Service {
@@ -24,41 +80,45 @@ impl Service {
     /// Start-up is over: whoever waits for this service may go on.
     pub(super) fn ready(&mut self, status: &str) {
         self.said = one_line(status);
-        tell(&[NotifyState::Ready, NotifyState::Status(&self.said)]);
+        self.tell(Word::Ready(self.said.clone()));
     }
 
     /// What is going on, if that is news.
     pub(super) fn status(&mut self, status: &str) {
         let status = one_line(status);
         if self.said != status {
-            tell(&[NotifyState::Status(&status)]);
+            self.tell(Word::Status(status.clone()));
             self.said = status;
         }
     }
 
     /// The loop lives.
     pub(super) fn alive(&self) {
-        tell(&[NotifyState::Watchdog]);
+        self.tell(Word::Alive);
     }
 
     /// The configuration is being read again; [`Service::ready`] ends that.
     pub(super) fn reloading(&self) {
-        match NotifyState::monotonic_usec_now() {
-            // `Type=notify-reload` wants to know when, to tell this from an older one.
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
-        }
+        self.tell(Word::Reloading);
     }
 
     /// The end has begun.
     pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+        self.tell(Word::Stopping);
     }
 
     /// The start or the end takes longer, for good reason: be patient for this span from now on.
     pub(super) fn be_patient(&self, span: Duration) {
         let span = u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
-        tell(&[NotifyState::ExtendTimeoutUsec(span)]);
+        self.tell(Word::Patience(span));
+    }
+
+    fn tell(&self, word: Word) {
+        if let Some(words) = &self.words
+            && let Err(err) = words.try_send(word)
+        {
+            debug!("the service manager does not listen: {err}");
+        }
     }
 }
 
@@ -69,10 +129,24 @@ fn one_line(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn say(word: &Word) {
+    let told = match word {
+        Word::Ready(status) => {
+            sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(status)])
+        }
+        Word::Status(status) => sd_notify::notify(&[NotifyState::Status(status)]),
+        Word::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        Word::Reloading => match NotifyState::monotonic_usec_now() {
+            // `Type=notify-reload` wants to know when, to tell this from an older one.
+            Ok(now) => sd_notify::notify(&[NotifyState::Reloading, now]),
+            Err(_) => sd_notify::notify(&[NotifyState::Reloading]),
+        },
+        Word::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        Word::Patience(span) => sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(*span)]),
+    };
     // A manager that does not listen will draw its own conclusions.
-    if let Err(err) = sd_notify::notify(state) {
-        debug!("the service manager could not be told {state:?}: {err}");
+    if let Err(err) = told {
+        debug!("the service manager could not be told {word:?}: {err}");
     }
 }
 

@@ -195,6 +195,25 @@ async fn it_runs_at_the_start_and_at_each_tick_and_ends_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_that_does_not_read_keeps_nobody() {
+    let sim = small_service().await;
+    let home = Sandbox::new();
+    // A word each hundredth of a second: the socket, which nobody reads, is full in no time.
+    let mut daemon = Daemon::start_with(&home, &sim, &cron(NEVER), |mut program| {
+        program.0.env("WATCHDOG_USEC", "20000");
+        program
+    });
+    let begun = Instant::now();
+    while ended(&home) == 0 && begun.elapsed() < Duration::from_secs(40) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    daemon.running.signal("TERM");
+    let status = daemon.running.wait(Duration::from_secs(10));
+    assert_eq!(status.code(), Some(0), "{}", daemon.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_run_at_the_start_only_a_missed_tick_or_a_cut_off_run_is_made_up_for() {
     let sim = small_service().await;
     let home = Sandbox::new();
