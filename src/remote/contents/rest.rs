@@ -24,7 +24,8 @@ impl Walk<'_> {
         );
         let mut offset = self.position.saturating_sub(OVERLAP);
         let mut in_vain = 0;
-        loop {
+        // A list may grow while it is read, but not for ever. Pages may be small, of one content.
+        for _page in 0..total.saturating_mul(2) {
             let (contents, total) = match self.list_page(offset).await {
                 Ok(page) => page,
                 Err(Broken::Again(why)) => return self.notes.add(why),
