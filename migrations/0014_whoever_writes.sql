@@ -24,7 +24,7 @@ BEGIN
             max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))));
     UPDATE endpoints
     SET valid_from = max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))
-    WHERE NEW.valid_from = OLD.valid_from AND endpoint = NEW.endpoint;
+    WHERE NEW.valid_from = OLD.valid_from AND OLD.endpoint = NEW.endpoint AND endpoint = NEW.endpoint;
 END;
 
 DROP TRIGGER contents_version_moves_forward;
@@ -55,7 +55,7 @@ BEGIN
             max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))));
     UPDATE contents
     SET valid_from = max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))
-    WHERE NEW.valid_from = OLD.valid_from AND endpoint = NEW.endpoint AND id = NEW.id;
+    WHERE NEW.valid_from = OLD.valid_from AND OLD.endpoint = NEW.endpoint AND endpoint = NEW.endpoint AND OLD.id = NEW.id AND id = NEW.id;
 END;
 
 DROP TRIGGER media_version_moves_forward;
@@ -79,7 +79,7 @@ BEGIN
             max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))));
     UPDATE media
     SET valid_from = max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))
-    WHERE NEW.valid_from = OLD.valid_from AND id = NEW.id;
+    WHERE NEW.valid_from = OLD.valid_from AND OLD.id = NEW.id AND id = NEW.id;
 END;
 
 DROP TRIGGER assets_version_moves_forward;
@@ -108,7 +108,7 @@ BEGIN
             max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))));
     UPDATE assets
     SET valid_from = max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', OLD.valid_from, '+0.001 seconds'))
-    WHERE NEW.valid_from = OLD.valid_from AND media_id = NEW.media_id;
+    WHERE NEW.valid_from = OLD.valid_from AND OLD.media_id = NEW.media_id AND media_id = NEW.media_id;
 END;
 
 DROP VIEW assets_timeline;

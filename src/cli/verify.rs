@@ -378,7 +378,8 @@ fn conclude(
     };
     if let Err(failure) = recorded {
         report.notes.push(format!(
-            "not recorded ({}): the next `--subset` begins at the same place",
+            "not recorded ({}): the next `--subset` begins at the same place, and the next `sync` does not know which files \
+             are wrong: verify again with `--wait-lock 10m`",
             failure.line()
         ));
     }

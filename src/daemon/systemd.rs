@@ -79,15 +79,17 @@ impl Service {
 
     /// Start-up is over: whoever waits for this service may go on.
     pub(super) fn ready(&mut self, status: &str) {
-        self.said = one_line(status);
-        self.tell(Word::Ready(self.said.clone()));
+        let status = one_line(status);
+        if self.tell(Word::Ready(status.clone())) {
+            self.said = status;
+        }
     }
 
     /// What is going on, if that is news.
     pub(super) fn status(&mut self, status: &str) {
         let status = one_line(status);
-        if self.said != status {
-            self.tell(Word::Status(status.clone()));
+        // What was not taken is said again with the next occasion.
+        if self.said != status && self.tell(Word::Status(status.clone())) {
             self.said = status;
         }
     }
@@ -113,12 +115,13 @@ impl Service {
         self.tell(Word::Patience(span));
     }
 
-    fn tell(&self, word: Word) {
-        if let Some(words) = &self.words
-            && let Err(err) = words.try_send(word)
-        {
+    /// Returns whether there was room for the word.
+    fn tell(&self, word: Word) -> bool {
+        let taken = self.words.as_ref().map(|words| words.try_send(word));
+        if let Some(Err(err)) = &taken {
             debug!("the service manager does not listen: {err}");
         }
+        matches!(taken, Some(Ok(())))
     }
 }
 

@@ -55,8 +55,8 @@ pub fn ready(facts: &Facts) -> Finding {
     }
 }
 
-/// Finds whether the backup is as young as it must be, nothing in it is known to be different, and its last run wants no
-/// person.
+/// Finds whether the backup is as young as it must be, nothing in it is known to be different, and no run since
+/// then wants a person.
 pub fn healthy(facts: &Facts) -> Finding {
     let backup = match &facts.backup {
         Ok(backup) => backup,
@@ -85,14 +85,10 @@ pub fn healthy(facts: &Facts) -> Finding {
         bad(format!(
             "NOT OK: `verify` found {found} that nobody made good; complete as of {as_of}{also}"
         ))
-    } else if let Some(run) = backup
-        .last_run
-        .as_ref()
-        .filter(|run| run.needs_person() && *run != last)
-    {
+    } else if let Some(run) = &backup.needs_person {
         bad(format!(
             "NOT OK: {}, and wants a person; complete as of {as_of}",
-            ended(run)
+            ended("a run", run)
         ))
     } else {
         good(format!(
@@ -118,16 +114,16 @@ fn also(facts: &Facts, backup: &Condition) -> String {
             } else {
                 ""
             };
-            format!("; {}{now}", ended(run))
+            format!("; {}{now}", ended("the last run", run))
         }
         (Some(_) | None, _) => String::new(),
     }
 }
 
-fn ended(run: &RunLine) -> String {
+fn ended(which: &str, run: &RunLine) -> String {
     let code = run.exit_code.map(|code| format!(" (exit code {code})"));
     format!(
-        "the last run, begun at {}, ended {}{}",
+        "{which}, begun at {}, ended {}{}",
         run.started_at,
         run.outcome,
         code.unwrap_or_default()

@@ -56,6 +56,7 @@ fn backup() -> Condition {
         bytes,
     };
     Condition {
+        needs_person: None,
         last_complete: Some(complete.clone()),
         last_run: Some(complete),
         runs: vec![(Outcome::Complete, 7), (Outcome::Failed, 1)],

@@ -12,6 +12,8 @@ pub struct Condition {
     pub last_complete: Option<RunLine>,
     /// The last run that ended, whichever.
     pub last_run: Option<RunLine>,
+    /// The last run since then that wants a person, of those about everything.
+    pub needs_person: Option<RunLine>,
     /// How many runs ended, by outcome.
     pub runs: Vec<(Outcome, u64)>,
     /// The walks of each scope: media, and each wanted API.

@@ -30,13 +30,7 @@ pub struct Answer<'a> {
     pub has_told_end: bool,
     /// Length of the version that this body would supersede; `None`: it would be the first.
     pub saved_bytes: Option<u64>,
-    /// How often in a row the file could not be had before.
-    pub failures: u32,
 }
-
-/// After so many failures, the last of them half an hour ago or more, an empty body that a host insists on is a file that
-/// is empty, whatever its name says; but not where the listing gives a picture's width and height.
-const INSISTED: u32 = 2;
 
 /// Why a body is not the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -154,13 +148,11 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
 /// of the host.
 fn check_empty(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
     // An empty database is one.
-    let is_insisted = answer.failures >= INSISTED && !answer.is_image;
-    let may_be_empty = is_insisted
-        || match expected {
-            Expected::Image | Expected::Svg => false,
-            Expected::Binary => matches!(extension(answer).as_str(), "sqlite" | "db"),
-            Expected::File | Expected::Text | Expected::Markup => true,
-        };
+    let may_be_empty = match expected {
+        Expected::Image | Expected::Svg => false,
+        Expected::Binary => matches!(extension(answer).as_str(), "sqlite" | "db"),
+        Expected::File | Expected::Text | Expected::Markup => true,
+    };
     match answer.saved_bytes {
         _ if !may_be_empty => Err(NotTheFile::Empty { expected }),
         Some(saved_bytes @ 1..) => Err(NotTheFile::Emptied { saved_bytes }),

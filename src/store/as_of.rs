@@ -1,6 +1,7 @@
 //! What everything looked like at an instant, row by row: for those who carry it elsewhere.
 
 use super::plain::is_at;
+use super::plain::status_words;
 use super::values::count;
 use super::{Store, StoreError};
 use crate::model::{
@@ -60,18 +61,24 @@ impl Store {
     ) -> Result<(), StoreError> {
         // The second form merges two ordered indexes; nothing is sorted, so nothing is held.
         let sql = match at {
-            None => {
-                "SELECT id, ifnull(status, ''), published_body, draft_body FROM contents
+            None => concat!(
+                "SELECT id, ifnull(",
+                status_words!(""),
+                ", ''), published_body, draft_body FROM contents
                  WHERE endpoint = :endpoint AND deleted_at IS NULL AND :at IS NOT NULL ORDER BY id"
-            }
-            Some(_) => {
-                "SELECT id, ifnull(status, ''), published_body, draft_body FROM contents
+            ),
+            Some(_) => concat!(
+                "SELECT id, ifnull(",
+                status_words!(""),
+                ", ''), published_body, draft_body FROM contents
                  WHERE endpoint = :endpoint AND deleted_at IS NULL AND valid_from <= :at
                  UNION ALL
-                 SELECT id, ifnull(status, ''), published_body, draft_body FROM contents_history
+                 SELECT id, ifnull(",
+                status_words!(""),
+                ", ''), published_body, draft_body FROM contents_history
                  WHERE endpoint = :endpoint AND deleted_at IS NULL AND valid_from <= :at AND :at < valid_to
                  ORDER BY id"
-            }
+            ),
         };
         self.read("read the contents", |conn| {
             let mut select = conn.prepare_cached(sql)?;
@@ -95,20 +102,25 @@ impl Store {
         all: bool,
     ) -> Result<Vec<String>, StoreError> {
         self.read("read the keys of bodies", |conn| {
-            conn.prepare_cached(
+            conn.prepare_cached(concat!(
                 "WITH seen AS (
-                     SELECT status, published_body, draft_body FROM contents
+                     SELECT ",
+                status_words!(""),
+                " AS words, published_body, draft_body FROM contents
                      WHERE endpoint = :endpoint AND deleted_at IS NULL AND valid_from <= :at
                      UNION ALL
-                     SELECT status, published_body, draft_body FROM contents_history
+                     SELECT ",
+                status_words!(""),
+                ", published_body, draft_body FROM contents_history
                      WHERE :is_past AND endpoint = :endpoint AND deleted_at IS NULL
                          AND valid_from <= :at AND :at < valid_to)
                  SELECT key FROM seen, json_each(published_body)
-                 WHERE (:all OR status IN ('PUBLISH', 'PUBLISH_AND_DRAFT')) AND key IS NOT NULL
+                 WHERE (:all OR words IN ('PUBLISH', 'PUBLISH_AND_DRAFT', 'PUBLISH,DRAFT', 'DRAFT,PUBLISH'))
+                     AND key IS NOT NULL
                  UNION
                  SELECT key FROM seen, json_each(draft_body) WHERE :all AND key IS NOT NULL
-                 ORDER BY key",
-            )?
+                 ORDER BY key"
+            ))?
             .query_map(
                 named_params! {
                     ":endpoint": endpoint, ":at": or_latest(at), ":is_past": at.is_some(), ":all": all,

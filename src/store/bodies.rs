@@ -2,6 +2,7 @@
 
 use super::contents::DROP_OWED;
 use super::doubts::doubt;
+use super::plain::status_words;
 use super::unread::Read;
 use super::values::{count, int, later};
 use super::{BodyProblem, BodyTotals, HadBody, Store, StoreError};
@@ -19,17 +20,17 @@ impl Store {
         include_refused: bool,
     ) -> Result<Vec<OwedBody>, StoreError> {
         self.read("read which bodies are owed", |conn| {
-            conn.prepare_cached(
-                "SELECT o.number, o.id, o.side,
-                     coalesce(iif(c.metadata -> '$.status[1]' IS NULL, c.status,
-                         (SELECT group_concat(value) FROM json_each(c.metadata, '$.status'))), ''), c.updated_at, c.revised_at, c.draft_key,
+            conn.prepare_cached(concat!(
+                "SELECT o.number, o.id, o.side, coalesce(",
+                status_words!("c."),
+                ", ''), c.updated_at, c.revised_at, c.draft_key,
                      o.state = 'refused', o.attempts, o.owed_at, o.last_error
                  FROM owed_bodies AS o INDEXED BY owed_bodies_in_order
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
                  WHERE o.endpoint = :endpoint AND o.number > :after
                      AND (:include_refused OR o.state = 'owed')
-                 ORDER BY o.number LIMIT :limit",
-            )?
+                 ORDER BY o.number LIMIT :limit"
+            ))?
             .query_map(
                 named_params! {
                     ":endpoint": endpoint, ":after": after.unwrap_or(i64::MIN),

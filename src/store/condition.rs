@@ -21,10 +21,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Condition, StoreError> {
         self.read_at_once("look at the backup's condition", |tx| {
+            let covers = |run: &RunLine| run.covers(configured);
+            let last_complete = newest_run(tx, "outcome = 'complete'", covers)?;
+            let since = last_complete.as_ref().map_or(0, |run| run.id);
+            let unhealed = format!("exit_code IS NOT NULL AND id > {since}");
             Ok(Condition {
-                last_complete: newest_run(tx, "outcome = 'complete'", |run| {
-                    run.covers(configured)
-                })?,
+                needs_person: newest_run(tx, &unhealed, |run| run.needs_person() && covers(run))?,
+                last_complete,
                 last_run: newest_run(tx, "outcome <> 'running'", |_| true)?,
                 runs: runs(tx)?,
                 walks: walks(tx, configured)?,

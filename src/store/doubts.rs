@@ -31,7 +31,7 @@ macro_rules! due {
 macro_rules! same_content {
     () => {
         "FROM contents AS c
-         WHERE c.endpoint = d.endpoint AND c.id = d.id AND c.deleted_at IS NULL AND c.updated_at IS d.updated_at
+         WHERE c.endpoint = d.endpoint AND c.id = d.id AND c.deleted_at IS NULL AND (c.updated_at IS d.updated_at OR julianday(c.updated_at) = julianday(d.updated_at))
              AND iif(d.side = 'published', c.published_body, c.draft_body) IS NOT NULL"
     };
 }

@@ -1,4 +1,4 @@
-//! What the schema computes of URLs, and the short part of a path by which rows are found.
+//! What the schema computes of URLs, the short part of a path by which rows are found, and the words of a status.
 //!
 //! `media_plain_paths` and `media_references` tell the host and the path of plain URLs without storing them
 //! (see `migrations/0009_near.sql`). Whether a URL is plain is decided here, and carefully: of one that is
@@ -9,6 +9,23 @@ use crate::model::UrlPath;
 /// How long a plain medium's folder is at least, with the slash behind it: then the end of the host is in no
 /// `near`. A shorter one, which would do by now, is stored as odd all the same, as it always was.
 const NEAR_FOLDER: usize = 9;
+
+/// SQL: the status of a row of `contents`, in words that `Status::parse` reads: the column has the first alone. `$row` is the
+/// table's name and a dot, or nothing.
+macro_rules! status_words {
+    ($row:literal) => {
+        concat!(
+            "iif(",
+            $row,
+            "metadata -> '$.status[1]' IS NULL, ",
+            $row,
+            "status, (SELECT group_concat(value) FROM json_each(",
+            $row,
+            "metadata, '$.status')))"
+        )
+    };
+}
+pub(super) use status_words;
 
 /// SQL: the `near` of a file's path, as `assets_by_near` has it.
 macro_rules! near {

@@ -114,8 +114,11 @@ impl Store {
         self.read("read which files are owed", |conn| {
             conn.prepare_cached(
                 "SELECT a.media_id, coalesce(m.url, a.url), a.why
-                 FROM assets AS a JOIN media AS m ON m.id = a.media_id
-                 WHERE a.state = 'owed' AND m.deleted_at IS NULL ORDER BY a.rowid LIMIT :limit",
+                 FROM assets AS a INDEXED BY assets_due
+                 CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE (a.state < '') = 0 AND (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL)
+                     AND a.state = 'owed' AND m.deleted_at IS NULL
+                 ORDER BY a.rowid LIMIT :limit",
             )?
             .query_map(named_params! { ":limit": int(limit as u64) }, |row| {
                 Ok(OwedFile {

@@ -4,7 +4,7 @@ use super::{Store, StoreError};
 use crate::model::{MediaId, Timestamp, Why};
 use rusqlite::{Transaction, named_params};
 
-/// A saved file that `verify` found wrong.
+/// A file that `verify` found wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongFile {
     /// Its medium.
@@ -24,34 +24,47 @@ pub struct Reread {
     pub why: Option<Why>,
 }
 
+/// Files of live media whose recorded bytes nobody knows to be missing or damaged, whatever else they are owed for: owed
+/// for a weaker reason, a row says of them what it says of whole ones.
+macro_rules! is_to_be_read {
+    () => {
+        "m.deleted_at IS NULL AND a.path IS NOT NULL AND a.sha256 IS NOT NULL
+         AND (a.state = 'saved' OR a.state IN ('owed', 'failed') AND a.why NOT IN ('missing', 'damaged'))"
+    };
+}
+
 impl Store {
-    /// Forgets those that are no saved files of live media any more. What is owed already, or has no row any more, is made
-    /// good; what was lost with its medium stays a difference.
-    pub fn sift_wrong_files(&mut self) -> Result<(), StoreError> {
-        let is_any = self.read("look for files that were found wrong", |conn| {
-            conn.prepare_cached("SELECT 1 FROM wrong_files")?.exists([])
-        })?;
-        if !is_any {
-            return Ok(());
+    /// Forgets those that no reading can settle: what is known to be missing or damaged, or has no bytes or no row any more, is
+    /// made good; what was lost with its medium stays a difference. Returns whether any are left to be read.
+    pub fn sift_wrong_files(&mut self) -> Result<bool, StoreError> {
+        let are_any = |store: &Self| {
+            store.read("look for files that were found wrong", |conn| {
+                conn.prepare_cached("SELECT 1 FROM wrong_files")?.exists([])
+            })
+        };
+        if !are_any(self)? {
+            return Ok(false);
         }
         self.write("sift the files that were found wrong", |tx| {
-            // Not SAVED, or of a deleted medium: 1 if something is being done about it.
             let sifted: Vec<(MediaId, bool)> = tx
-                .prepare(
-                    "SELECT DISTINCT w.media_id, a.state IS NULL OR a.state IN ('owed', 'failed')
+                .prepare(concat!(
+                    "SELECT DISTINCT w.media_id, a.state IS NULL OR a.state <> 'gone' AND m.deleted_at IS NULL
                      FROM wrong_files AS w LEFT JOIN assets AS a ON a.media_id = w.media_id
                          LEFT JOIN media AS m ON m.id = w.media_id
-                     WHERE a.state IS NOT 'saved' OR m.id IS NULL OR m.deleted_at IS NOT NULL",
-                )?
+                     WHERE (",
+                    is_to_be_read!(),
+                    ") IS NOT TRUE"
+                ))?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             sifted
                 .iter()
                 .try_for_each(|(id, is_good)| forget(tx, id, *is_good))
-        })
+        })?;
+        are_any(self)
     }
 
-    /// Returns up to `limit` saved files that were found wrong, in the order of their media's ids, from behind `after`.
+    /// Returns up to `limit` files that were found wrong and are to be read, in the order of their media's ids, from behind `after`.
     pub fn wrong_files(
         &self,
         after: Option<&MediaId>,
@@ -59,12 +72,15 @@ impl Store {
     ) -> Result<Vec<WrongFile>, StoreError> {
         let after = after.map_or("", MediaId::as_str);
         self.read("read which files were found wrong", |conn| {
-            conn.prepare_cached(
+            // In this order: the notes are few, and files may be a million.
+            conn.prepare_cached(concat!(
                 "SELECT DISTINCT w.media_id, a.path, a.sha256
-                 FROM wrong_files AS w JOIN assets AS a ON a.media_id = w.media_id
-                 WHERE w.media_id > :after AND a.state = 'saved' AND a.path IS NOT NULL AND a.sha256 IS NOT NULL
-                 ORDER BY w.media_id LIMIT :limit",
-            )?
+                 FROM wrong_files AS w CROSS JOIN assets AS a ON a.media_id = w.media_id
+                     CROSS JOIN media AS m ON m.id = w.media_id
+                 WHERE w.media_id > :after AND ",
+                is_to_be_read!(),
+                " ORDER BY w.media_id LIMIT :limit"
+            ))?
             .query_map(
                 named_params! { ":after": after, ":limit": super::values::int(limit as u64) },
                 |row| {

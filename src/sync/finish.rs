@@ -71,7 +71,7 @@ async fn found_before(run: &Run) -> Result<Option<String>, RunError> {
     let verified = run.store(|store| store.verify_state()).await?;
     Ok(verified.filter(|state| state.differences > 0).map(|state| {
         format!(
-            "{}, and `status` is UNSAFE until then",
+            "{}: run `verify --repair`; `status` is UNSAFE until none is left",
             found_by_verify(state.differences)
         )
     }))

@@ -169,8 +169,9 @@ const ONLY: [Only; 18] = [
     },
     Only {
         words: &["thread::spawn", "thread::Builder"],
-        places: &["store/thread.rs", "mirror/flush.rs"],
-        why: "threads of our own are the database's, and those that end before the flush of a group does",
+        places: &["store/thread.rs", "mirror/flush.rs", "daemon/systemd.rs"],
+        why: "threads of our own are the database's, those that end before the flush of a group does, and the one that the \
+              service manager may keep",
     },
 ];
 

@@ -131,6 +131,27 @@ async fn what_stands_far_down_a_list_that_never_rests_is_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_where_pages_are_small() {
+    let sim = Sim::builder().published_list_api("blog", 60).start().await;
+    let ids = sim.content_ids("blog");
+    // Too heavy for more than three at a time.
+    for limit in [100, 50, 25, 12, 6] {
+        let page = Route::MetadataList.containing(&format!("limit={limit}&"));
+        let heavy = Fault::status(400, "Response body size is too large.");
+        sim.fault(page, Occasion::Every, heavy);
+    }
+    for request in (1..400).step_by(8) {
+        sim.on(Route::MetadataList, request, When::After, add(0));
+    }
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Unproven);
+    let held = home.texts("SELECT id FROM contents WHERE deleted_at IS NULL");
+    let lost = ids.iter().filter(|id| !held.contains(id)).count();
+    assert_eq!(lost, 0, "of {}", ids.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_a_page_is_survived() {
     let faults = [
         Fault::DropBefore,

@@ -207,6 +207,7 @@ async fn a_service_manager_that_does_not_read_keeps_nobody() {
     while ended(&home) == 0 && begun.elapsed() < Duration::from_secs(40) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert!(ended(&home) > 0, "{}", daemon.said());
     tokio::time::sleep(Duration::from_secs(6)).await;
     daemon.running.signal("TERM");
     let status = daemon.running.wait(Duration::from_secs(10));

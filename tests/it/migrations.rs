@@ -203,6 +203,15 @@ fn history_is_written_whoever_makes_the_change() {
         );
         assert_eq!(count(&conn, &gaps), 0, "{table}");
     }
+    // Another key is another thing: the old one has ended, the new one begins as it says.
+    let keyed = "UPDATE media SET id = 'm-2'";
+    conn.execute(keyed, []).unwrap();
+    let ended = "SELECT count(*) FROM media_history WHERE id = 'm-1' AND valid_to <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+    assert!(count(&conn, ended) > 0);
+    assert_eq!(
+        count(&conn, "SELECT count(*) FROM media_history WHERE id = 'm-2'"),
+        0
+    );
     conn.execute("DELETE FROM contents", []).unwrap();
     assert_eq!(
         text(

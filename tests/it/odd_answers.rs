@@ -2,10 +2,11 @@
 //! deleted because of them.
 
 use crate::deletions::tombstones;
-use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
+use crate::support::{Expect as _, Program, Sandbox, Setup, assert_holds, files};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, SimBuilder};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// The list of `blog` as it is, with other items at some places.
 fn listing(sim: &Sim, odd: &[(usize, &str)]) -> Fault {
@@ -135,8 +136,8 @@ async fn a_list_that_repeats_itself_without_end_is_left_after_a_few_pages() {
     let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
     assert_eq!(report.verdict_of("contents/blog"), WalkVerdict::Unproven);
     told(&report, "contents/blog", "nothing new was listed");
-    // Six attempts of two pages, and two of what may come behind them.
-    assert_eq!(sim.counters().of(Route::MetadataList), 14);
+    // Six attempts of two pages, one that may have moved, and two of what may come behind it.
+    assert_eq!(sim.counters().of(Route::MetadataList), 15);
     assert_eq!(live(&home), 1);
 }
 
@@ -446,6 +447,19 @@ async fn what_is_published_and_a_draft_may_be_told_in_two_words() {
                 content.published.as_deref()
             );
             assert_eq!(Some(side("draft_body").as_str()), content.draft.as_deref());
+        }
+        // What visitors saw of it is exported, and a draft that is lacking is noticed.
+        let folder = home.path("exported");
+        let export = ["export", folder.to_str().expect("UTF-8")];
+        let output = Program::command(&export, &home, &sim).run();
+        assert!(output.status.success(), "{output:?}");
+        let exported = files(&folder);
+        for (_, content) in &both {
+            let is_it = |file: &PathBuf| {
+                let name = file.file_name().and_then(|name| name.to_str());
+                name.is_some_and(|name| name.starts_with(content.id.as_str()))
+            };
+            assert!(exported.iter().any(is_it), "{exported:?}");
         }
         sim.forget_requests();
         home.sync(&sim).await.expect_complete();

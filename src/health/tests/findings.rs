@@ -56,11 +56,11 @@ fn a_finding_tells_what_came_after_the_last_complete_run() {
 }
 
 #[test]
-fn a_young_backup_whose_last_run_wants_a_person_is_not_well() {
+fn a_young_backup_with_a_run_that_wants_a_person_is_not_well() {
     for code in [2, 4, 5] {
         let mut facts = facts(2 * HOUR);
         facts.backup = Ok(Condition {
-            last_run: Some(run(HOUR, Outcome::Partial, code)),
+            needs_person: Some(run(HOUR, Outcome::Partial, code)),
             ..backup()
         });
         let finding = healthy(&facts);
@@ -68,7 +68,7 @@ fn a_young_backup_whose_last_run_wants_a_person_is_not_well() {
         assert_eq!(
             finding.line,
             format!(
-                "NOT OK: the last run, begun at 2023-11-14T23:13:20.000Z, ended partial (exit code {code}), and wants \
+                "NOT OK: a run, begun at 2023-11-14T23:13:20.000Z, ended partial (exit code {code}), and wants \
                  a person; complete as of 2023-11-14T22:13:20.000Z"
             )
         );

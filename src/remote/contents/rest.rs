@@ -36,11 +36,13 @@ impl Walk<'_> {
             if self.take(contents, None).await.is_err() {
                 return;
             }
-            in_vain = match self.end.seen.len() == before {
-                true => in_vain + 1,
-                false => 0,
-            };
             offset += read;
+            // What is read again because it may have moved is known.
+            let is_known = offset <= self.position;
+            in_vain = match self.end.seen.len() == before {
+                true if !is_known => in_vain + 1,
+                true | false => 0,
+            };
             if read == 0 || offset >= total || in_vain >= MOST_IN_VAIN {
                 return;
             }

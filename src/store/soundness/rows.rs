@@ -2,6 +2,7 @@
 
 use super::Flaws;
 use crate::model::DifferenceKind;
+use crate::store::plain::status_words;
 use crate::store::values::lenient;
 use rusqlite::Connection;
 
@@ -32,20 +33,26 @@ const ROWS: [Question; 5] = [
         expected: "a row for its content",
     },
     Question {
-        sql: "SELECT c.endpoint || '/' || c.id, 'neither a body nor a note that it is owed' FROM contents AS c
-              WHERE c.deleted_at IS NULL AND c.published_body IS NULL
-                  AND c.status IN ('PUBLISH', 'PUBLISH_AND_DRAFT', 'CLOSED')
+        sql: concat!(
+            "SELECT c.endpoint || '/' || c.id, 'neither a body nor a note that it is owed' FROM contents AS c
+              WHERE c.deleted_at IS NULL AND c.published_body IS NULL AND ",
+            status_words!("c."),
+            " IN ('PUBLISH', 'PUBLISH_AND_DRAFT', 'PUBLISH,DRAFT', 'DRAFT,PUBLISH', 'CLOSED')
                   AND NOT EXISTS (SELECT 1 FROM owed_bodies AS o
-                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published')",
+                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published')"
+        ),
         place: "contents",
         expected: "`published_body`, or a row in `owed_bodies`",
     },
     Question {
-        sql: "SELECT c.endpoint || '/' || c.id, 'neither a body nor a note that it is owed' FROM contents AS c
-              WHERE c.deleted_at IS NULL AND c.draft_body IS NULL
-                  AND c.status IN ('DRAFT', 'PUBLISH_AND_DRAFT')
+        sql: concat!(
+            "SELECT c.endpoint || '/' || c.id, 'neither a body nor a note that it is owed' FROM contents AS c
+              WHERE c.deleted_at IS NULL AND c.draft_body IS NULL AND ",
+            status_words!("c."),
+            " IN ('DRAFT', 'PUBLISH_AND_DRAFT', 'PUBLISH,DRAFT', 'DRAFT,PUBLISH')
                   AND NOT EXISTS (SELECT 1 FROM owed_bodies AS o
-                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'draft')",
+                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'draft')"
+        ),
         place: "contents",
         expected: "`draft_body`, or a row in `owed_bodies`",
     },

@@ -88,9 +88,17 @@ pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
         warn!("{more} more files in the mirror are missing or damaged");
     }
     if missing == wanted && missing > FEW {
+        let now = match is_dry {
+            true => "would be fetched again",
+            false => "are fetched again",
+        };
+        let first = match is_dry {
+            true => "mount it",
+            false => "stop this run and mount it",
+        };
         warn!(
-            "none of the {missing} files that the mirror (`storage.mirror`) should hold is there, and they are fetched again; if its \
-             volume is not mounted, stop this run and mount it: what is found there then is not fetched"
+            "none of the {missing} files that the mirror (`storage.mirror`) should hold is there, and they {now}; if its volume is not \
+             mounted, {first}: what is found there then is not fetched"
         );
     }
     if let Some(refusal) = refusal {

@@ -2,7 +2,7 @@
 
 use super::ROWS;
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{RelPath, Why, chain};
+use crate::model::{ProblemKind, RelPath, Why, chain, counted};
 use crate::store::{Reread, WrongFile};
 use crate::sync::RunError;
 use crate::sync::options::Stop;
@@ -14,8 +14,11 @@ use tracing::warn;
 /// Reads the files that a `verify` found wrong, and owes those that are wrong still. One that cannot be read waits for the
 /// next run.
 pub(super) async fn reread(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
-    run.store(|store| store.sift_wrong_files()).await?;
+    if !run.store(|store| store.sift_wrong_files()).await? {
+        return Ok(());
+    }
     let mut after = None;
+    let (mut unread, mut refusal) = (0, None);
     while !run.is_stopping() {
         let from = after.clone();
         let files = run
@@ -24,39 +27,52 @@ pub(super) async fn reread(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunErr
         let Some(last) = files.last() else { break };
         after = Some(last.media_id.clone());
         let (mirror, stop) = (Arc::clone(mirror), run.stop.clone());
-        let read = crate::blocking::run(move || read_all(&mirror, files, &stop)).await?;
+        let (read, refused) = crate::blocking::run(move || read_all(&mirror, files, &stop)).await?;
+        unread += refused.len();
+        refusal = refusal.or(refused.into_iter().next());
         let lost = read.iter().filter(|file| file.why.is_some()).count() as u64;
         let now = run.now();
         run.store(move |store| store.record_reread(&read, now))
             .await?;
         run.tally.files_expected.add(lost);
     }
+    if let Some(refusal) = refusal {
+        let files = counted(unread as u64, "file", "files");
+        let message = format!(
+            "{files} that `verify` found wrong cannot be read, for example: {}",
+            chain(&refusal)
+        );
+        let hint = refusal.hint().unwrap_or(
+            "look at the disk, and move the file away if it stays so: then it is fetched again",
+        );
+        run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
+    }
     Ok(())
 }
 
-fn read_all(mirror: &Mirror, files: Vec<WrongFile>, stop: &Stop) -> Vec<Reread> {
-    files
-        .into_iter()
-        .take_while(|_| stop.requested().is_none())
-        .filter_map(|file| {
-            let why = match look(mirror, &file, stop) {
-                Ok(why) => why,
-                Err(_) if stop.requested().is_some() => return None,
-                Err(err) => {
-                    warn!(
-                        err = chain(&err),
-                        "`{}`, which `verify` found wrong, cannot be read", file.path
-                    );
-                    return None;
-                }
-            };
-            if let Some(why) = why {
-                warn!(asset.path = file.path, %why, "`{}` in the mirror is {why}", file.path);
+/// Returns what was read, and why the others could not be.
+fn read_all(
+    mirror: &Mirror,
+    files: Vec<WrongFile>,
+    stop: &Stop,
+) -> (Vec<Reread>, Vec<MirrorError>) {
+    let (mut read, mut refused) = (Vec::new(), Vec::new());
+    for file in files {
+        let why = match look(mirror, &file, stop) {
+            _ if stop.requested().is_some() => break,
+            Ok(why) => why,
+            Err(err) => {
+                refused.push(err);
+                continue;
             }
-            let media_id = file.media_id;
-            Some(Reread { media_id, why })
-        })
-        .collect()
+        };
+        if let Some(why) = why {
+            warn!(asset.path = file.path, %why, "`{}` in the mirror is {why}", file.path);
+        }
+        let media_id = file.media_id;
+        read.push(Reread { media_id, why });
+    }
+    (read, refused)
 }
 
 /// Returns why a file is to be fetched again; `None` if its bytes are the recorded ones.

@@ -161,7 +161,7 @@ fn may_delete(run: &Run, endpoint: &Endpoint, live: u64, missing: u64, listed: u
     }
 }
 
-/// Contents of an API that is gone that are asked for by their ids: all of them, where no person has looked.
+/// Contents of an API that is gone that are asked for by their ids: all of them, where no person has to look.
 const SAMPLE: usize = 10;
 
 /// Returns whether the service says of each of the first contents of an API that it is gone, too.
@@ -216,10 +216,13 @@ pub(super) async fn follow_up_endpoint(
         .await?;
     let live = known.live;
     run.sheet().contents.missing += live;
-    // The API's own 404 speaks for its contents: only a large number of them calls for a person, or
+    if !are_gone(run, &endpoint, known.missing).await? {
+        return Ok(());
+    }
+    // The API's own 404 speaks for the other contents: only a large number of them calls for a person, or
     // a list of APIs that is suddenly empty.
     let may_delete = live == 0 || may_delete(run, &endpoint, live, live, listed);
-    if !may_delete || run.id.is_none() || !are_gone(run, &endpoint, known.missing).await? {
+    if !may_delete || run.id.is_none() {
         return Ok(());
     }
     let now = run.now();

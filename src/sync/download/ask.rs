@@ -352,7 +352,6 @@ impl Download {
             total_bytes: finished.bytes(),
             has_told_end,
             saved_bytes: self.owed.row.bytes,
-            failures: self.owed.row.attempts,
         })?;
         if let Some(format) = lacks_end {
             self.weigh_lack(session, format, &finished)?;

@@ -113,10 +113,10 @@ async fn a_content_is_shown_to_be_read() {
     let text = told(&home, &sim, &["show", "hello", "--at", "2"]);
     for words in [
         "blog/hello  as of 2",
-        "\nstatus       PUBLISH\n",
+        "\nstatus        PUBLISH\n",
         " +09:00\n",
         "\npublished body\n",
-        "\n  title      ようこそ\n",
+        "\n  title       ようこそ\n",
         "\n  body\n    ## 料金\n    一つ 120 円\n    送料は別\n",
         "\n  items[0].name new\n",
         "\n  items[1].count 1\n",
@@ -139,13 +139,13 @@ async fn a_content_is_shown_to_be_read() {
         assert!(text.contains(&**words), "{words}\n{text}");
     }
     assert!(
-        text.contains("\nlies at      ") && !text.contains("no such file"),
+        text.contains("\nlies at       ") && !text.contains("no such file"),
         "{text}"
     );
     std::fs::remove_dir_all(home.path("mirror")).expect("removed");
     assert!(told(&home, &sim, &["show", &medium.id]).contains("(there is no such file!)"));
     let text = told(&home, &sim, &["show", "blog"]);
-    assert!(text.contains("kind         list\nschema\n  {\n"), "{text}");
+    assert!(text.contains("kind          list\nschema\n  {\n"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What a run does about what `verify` found.
 
 use super::{assert_verified, backed_up, file_of, flip, named, verify};
-use crate::support::{Expect as _, Program, Sandbox, assert_holds, files};
+use crate::support::{Expect as _, Program, Sandbox, Setup, assert_holds, files};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::fs;
@@ -65,6 +65,41 @@ async fn a_wrong_file_that_cannot_be_had_keeps_the_run_from_being_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn damage_is_not_forgotten_where_the_file_is_owed_for_another_reason() {
+    let (sim, home) = backed_up(3).await;
+    let id = sim.media_ids()[0].clone();
+    flip(&file_of(&home, &id));
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+    for route in [Route::Image, Route::File] {
+        sim.fault(route, Occasion::Every, Fault::status(404, "not there"));
+    }
+    // All files are asked for, whole or not; none comes.
+    let full = Setup {
+        is_full: true,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, full)
+        .await
+        .expect_code(ExitCode::Partial);
+    let why = format!("SELECT why FROM assets WHERE media_id = '{id}'");
+    assert_eq!(home.texts(&why), ["damaged"]);
+    // And then it cannot be had any more.
+    sim.edit(Edit::DeleteMedium { id }).expect("edited");
+    sim.clear_faults();
+    for _ in 0..3 {
+        let impatient = Setup {
+            is_impatient: true,
+            ..Setup::default()
+        };
+        home.sync_with(&sim, impatient)
+            .await
+            .expect_code(ExitCode::Partial);
+    }
+    assert_eq!(status(&home, &sim).0, 6);
+    assert_eq!(verify(&home, &sim, &[]).0, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_run_can_do_nothing_about_is_told_by_it() {
     let (sim, home) = backed_up(3).await;
     fs::write(home.path("mirror").join("stray.txt"), "x").expect("written");
@@ -78,8 +113,7 @@ async fn what_a_run_can_do_nothing_about_is_told_by_it() {
     assert_eq!((code, named(&json).len()), (6, 2), "{json:#}");
     for _ in 0..2 {
         let report = home.sync(&sim).await.expect_complete();
-        let expected =
-            "`verify` found 2 differences that nobody made good, and `status` is UNSAFE until then";
+        let expected = "`verify` found 2 differences that nobody made good: run `verify --repair`; `status` is UNSAFE until none is left";
         assert_eq!(report.notes, [expected]);
         assert_eq!(status(&home, &sim).0, 6);
     }
