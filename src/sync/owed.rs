@@ -131,7 +131,8 @@ fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
     if let Some(example) = example {
         let message = format!(
             "{now_failed} failed, for example `{}`: {}",
-            example.url, example.error
+            example.url,
+            without(&example.error, &example.url)
         );
         run.problem(ProblemKind::Owed, "assets", message, None);
         return;
@@ -141,8 +142,15 @@ fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
     let next = next.map_or_else(String::new, |at| format!(", the first at {at}"));
     let message = format!(
         "{total} that failed before wait for their next attempt{next}; for example `{}`, {} times: {}",
-        first.url, first.attempts, first.error
+        first.url,
+        first.attempts,
+        without(&first.error, &first.url)
     );
     let hint = "`sync --retry-failed` tries now";
     run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
+}
+
+/// The error without the address that stands before it.
+fn without(error: &str, url: &str) -> String {
+    error.replace(&format!("`{url}`"), "it")
 }
