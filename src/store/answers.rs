@@ -1,6 +1,6 @@
 //! What the store answers, where the answer is more than a row.
 
-use crate::model::{Endpoint, MediaId};
+use crate::model::{ContentId, Endpoint, MediaId};
 
 /// What recording one page changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +87,17 @@ pub struct SavedAsset {
     pub sha256: String,
     /// Whether it is gone.
     pub is_gone: bool,
+}
+
+/// A content with what was recorded of both its sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TwoBodies {
+    /// The content.
+    pub id: ContentId,
+    /// What is published.
+    pub published: String,
+    /// Its draft.
+    pub draft: String,
 }
 
 /// A body as it was recorded, with what the listing said of its content then.

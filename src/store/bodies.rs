@@ -5,7 +5,7 @@ use super::doubts::doubt;
 use super::plain::status_words;
 use super::unread::Read;
 use super::values::{count, int, later};
-use super::{BodyProblem, BodyTotals, HadBody, Store, StoreError};
+use super::{BodyProblem, BodyTotals, HadBody, Store, StoreError, TwoBodies};
 use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, Status, Timestamp};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, named_params};
 
@@ -69,6 +69,32 @@ impl Store {
                      AND metadata -> '$.status[1]' IS NULL LIMIT 1",
             )?
             .query_row(named_params! { ":endpoint": endpoint }, |row| row.get(0))
+            .optional()
+        })
+    }
+
+    /// Returns a content of one API whose recorded bodies differ, published and draft, if there is one that owes none. Reads as
+    /// [`Store::unpublished_content`] does.
+    pub fn content_with_two_bodies(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Option<TwoBodies>, StoreError> {
+        self.read("look for a content with two bodies", |conn| {
+            conn.prepare_cached(
+                "SELECT c.id, c.published_body, c.draft_body FROM contents AS c
+                 WHERE c.endpoint = :endpoint AND c.deleted_at IS NULL AND c.status = 'PUBLISH_AND_DRAFT'
+                     AND c.published_body <> c.draft_body
+                     AND NOT EXISTS (SELECT 1 FROM owed_bodies AS o INDEXED BY owed_bodies_by_name
+                         WHERE o.endpoint = c.endpoint AND o.id = c.id)
+                 LIMIT 1",
+            )?
+            .query_row(named_params! { ":endpoint": endpoint }, |row| {
+                Ok(TwoBodies {
+                    id: row.get(0)?,
+                    published: row.get(1)?,
+                    draft: row.get(2)?,
+                })
+            })
             .optional()
         })
     }

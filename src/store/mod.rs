@@ -56,6 +56,7 @@ mod wrong_files;
 pub use absences::Sighting;
 pub use answers::{
     Absent, AssetTotals, BodyProblem, BodyTotals, HadBody, Recorded, SavedAsset, SavedFile,
+    TwoBodies,
 };
 pub use doomed::DoomedCursor;
 pub use doubts::LaterLook;

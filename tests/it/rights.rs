@@ -223,6 +223,50 @@ async fn the_right_to_all_drafts_never_passes_a_draft_off_as_published() {
     assert_holds(&home, &sim.truth());
 }
 
+/// Of an API where nothing was never published.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_equals_what_is_published_is_no_alarm_where_another_tells_that_the_key_sees_none()
+ {
+    let sim = Sim::builder().published_list_api("blog", 5).start().await;
+    for id in ["same", "other"] {
+        sim.edit(add(id, Status::Publish)).expect("added");
+        sim.edit(Edit::AddDraft {
+            endpoint: "blog".into(),
+            id: id.into(),
+            fields: fields("another"),
+        })
+        .expect("a draft");
+    }
+    let truth = sim.truth();
+    let same = truth.contents.iter().find(|content| content.id == "same");
+    let published = same
+        .and_then(|content| content.published.clone())
+        .expect("a body");
+    let draft = Route::Content.containing("/blog/same?");
+    sim.fault(draft, Occasion::Every, Fault::answer(published.clone()));
+    let home = Sandbox::new();
+    home.sync(&sim).await;
+    home.sync(&sim).await.expect_complete();
+    let recorded = bodies(&home, "same");
+    assert_eq!(recorded, (Some(published.clone()), Some(published)));
+    // A key that sees all drafts is served the draft for both.
+    sim.edit(Edit::SetContentRights {
+        endpoint: None,
+        rights: ContentRights::everything(),
+    })
+    .expect("changed");
+    sim.edit(Edit::AddDraft {
+        endpoint: "blog".into(),
+        id: "same".into(),
+        fields: fields("a third"),
+    })
+    .expect("a draft");
+    sim.clear_faults();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
+    assert_eq!(bodies(&home, "same").0, None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_drafts_hide_are_not_paid_for_in_each_run() {
     for is_telling in [true, false] {

@@ -19,7 +19,8 @@ impl Api<'_> {
     /// Returns whether the key sees drafts without their draft keys; `None` where nothing tells.
     ///
     /// A draft that equals what is published looks the same as one that hides it. A content that was
-    /// never published tells the two apart: a key without the right does not see it.
+    /// never published tells the two apart: a key without the right does not see it. So does one whose draft is
+    /// another text than what is published.
     pub(super) async fn sees_all_drafts(&self) -> Option<bool> {
         let _alone = self.run.draft_probe.lock().await;
         // What tells may be listed yet.
@@ -37,10 +38,13 @@ impl Api<'_> {
             .await
             .ok()
             .flatten();
-        let sees = match unpublished {
+        let mut sees = match unpublished {
             Some(id) => self.sees(id).await,
             None => None,
         };
+        if sees.is_none() {
+            sees = self.sees_by_two_bodies().await;
+        }
         let endpoint = self.endpoint.clone();
         let mut sheet = self.run.sheet();
         sheet.sees_all_drafts.insert(endpoint, (is_listing, sees));
@@ -65,6 +69,28 @@ impl Api<'_> {
         };
         let listed = read_content(&content.metadata, Some(id.as_str())).ok()?;
         (listed.status == Status::Draft).then_some(!answer.found.is_empty())
+    }
+
+    /// The same by which of its two recorded bodies a content is served with. One that was edited since tells nothing.
+    async fn sees_by_two_bodies(&self) -> Option<bool> {
+        let endpoint = self.endpoint.clone();
+        let known = self
+            .run
+            .store(move |store| store.content_with_two_bodies(&endpoint))
+            .await
+            .ok()
+            .flatten()?;
+        let batch = Batch {
+            ids: vec![known.id.clone()],
+        };
+        let remote = &self.run.rooms.remote;
+        let answer = remote.published_bodies(self.endpoint, &batch).await;
+        let (_, served) = answer.found.into_iter().find(|(id, _)| *id == known.id)?;
+        if served.text == known.published {
+            Some(false)
+        } else {
+            (served.text == known.draft).then_some(true)
+        }
     }
 
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the
