@@ -3,7 +3,7 @@
 use super::super::RunError;
 use super::super::run::Run;
 use super::ask::{CLOSED, HIDDEN};
-use crate::model::ProblemKind;
+use crate::model::{ProblemKind, counted};
 
 /// Adds up what is owed, and says per API what is in the way.
 pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
@@ -36,7 +36,8 @@ pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
             0 => String::new(),
             refused => format!(", {refused} of them refused to the key"),
         };
-        let message = format!("{} bodies are owed{refused}{example}", problem.owed);
+        let owed = counted(problem.owed, "body is owed", "bodies are owed");
+        let message = format!("{owed}{refused}{example}");
         // A key that may read no API at all is a permission problem; one API of several is not.
         let kind = if is_key {
             ProblemKind::Refused
