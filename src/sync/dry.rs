@@ -4,6 +4,7 @@
 use super::RunError;
 use super::run::{Run, Sheet};
 use crate::model::content::BodyStep;
+use crate::model::verify::WRONG_FILES_NOTED;
 use crate::model::{
     AssetStep, BodySide, ContentId, ContentStep, Endpoint, MediaId, MediumStep, Why,
 };
@@ -127,8 +128,9 @@ pub(super) async fn lost(run: &Run, lost: Vec<(MediaId, Why)>) -> Result<(), Run
 /// Adds what was owed before, as far as the listings said nothing of it.
 pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunError> {
     let counted = std::mem::take(&mut run.sheet().dry);
-    let is_full = run.options.is_full && run.options.only.assets;
-    let (bodies, owed_files, asked_again) = run
+    let has_assets = run.options.only.assets;
+    let is_full = run.options.is_full && has_assets;
+    let (bodies, owed_files, asked_again, reread) = run
         .store(move |store| {
             let is_new_body = |endpoint: &Endpoint, id: &ContentId, side| {
                 !counted.bodies.contains(&body_key(endpoint, id, side))
@@ -142,12 +144,17 @@ pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunE
                 } else {
                     0
                 },
+                match has_assets {
+                    true => store.wrong_files(None, WRONG_FILES_NOTED)?.len() as u64,
+                    false => 0,
+                },
             ))
         })
         .await?;
     let mut sheet = run.sheet();
     sheet.assets.owed += owed_files;
     sheet.asked_again = asked_again;
+    sheet.reread = reread;
     sheet.assets.owed_bytes = files.owed_bytes;
     sheet.assets.waiting = files.waiting;
     sheet.failed_total = files.failed;

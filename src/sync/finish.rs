@@ -149,6 +149,7 @@ fn planned(sheet: &Sheet) -> String {
         ("record", rows(sheet.contents), "content", "contents"),
         ("read", sheet.bodies.owed, "body", "bodies"),
         ("fetch", sheet.assets.owed, "file", "files"),
+        ("read again", sheet.reread, "file", "files"),
         ("look for changes of", sheet.asked_again, "file", "files"),
         (
             "follow up",

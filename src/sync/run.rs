@@ -94,6 +94,8 @@ pub(super) struct Sheet {
     pub(super) ahead: BTreeMap<Endpoint, Ahead>,
     /// What a dry run has counted.
     pub(super) dry: Dry,
+    /// Files that `verify` found wrong and a real run would read.
+    pub(super) reread: u64,
     /// Saved files that a real run with `--full` would ask for, to see whether they changed.
     pub(super) asked_again: u64,
     /// Whether the last contents walk ended because its host cannot be reached.

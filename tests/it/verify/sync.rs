@@ -23,6 +23,16 @@ async fn damage_of_the_same_length_that_verify_found_is_healed_by_the_next_run()
         assert_eq!(verify(&home, &sim, &["--subset", "1/1"]).0, 6);
     }
     assert_eq!(status(&home, &sim).0, 6);
+    let dry = Setup {
+        is_dry_run: true,
+        ..Setup::default()
+    };
+    let plan = home.sync_with(&sim, dry).await;
+    let line = &plan.verdict.line;
+    assert!(
+        line.contains("would fetch 1 file, read again 2 files;"),
+        "{line}"
+    );
     sim.forget_requests();
     let report = home.sync(&sim).await.expect_complete();
     assert_eq!((report.assets.saved, report.notes.len()), (2, 0));
