@@ -1,6 +1,6 @@
 //! Files: what a transfer may go through, and what a change upstream means for the copy on disk.
 
-use crate::support::{Expect as _, Sandbox, Setup, assert_holds, assert_sound_and_tidy};
+use crate::support::{Expect as _, NOBODY, Sandbox, Setup, assert_holds, assert_sound_and_tidy};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::collections::BTreeMap;
@@ -362,11 +362,7 @@ async fn a_host_that_is_down_is_not_hammered_and_the_other_host_is_not_affected(
 async fn a_host_that_nothing_leads_to_or_that_is_not_allowed_is_said_once_with_what_to_do() {
     let sim = Sim::builder().media(200).start().await;
     let foreign = sim.foreign_url();
-    // A port where nobody listens.
-    let dead = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .to_string();
+    let dead = NOBODY.to_owned();
     sim.fault(
         Route::Image,
         Occasion::Every,

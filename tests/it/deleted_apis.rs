@@ -1,7 +1,7 @@
 //! APIs that are gone, forbidden or hidden, and what becomes of their contents.
 
 use crate::deletions::{allowing, delete, hint_of, history, holds_after_a_full_run, tombstones};
-use crate::support::{Expect as _, Program, Sandbox};
+use crate::support::{Expect as _, NOBODY, Program, Sandbox};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, When};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ async fn where_the_host_cannot_be_reached_one_api_tells_it_and_the_others_are_no
     home.sync(&sim).await.expect_complete();
     let program = Program::command(&["sync", "--json"], &home, &sim);
     let output = program
-        .set("SERVICE__MANAGEMENT_URL", "http://127.0.0.1:1")
+        .set("SERVICE__MANAGEMENT_URL", format!("http://{NOBODY}"))
         .run();
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -1,6 +1,6 @@
 //! `doctor`: each thing that can be in the way is named, with what helps, and nothing is changed.
 
-use crate::support::{Program, Sandbox};
+use crate::support::{NOBODY, Program, Sandbox};
 use microcms_sim::{ContentRights, Edit, Fault, ManagementRights, Occasion, Route, Sim};
 use serde_json::Value;
 use std::fs::{self, Permissions};
@@ -330,13 +330,9 @@ async fn a_wrong_key_a_missing_one_and_a_stopped_plan_are_four() {
 async fn hosts_that_are_not_there_are_named_and_the_rest_is_checked() {
     let sim = service().await;
     let home = backed_up(&sim).await;
-    let nobody = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("an address").to_string()
-    };
     let program = doctor(&home, &sim)
-        .set("SERVICE__MANAGEMENT_URL", format!("http://{nobody}"))
-        .set("ASSETS__HOSTS", format!("{},{nobody}", sim.image_host()));
+        .set("SERVICE__MANAGEMENT_URL", format!("http://{NOBODY}"))
+        .set("ASSETS__HOSTS", format!("{},{NOBODY}", sim.image_host()));
     let found = examined(program);
     assert_eq!(found.code, 1, "{found:#?}");
     assert_eq!(found.states("management API"), ["fail"]);
@@ -349,7 +345,8 @@ async fn hosts_that_are_not_there_are_named_and_the_rest_is_checked() {
 async fn certificates_that_cannot_be_had_are_named_and_the_rest_is_checked() {
     let sim = service().await;
     let home = Sandbox::new();
-    let mut program = doctor(&home, &sim).set("SERVICE__MANAGEMENT_URL", "https://127.0.0.1:1");
+    let mut program =
+        doctor(&home, &sim).set("SERVICE__MANAGEMENT_URL", format!("https://{NOBODY}"));
     program.0.env("SSL_CERT_FILE", "/nonexistent");
     program.0.env("SSL_CERT_DIR", "/nonexistent");
     let found = examined(program);

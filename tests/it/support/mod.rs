@@ -23,6 +23,9 @@ pub(crate) use volume::Volume;
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
 use microcms_sim::{Edit, Sim};
 
+/// Where nobody listens. A port that was free a moment ago may be another test's by now.
+pub(crate) const NOBODY: &str = "127.0.0.1:1";
+
 /// Uploads other bytes in the place of a medium's, at the same URL.
 #[track_caller]
 pub(crate) fn replace_bytes(sim: &Sim, id: impl Into<String>) {
