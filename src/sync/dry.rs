@@ -145,7 +145,11 @@ pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunE
                     0
                 },
                 match has_assets {
-                    true => store.wrong_files(None, WRONG_FILES_NOTED)?.len() as u64,
+                    true => store
+                        .wrong_files(None, WRONG_FILES_NOTED)?
+                        .iter()
+                        .filter(|file| is_new_file(&file.media_id))
+                        .count() as u64,
                     false => 0,
                 },
             ))

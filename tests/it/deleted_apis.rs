@@ -15,6 +15,10 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
         .start()
         .await;
     let home = Sandbox::new();
+    let marked = || {
+        let of = |table| tombstones(&home, table);
+        (of("endpoints"), of("contents"))
+    };
     home.sync(&sim).await.expect_complete();
     let without = |sim: &Sim, gone: &str| {
         let apis: Vec<Value> = sim
@@ -48,13 +52,7 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
         });
         home.sync(&sim).await.expect_code(code);
         sim.clear_faults();
-        assert_eq!(
-            (
-                tombstones(&home, "endpoints"),
-                tombstones(&home, "contents")
-            ),
-            (0, 0)
-        );
+        assert_eq!(marked(), (0, 0));
     }
     // A listed API whose contents answer 403 or 404 is not deleted either.
     for (fault, code) in [
@@ -68,13 +66,7 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
         );
         home.sync(&sim).await.expect_code(code);
         sim.clear_faults();
-        assert_eq!(
-            (
-                tombstones(&home, "endpoints"),
-                tombstones(&home, "contents")
-            ),
-            (0, 0)
-        );
+        assert_eq!(marked(), (0, 0));
     }
 
     // Neither listed nor shown, but its contents are, or cannot be asked for.
@@ -89,13 +81,7 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
         });
         home.sync(&sim).await.expect_code(code);
         sim.clear_faults();
-        assert_eq!(
-            (
-                tombstones(&home, "endpoints"),
-                tombstones(&home, "contents")
-            ),
-            (0, 0)
-        );
+        assert_eq!(marked(), (0, 0));
     }
 
     // Really deleted.
@@ -105,13 +91,7 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
     .expect("deleted");
     let report = home.sync(&sim).await.expect_complete();
     assert_eq!(report.contents.deleted, 5);
-    assert_eq!(
-        (
-            tombstones(&home, "endpoints"),
-            tombstones(&home, "contents")
-        ),
-        (1, 5)
-    );
+    assert_eq!(marked(), (1, 5));
     holds_after_a_full_run(&home, &sim).await;
     assert_eq!(history(&home, "endpoints"), 1);
 
@@ -173,6 +153,10 @@ async fn a_list_of_apis_that_is_suddenly_empty_is_not_believed() {
         .start()
         .await;
     let home = Sandbox::new();
+    let marked = || {
+        let of = |table| tombstones(&home, table);
+        (of("endpoints"), of("contents"))
+    };
     home.sync(&sim).await.expect_complete();
     for endpoint in ["blog", "settings"] {
         sim.edit(Edit::DeleteApi {
@@ -182,13 +166,7 @@ async fn a_list_of_apis_that_is_suddenly_empty_is_not_believed() {
     }
     for _ in 0..2 {
         home.sync(&sim).await.expect_code(ExitCode::Guard);
-        assert_eq!(
-            (
-                tombstones(&home, "endpoints"),
-                tombstones(&home, "contents")
-            ),
-            (0, 0)
-        );
+        assert_eq!(marked(), (0, 0));
     }
     home.sync_with(&sim, allowing(5)).await.expect_complete();
     holds_after_a_full_run(&home, &sim).await;

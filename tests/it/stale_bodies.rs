@@ -186,6 +186,29 @@ async fn a_doubt_ends_with_the_next_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_does_not_end_where_the_same_time_is_spelt_in_other_digits() {
+    let (sim, home, (old, _)) = saved(Status::Publish).await;
+    sim.edit(publish("essay", "new")).expect("edited");
+    let stale = list_of(&old.expect("published"));
+    sim.fault(Route::ContentList, Occasion::Every, stale);
+    for _ in 0..4 {
+        home.sync(&sim).await;
+    }
+    let respelt = "UPDATE doubted_bodies SET updated_at = replace(updated_at, 'Z', '0Z')";
+    rusqlite::Connection::open(home.database())
+        .and_then(|conn| conn.execute(respelt, []))
+        .map(|rows| assert_eq!(rows, 1))
+        .expect(respelt);
+    sim.clear_faults();
+    let setup = Setup {
+        now: after::<11>,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, setup).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_whose_stamp_means_something_else_is_taken_at_once() {
     let (sim, home, (_, old)) = saved(Status::PublishAndDraft).await;
     // A draft that tells of another time than the listing, always.

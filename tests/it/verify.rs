@@ -47,6 +47,13 @@ fn told(home: &Sandbox, sim: &Sim, flags: &[&str]) -> (i32, String) {
     )
 }
 
+/// Runs `status`, and returns the exit code and what it printed.
+fn status(home: &Sandbox, sim: &Sim) -> (i32, String) {
+    let output = Program::command(&["status"], home, sim).run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code().expect("no signal"), text)
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

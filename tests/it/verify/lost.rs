@@ -1,9 +1,10 @@
 //! Bytes that nobody has any more: a difference until they are back, or a person says that they are lost.
 
 use super::{
-    assert_adds_up, assert_verified, backed_up, file_of, flip, named, place, replace, told, verify,
+    assert_adds_up, assert_verified, backed_up, file_of, flip, named, place, replace, status, told,
+    verify,
 };
-use crate::support::{Expect as _, Program, Sandbox, files};
+use crate::support::{Expect as _, Sandbox, files};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Sim};
 use std::fs;
@@ -24,12 +25,6 @@ async fn delete(sim: &Sim, home: &Sandbox, nth: usize) -> PathBuf {
     home.sync(sim).await;
     home.sync(sim).await.expect_complete();
     file
-}
-
-fn status(home: &Sandbox, sim: &Sim) -> (Option<i32>, String) {
-    let output = Program::command(&["status"], home, sim).run();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    (output.status.code(), text)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +53,7 @@ async fn a_lost_file_of_a_deleted_medium_stays_a_difference_until_it_is_back() {
         );
         assert_adds_up(&json);
         let (code, text) = status(&home, &sim);
-        assert_eq!(code, Some(6), "{text}");
+        assert_eq!(code, 6, "{text}");
         assert!(
             text.contains("1 saved file of a deleted medium is missing"),
             "{text}"
@@ -67,7 +62,7 @@ async fn a_lost_file_of_a_deleted_medium_stays_a_difference_until_it_is_back() {
     fs::write(&file, bytes).expect("put back");
     home.sync(&sim).await.expect_complete();
     assert_verified(&home, &sim);
-    assert_eq!(status(&home, &sim).0, Some(0));
+    assert_eq!(status(&home, &sim).0, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +82,7 @@ async fn what_a_person_accepts_as_lost_is_no_difference_any_more_and_counts_agai
         assert_verified(&home, &sim);
         home.sync(&sim).await.expect_complete();
         let (code, text) = status(&home, &sim);
-        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(code, 0, "{text}");
         assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 1);
 
         fs::write(&file, &bytes).expect("put back");
@@ -135,7 +130,7 @@ async fn more_losses_than_a_person_counted_are_not_accepted() {
         (&2.into(), &1.into())
     );
     assert_adds_up(&json);
-    assert_eq!(status(&home, &sim).0, Some(0));
+    assert_eq!(status(&home, &sim).0, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

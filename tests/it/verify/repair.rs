@@ -1,7 +1,9 @@
 //! `verify --repair`: what is whole somewhere here comes back, what the service has is owed again, and
 //! no byte is lost on the way.
 
-use super::{assert_verified, backed_up, file_of, flip, named, place, replace, told, verify};
+use super::{
+    assert_verified, backed_up, file_of, flip, named, place, replace, status, told, verify,
+};
 use crate::support::{Expect as _, Program, assert_holds, assert_sound, digest, files};
 use microcms_sim::Edit;
 use serde_json::Value;
@@ -199,11 +201,7 @@ async fn a_repair_that_is_killed_is_gone_on_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_says_unsafe_until_what_verify_found_is_made_good() {
     let (sim, home) = backed_up(8).await;
-    let status = || {
-        let output = Program::command(&["status"], &home, &sim).run();
-        let text = String::from_utf8(output.stdout).expect("text");
-        (output.status.code().expect("a number"), text)
-    };
+    let status = || status(&home, &sim);
     let ids = sim.media_ids();
     flip(&file_of(&home, &ids[0]));
     assert_eq!(status().0, 0);
