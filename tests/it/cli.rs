@@ -1,10 +1,10 @@
 //! What the binary says and with which number it ends.
 
 mod last_report;
+mod signals;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
 /// The binary with nothing of ours in its environment, in a folder without a configuration.
@@ -344,78 +344,6 @@ fn a_run_beside_another_one_is_eleven() {
          hint: wait for it with `--wait-lock 5m`; the lock ends with its process, so never delete \
          the file\n"
     );
-}
-
-#[test]
-fn a_signal_ends_the_wait_for_the_lock_and_names_itself() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let _lock = hold_lock(&folder);
-        let mut child = sync_in(&folder, &["--wait-lock", "1h", "-v"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        // By then it listens for signals.
-        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut said = String::new();
-        while !said.contains("waiting for it to end") {
-            assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{said}");
-        }
-        let sent = Command::new("kill")
-            .args(["-s", signal, &child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill starts").success());
-        stderr.read_to_string(&mut said).expect("text");
-        assert_eq!(child.wait().expect("it ends").code(), Some(code), "{said}");
-        let last = "error: stopped while waiting for another run to end; nothing was done\n";
-        assert!(said.ends_with(last), "{said}");
-    }
-}
-
-/// A service that accepts connections and never says a word.
-fn mute_service() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    (listener, url)
-}
-
-#[test]
-fn a_signal_ends_a_run_tidily_and_the_exit_code_names_it() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (_listener, url) = mute_service();
-        let mut child = sync_in(&folder, &["--report", "report.json"])
-            .env("MICROCMS_BACKUP__SERVICE__MANAGEMENT_URL", &url)
-            .env("MICROCMS_BACKUP__SERVICE__CONTENT_URL", &url)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut said = String::new();
-        while !said.contains("began a run") {
-            assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{said}");
-        }
-        let sent = Command::new("kill")
-            .args(["-s", signal, &child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill starts").success());
-        stderr.read_to_string(&mut said).expect("text");
-        let output = child.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(
-            said.contains(&format!("SIG{signal}: stopping tidily")),
-            "{said}"
-        );
-        let summary = text(&output.stdout);
-        let last = summary.lines().last().expect("a summary");
-        assert!(last.starts_with("UNSAFE: "), "{summary}");
-        let report = std::fs::read(folder.path().join("report.json")).expect("a report");
-        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
-        assert_eq!(report["exit_code"], code);
-        assert_eq!(report["outcome"], "interrupted");
-        assert_eq!(report["verdict"]["line"], last);
-    }
 }
 
 #[test]
