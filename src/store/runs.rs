@@ -136,19 +136,6 @@ impl Store {
         })
     }
 
-    /// Notes when the Management API was asked last, while a run goes on: the next one must know of it, however this one
-    /// ends.
-    pub fn note_requests(&mut self, run: RunId, recent: &[Timestamp]) -> Result<(), StoreError> {
-        self.write("note the last requests", |tx| {
-            tx.prepare_cached("UPDATE runs SET recent_requests = :recent WHERE id = :id")?
-                .execute(named_params! {
-                    ":id": run.0,
-                    ":recent": json_array(recent.iter().map(Timestamp::to_string)),
-                })?;
-            Ok(())
-        })
-    }
-
     /// Returns when the last run that ended asked the Management API last.
     pub fn recent_requests(&self) -> Result<Vec<Timestamp>, StoreError> {
         self.read("read when the service was asked last", |conn| {
@@ -183,11 +170,14 @@ impl Store {
     }
 
     /// Adds requests and bytes to what each host is known to have answered in `month` (`2026-11`,
-    /// UTC; see [`Timestamp::month`]).
+    /// UTC; see [`Timestamp::month`]), and notes when the Management API was asked last: the next run must know of
+    /// it, however this one ends. Both, or nothing.
     pub fn record_transfer(
         &mut self,
+        run: RunId,
         month: &str,
         transfer: &[HostTransfer],
+        recent_requests: &[Timestamp],
     ) -> Result<(), StoreError> {
         // A long download goes on bringing bytes long after its request was written down.
         let is_news = |host: &&HostTransfer| host.requests > 0 || host.bytes > 0;
@@ -207,6 +197,11 @@ impl Store {
                     ":requests": int(host.requests), ":bytes": int(host.bytes),
                 })?;
             }
+            tx.prepare_cached("UPDATE runs SET recent_requests = :recent WHERE id = :id")?
+                .execute(named_params! {
+                    ":id": run.0,
+                    ":recent": json_array(recent_requests.iter().map(Timestamp::to_string)),
+                })?;
             Ok(())
         })
     }

@@ -380,11 +380,8 @@ impl Run {
         if !fresh.is_empty() {
             let month = self.now().month();
             let recent = self.recent_requests();
-            self.store(move |store| {
-                store.record_transfer(&month, &fresh)?;
-                store.note_requests(id, &recent)
-            })
-            .await?;
+            self.store(move |store| store.record_transfer(id, &month, &fresh, &recent))
+                .await?;
         }
         Ok(())
     }

@@ -119,8 +119,11 @@ fn files_rows_and_transfer_are_summed_up() {
         requests,
         bytes,
     };
+    let run = home.store.begin_run("test", "test", at(0)).unwrap();
     for month in ["2023-10", &at(1_000).month()] {
-        home.store.record_transfer(month, &[host(2, 50)]).unwrap();
+        home.store
+            .record_transfer(run, month, &[host(2, 50)], &[])
+            .unwrap();
     }
     let found = look(&home, &[]);
     assert_eq!(

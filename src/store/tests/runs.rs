@@ -114,19 +114,30 @@ fn a_walk_is_recorded_once_per_scope() {
 #[test]
 fn transfer_adds_up_by_month_and_host() {
     let mut home = Sandbox::new();
+    let run = home.store.begin_run("test", "test", at(1)).unwrap();
     let host = |host: &str, requests, bytes| HostTransfer {
         host: host.to_owned(),
         requests,
         bytes,
     };
     home.store
-        .record_transfer("2026-11", &[host("a", 1, 10), host("b", 2, 20)])
+        .record_transfer(
+            run,
+            "2026-11",
+            &[host("a", 1, 10), host("b", 2, 20)],
+            &[at(5)],
+        )
         .unwrap();
     home.store
-        .record_transfer("2026-11", &[host("a", 1, 5), host("idle", 0, 0)])
+        .record_transfer(
+            run,
+            "2026-11",
+            &[host("a", 1, 5), host("idle", 0, 0)],
+            &[at(5)],
+        )
         .unwrap();
     home.store
-        .record_transfer("2026-12", &[host("a", 9, 9)])
+        .record_transfer(run, "2026-12", &[host("a", 9, 9)], &[at(5)])
         .unwrap();
     assert_eq!(
         home.store.transfer_of("2026-11").unwrap(),
@@ -134,9 +145,10 @@ fn transfer_adds_up_by_month_and_host() {
     );
     let before = home.written();
     home.store
-        .record_transfer("2026-11", &[host("idle", 0, 0)])
+        .record_transfer(run, "2026-11", &[host("idle", 0, 0)], &[at(5)])
         .unwrap();
     assert_eq!(home.written(), before);
+    assert_eq!(home.store.recent_requests().unwrap(), [at(5)]);
 }
 
 #[test]

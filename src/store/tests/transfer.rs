@@ -296,6 +296,7 @@ fn what_hosts_can_do_is_written_only_when_it_is_news() {
 #[test]
 fn bytes_that_come_long_after_their_request_are_booked_too() {
     let mut home = Sandbox::new();
+    let run = home.store.begin_run("test", "test", at(1)).unwrap();
     let entry = |requests, bytes| HostTransfer {
         host: "h.example".to_owned(),
         requests,
@@ -303,12 +304,14 @@ fn bytes_that_come_long_after_their_request_are_booked_too() {
     };
     // One long download, written down now and then while it comes.
     for fresh in [entry(1, 10), entry(0, 20), entry(0, 30)] {
-        home.store.record_transfer("2026-11", &[fresh]).unwrap();
+        home.store
+            .record_transfer(run, "2026-11", &[fresh], &[])
+            .unwrap();
     }
     assert_eq!(home.store.transfer_of("2026-11").unwrap(), [entry(1, 60)]);
     let before = home.written();
     home.store
-        .record_transfer("2026-11", &[entry(0, 0)])
+        .record_transfer(run, "2026-11", &[entry(0, 0)], &[])
         .unwrap();
     assert_eq!(home.written(), before, "nothing came, nothing is written");
 }
