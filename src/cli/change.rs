@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{State, Thing, ThingKind, Timestamp, Version};
+use crate::model::{State, Thing, ThingKind, Timestamp, Version, body};
 use crate::plan::difference::{FieldChange, Part, Step, path_text};
 use crate::plan::{Became, Difference};
 
@@ -19,7 +19,7 @@ pub(super) struct Change {
     pub(super) by: Option<String>,
     pub(super) status_before: Option<String>,
     pub(super) status: Option<String>,
-    /// The name of a medium's file, or of an API for people.
+    /// What people call it: the title of a content, the name of a medium's file, that of an API.
     pub(super) title: Option<String>,
 }
 
@@ -152,7 +152,10 @@ fn updated_by(version: &Version) -> Option<String> {
 
 fn title(version: &Version) -> Option<String> {
     match &version.state {
-        State::Content(_) => None,
+        State::Content(content) => {
+            let mut bodies = [&content.published, &content.draft].into_iter().flatten();
+            bodies.find_map(|body| body::title(body))
+        }
         State::Api(api) => Some(api.name.clone()),
         State::Medium(medium) => Some(medium.file_name.clone()),
         State::File(file) => file.path.clone(),

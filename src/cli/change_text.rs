@@ -20,22 +20,35 @@ pub(super) fn ink(became: Became) -> Ink {
     }
 }
 
-/// Returns what a change is about: `blog/hello`, `medium 4f… logo.png`.
+/// Returns what a change is about: `blog/hello  Hello`, `medium 4f…  logo.png`.
 pub(super) fn name(change: &Change, style: &Style) -> String {
     let thing = &change.thing;
     let name = style.ink(Ink::Name, &visible(&thing.to_string()));
-    // Behind a time, a word and an id; the end of a path is its name.
+    // Behind a time, a word and an id.
     const USED: usize = 48;
     let title = change.title.as_deref().unwrap_or_default();
-    let title = title.rsplit_once('/').map_or(title, |(_, name)| name);
-    let title = style.line(title, USED);
     let named = match thing.kind() {
-        ThingKind::Content => name,
+        ThingKind::Content => {
+            // The first text of a content without a title may be all of it.
+            let first = title.lines().next().unwrap_or_default();
+            format!("{name}  {}", style.line(&brief_title(first), USED))
+        }
         kind @ (ThingKind::Api | ThingKind::Medium | ThingKind::File) => {
-            format!("{} {name}  {title}", kind.as_str())
+            // The end of a path is its name.
+            let title = title.rsplit_once('/').map_or(title, |(_, name)| name);
+            format!("{} {name}  {}", kind.as_str(), style.line(title, USED))
         }
     };
     named.trim_end().to_owned()
+}
+
+/// The beginning of a title, where nothing else limits it.
+fn brief_title(title: &str) -> String {
+    const MOST: usize = 60;
+    match title.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", title.get(..end).unwrap_or(title)),
+        None => title.to_owned(),
+    }
 }
 
 /// Returns how the status moved and who did it: `DRAFT → PUBLISH  by m_1`.

@@ -49,11 +49,11 @@ async fn a_content_s_life_is_told_in_words() {
     let text = told(&home, &sim, &["history", "hello"]);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines[0].contains("  deleted   blog/hello  was PUBLISH"),
+        lines[0].contains("  deleted   blog/hello  ようこそ  was PUBLISH"),
         "{text}"
     );
     assert!(
-        lines[1].contains("  changed   blog/hello  PUBLISH  by "),
+        lines[1].contains("  changed   blog/hello  ようこそ  PUBLISH  by "),
         "{text}"
     );
     assert!(
@@ -65,7 +65,7 @@ async fn a_content_s_life_is_told_in_words() {
         "{text}"
     );
     assert!(
-        lines[3].contains("  created   blog/hello  PUBLISH  by "),
+        lines[3].contains("  created   blog/hello  こんにちは  PUBLISH  by "),
         "{text}"
     );
     assert_eq!(lines.len(), 4, "{text}");
@@ -79,7 +79,7 @@ async fn a_content_s_life_is_told_in_words() {
 
     let text = told(&home, &sim, &["diff", "1", "2"]);
     for words in [
-        "\n~ changed   blog/hello  PUBLISH  by ",
+        "\n~ changed   blog/hello  ようこそ  PUBLISH  by ",
         "\n    published  title  \"こんにちは\" → \"ようこそ\"\n",
         "\n    published  items[0]  + {\"name\":\"new\"}\n",
         "\n    published  body\n        <h2>料金</h2>\n      - <p>一つ 100 円</p>\n      + <p>一つ 120 円</p>\n        <p>送料は別</p>\n",
@@ -89,7 +89,8 @@ async fn a_content_s_life_is_told_in_words() {
     }
     let text = told(&home, &sim, &["diff"]);
     assert!(
-        text.contains("(run 3)\n") && text.contains("\n- deleted   blog/hello  was PUBLISH\n"),
+        text.contains("(run 3)\n")
+            && text.contains("\n- deleted   blog/hello  ようこそ  was PUBLISH\n"),
         "{text}"
     );
     assert!(text.ends_with("\n\ncontents: 1 deleted\n"), "{text}");
