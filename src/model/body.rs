@@ -12,6 +12,7 @@ pub use title::title;
 
 use super::{Timestamp, read_json};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// What follows from one body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,10 +67,9 @@ impl BodyDigest {
             (false, Some("url")) => Place::Field,
             (false, _) => Place::Text,
         };
-        let known = self.mentions.len();
+        let mut known = HashSet::new();
         mentions::find(text, place, |url, at| {
-            let earlier = self.mentions.get(known..).unwrap_or_default();
-            if !earlier.iter().any(|mention| mention.url == url) {
+            if known.insert(url) {
                 self.mentions.push(Mention {
                     field: field.to_owned(),
                     place,

@@ -1,12 +1,14 @@
-//! HTML as text. Not a parser for browsers: rich-editor fields hold tidy HTML, and a search needs words.
+//! HTML as text. Not a parser for browsers: rich-editor fields hold tidy HTML, and a search needs words. Others write into
+//! these fields, too, so each look ahead is bounded or leads to where the next one begins: the time grows as the text does.
 
 /// Returns whether a text is HTML: it has a tag that begins or ends like one.
 pub(super) fn is_html(text: &str) -> bool {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('<') {
         let name = after.strip_prefix('/').unwrap_or(after);
-        if name.starts_with(|c: char| c.is_ascii_alphabetic()) && after.contains('>') {
-            return true;
+        if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            // What has no end here has none further on.
+            return after.contains('>');
         }
         rest = after;
     }
@@ -75,9 +77,9 @@ fn tag<'a>(after: &'a str, text: &mut String) -> &'a str {
         .collect::<String>()
         .to_ascii_lowercase();
     if (name == "script" || name == "style") && !inside.starts_with('/') {
-        let end = format!("</{name}");
-        let found = rest.to_ascii_lowercase().find(&end);
-        return found.and_then(|at| rest.get(at..)).unwrap_or("");
+        return closing(rest, &name)
+            .and_then(|at| rest.get(at..))
+            .unwrap_or("");
     }
     if BLOCKS.contains(&name.as_str()) && !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -90,12 +92,22 @@ fn tag<'a>(after: &'a str, text: &mut String) -> &'a str {
     rest
 }
 
-/// Splits behind the `>` that ends a tag; one in quotes does not.
+/// Returns where an element is closed, whatever the case of its name.
+fn closing(html: &str, name: &str) -> Option<usize> {
+    html.match_indices("</").map(|(at, _)| at).find(|at| {
+        let begin = at + "</".len();
+        let found = html.as_bytes().get(begin..begin + name.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+    })
+}
+
+/// Splits behind the `>` that ends a tag; one in quotes does not. Where another tag begins, the first one was none.
 fn split_tag(after: &str) -> Option<(&str, &str)> {
     let mut quote = None;
     for (at, c) in after.char_indices() {
         match (quote, c) {
             (None, '>') => return Some((after.get(..at)?, after.get(at + 1..)?)),
+            (None, '<') => return None,
             (None, '"' | '\'') => quote = Some(c),
             (Some(open), c) if c == open => quote = None,
             (None | Some(_), _) => {}
@@ -130,7 +142,13 @@ pub(super) fn unescape(text: &str, out: &mut String) {
 }
 
 fn reference(after: &str) -> Option<(char, &str)> {
-    let (name, behind) = after.split_once(';')?;
+    /// The longest that is known, `#x10FFFF` or `#1114111`, with some zeros.
+    const LONGEST: usize = 12;
+    let end = after
+        .bytes()
+        .take(LONGEST + 1)
+        .position(|byte| byte == b';')?;
+    let (name, behind) = (after.get(..end)?, after.get(end + 1..)?);
     let c = match name {
         "amp" => '&',
         "lt" => '<',

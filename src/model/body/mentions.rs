@@ -3,6 +3,7 @@
 use super::html::unescape;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// One place that names a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +89,8 @@ pub(super) fn is_bare_url(text: &str) -> bool {
     after_scheme(text).is_some() && !text.contains(char::is_whitespace)
 }
 
-/// Calls `found` for each URL of a file in a text, in order.
-pub(super) fn find(text: &str, place: Place, mut found: impl FnMut(&str, UrlPath)) {
+/// Calls `found` for each URL of a file in a text, in order. Takes time as the text is long, whatever is in it.
+pub(super) fn find<'t>(text: &'t str, place: Place, mut found: impl FnMut(&'t str, UrlPath)) {
     if place == Place::Field {
         // All of it, whatever its characters and whether or not its name has an ending.
         if let Some(at) = UrlPath::of(text.trim()) {
@@ -150,9 +151,7 @@ fn url_length(url: &str, place: Place, opening: Option<char>) -> usize {
     {
         return whole;
     }
-    let length = url.find(ends).unwrap_or(url.len());
-    let url = url.get(..length).unwrap_or(url);
-    let url = before_sentence(url);
+    let url = before_sentence(url, ends);
     // In HTML a URL is quoted, and its end is the quote; only srcset separates by a comma.
     let closing: &[char] = match place {
         Place::Html => &[',', ';'],
@@ -160,9 +159,12 @@ fn url_length(url: &str, place: Place, opening: Option<char>) -> usize {
     };
     let mut url = url.trim_end_matches(closing);
     // "(see https://…/a.png)", but not "https://…/a(1).png".
-    while let Some(shorter) = url.strip_suffix([')', ']'])
-        && url.matches(['(', '[']).count() < url.matches([')', ']']).count()
+    let count = |brackets: [char; 2]| url.matches(brackets).count();
+    let mut unopened = count([')', ']']).saturating_sub(count(['(', '[']));
+    while unopened > 0
+        && let Some(shorter) = url.strip_suffix([')', ']'])
     {
+        unopened -= 1;
         url = shorter.trim_end_matches(closing);
     }
     url.len()
@@ -177,21 +179,58 @@ fn quoted(url: &str, opening: Option<char>) -> Option<usize> {
     (is_one && value.contains(' ')).then_some(value.len())
 }
 
-/// Returns a URL without the Japanese that goes on right behind it: behind a file's ending it is the
-/// sentence ("…/a.pngです"), before that it belongs to the name.
-fn before_sentence(url: &str) -> &str {
-    url.char_indices()
-        .filter(|(_, c)| !c.is_ascii())
-        .find_map(|(at, _)| url.get(..at).filter(|url| has_ending(url)))
-        .unwrap_or(url)
+/// Returns a URL up to where it `ends`, and without the Japanese that goes on right behind it: behind a file's ending it is
+/// the sentence ("…/a.pngです"), before that it belongs to the name.
+fn before_sentence(url: &str, ends: impl Fn(char) -> bool) -> &str {
+    let mut ending = Ending::default();
+    for (at, c) in url.char_indices() {
+        if ends(c) || (!c.is_ascii() && ending.is_file()) {
+            return url.get(..at).unwrap_or(url);
+        }
+        ending.read(c);
+    }
+    url
 }
 
+/// What the end of a URL looks like, read letter by letter: as [`has_ending`] sees it.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    has_slash: bool,
+    /// A query or a fragment has begun, which has no say.
+    is_over: bool,
+    /// How many letters and digits follow the last dot of the name, and nothing else.
+    length: Option<usize>,
+}
+
+impl Ending {
+    pub(super) fn read(&mut self, c: char) {
+        match c {
+            _ if self.is_over => {}
+            '?' | '#' => self.is_over = true,
+            '/' => {
+                self.has_slash = true;
+                self.length = None;
+            }
+            '.' => self.length = Some(0),
+            c if c.is_ascii_alphanumeric() => self.length = self.length.map(|length| length + 1),
+            _ => self.length = None,
+        }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        self.has_slash && self.length.is_some_and(|length| ENDING.contains(&length))
+    }
+}
+
+/// How long the ending of a file's name is.
+const ENDING: RangeInclusive<usize> = 2..=5;
+
 /// Whether a URL ends like a file's name: a dot, and two to five letters or digits.
-fn has_ending(url: &str) -> bool {
+pub(super) fn has_ending(url: &str) -> bool {
     let url = url.split(['?', '#']).next().unwrap_or(url);
     url.rsplit_once('/')
         .and_then(|(_, name)| name.rsplit_once('.'))
         .is_some_and(|(_, ending)| {
-            (2..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
+            ENDING.contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
         })
 }

@@ -142,3 +142,64 @@ fn a_body_with_half_an_emoji_or_a_number_too_large_says_the_rest() {
     assert_eq!(digest.mentions[0].url, url);
     assert!(digest.text.contains("cut \u{fffd}") && digest.text.contains("after"));
 }
+
+/// What takes the square of its length at some place takes days here, and milliseconds otherwise.
+#[test]
+fn no_text_takes_long() {
+    let n = 1 << 20;
+    let texts = [
+        format!("<p>x</p>{}", "<a".repeat(n)),
+        format!("<p>x</p>{}\">", "<a".repeat(n)),
+        format!("<p>x</p>{}", "<a \"<b '".repeat(n / 4)),
+        format!("<p>x</p>{}", "<script></SCRIPT>".repeat(n / 8)),
+        format!("<p>x</p>{}", "&".repeat(n)),
+        "<a".repeat(n),
+        format!("https://h.example/a.png{}", ")".repeat(n)),
+        format!("https://h.example/{}", "あ".repeat(n)),
+        format!("https://h.example/?{}", "あ".repeat(n)),
+        "https://h.example/a.pngあ".repeat(n / 8),
+        "//".repeat(n),
+        (0..n / 8)
+            .map(|number| format!("https://h.example/{number}.png "))
+            .collect(),
+        format!("<img src=\"{}\">", "https://h.example/a.png ".repeat(n / 8)),
+        format!("<img src='{}", "https://h.example/a b.png".repeat(n / 8)),
+    ];
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for text in texts {
+            let digest = digest(&json!({ "text": text }));
+            done.send(digest.mentions.len()).unwrap();
+        }
+    });
+    for number in 0..14 {
+        let answer = is_done.recv_timeout(std::time::Duration::from_secs(120));
+        assert!(answer.is_ok(), "text {number} is read for ever");
+    }
+}
+
+#[test]
+fn what_looks_like_a_tag_and_is_none_is_kept() {
+    let text = |html: &str| digest(&json!({ "text": html })).text;
+    assert_eq!(text("<p>a <b c <i>d</i></p>"), "a <b c d");
+    assert_eq!(text("<p>a<SCRIPT>b</x></Script>c</p>"), "ac");
+    assert_eq!(text("<p title=\"a > b\">c</p>"), "c");
+    assert_eq!(
+        text("<p>&#0000065;&unknown;&amp&lt;</p>"),
+        "A&unknown;&amp<"
+    );
+}
+
+proptest! {
+    /// The ending that is read letter by letter is the one that is seen from the end.
+    #[test]
+    fn an_ending_is_the_same_both_ways(url in "[a-c1./?#あ-]{0,24}") {
+        let mut ending = mentions::Ending::default();
+        let mut read = String::new();
+        for c in url.chars() {
+            prop_assert_eq!(ending.is_file(), mentions::has_ending(&read), "{}", read);
+            ending.read(c);
+            read.push(c);
+        }
+    }
+}
