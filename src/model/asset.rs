@@ -81,11 +81,14 @@ pub enum Why {
     Resized,
     /// Only the URL's host moved, as in the switch to a custom domain (microcms-facts 4.1).
     Moved,
-    /// Only `alt` or `tags` moved: a conditional request settles it.
+    /// `alt` or `tags` moved and nothing else: a conditional request settles it.
     Described,
     /// The `alt` went away: a person took it, or a re-upload did (microcms-facts 4.3). A conditional
     /// request is enough for now, but a CDN may be stale.
     Stripped,
+    /// `alt` or `tags` moved, and `updatedAt` with them. A person's words may be all of it, or hide new bytes of the
+    /// same hour. As for an `alt` that went away.
+    Retouched,
     /// The file is missing from the mirror.
     Missing,
     /// The file's size is not the recorded one.
@@ -108,6 +111,7 @@ impl Why {
             Self::Moved => "moved",
             Self::Described => "described",
             Self::Stripped => "stripped",
+            Self::Retouched => "retouched",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
             Self::Recheck => "recheck",
@@ -125,6 +129,7 @@ impl Why {
             Self::Moved,
             Self::Described,
             Self::Stripped,
+            Self::Retouched,
             Self::Missing,
             Self::Damaged,
             Self::Recheck,
@@ -144,6 +149,7 @@ impl Why {
             | Self::Moved
             | Self::Described
             | Self::Stripped
+            | Self::Retouched
             | Self::Recheck
             | Self::Asked
             | Self::Due => true,
@@ -173,7 +179,7 @@ impl Why {
             Self::Moved => 0,
             Self::Described => 1,
             Self::Recheck | Self::Asked | Self::Due => 2,
-            Self::Stripped => 3,
+            Self::Stripped | Self::Retouched => 3,
             Self::Changed => 4,
             Self::Resized => 5,
             Self::New | Self::Missing | Self::Damaged => 6,

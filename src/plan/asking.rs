@@ -79,8 +79,10 @@ pub fn way(question: &Question<'_>) -> Way {
     }
     let may_head = may_try(host.head) && may_try(host.content_length) && row.bytes.is_some();
     match why {
-        // The listing itself would tell of new bytes: an equal length is enough.
-        Why::Described | Why::Stripped if may_head => Way::Head,
+        // The listing itself would tell of new bytes, or there is a later look: an equal length is enough.
+        Why::Described | Why::Stripped | Why::Retouched if may_head => Way::Head,
+        // The last one shows the bytes.
+        Why::Recheck if may_head && !is_last_look(why, row) => Way::Head,
         Why::Asked | Why::Due if may_head && has_updated_at => Way::Head,
         // Nobody asked, and the listing tells of changes: not worth the bytes.
         Why::Due if has_updated_at => Way::Nothing,
@@ -90,6 +92,7 @@ pub fn way(question: &Question<'_>) -> Way {
         | Why::Moved
         | Why::Described
         | Why::Stripped
+        | Why::Retouched
         | Why::Missing
         | Why::Damaged
         | Why::Recheck
@@ -280,6 +283,7 @@ mod tests {
         for why in [
             Why::Described,
             Why::Stripped,
+            Why::Retouched,
             Why::Recheck,
             Why::Asked,
             Why::Due,
@@ -305,6 +309,14 @@ mod tests {
         assert_eq!(asked(Why::Described, &row, &host), Way::Head);
         assert_eq!(asked(Why::Asked, &row, &host), Way::Head);
         assert_eq!(asked(Why::Changed, &row, &host), Way::Whole);
+        row.rechecks = 1;
+        assert_eq!(asked(Why::Recheck, &row, &host), Way::Head);
+        row.rechecks = u32::try_from(super::super::media::LOOKS).unwrap();
+        assert_eq!(
+            asked(Why::Recheck, &row, &host),
+            Way::Whole,
+            "the last look"
+        );
         let undated = Question {
             why: Why::Asked,
             row: &row,

@@ -75,8 +75,12 @@ fn asset_step(
         // medium changes at once and none of their bytes: revalidation covers them.
         (None, Some(_)) | (Some(_), None) if !is_moved => AssetStep::Keep,
         (None, Some(_)) | (Some(_), None) => AssetStep::Fetch(Why::Moved),
-        // A description explains the stamp, but a re-upload takes the `alt` away as well.
+        // A description may be all that moved the stamp, but a re-upload takes the `alt` away as well, and who uploads a
+        // file anew describes it next.
         _ if has_alt(before) && !has_alt(listed) => AssetStep::Fetch(Why::Stripped),
+        (old, new) if is_described_anew && !is_same_time(old, new) => {
+            AssetStep::Fetch(Why::Retouched)
+        }
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
         (old, new) if is_same_time(old, new) && is_moved => AssetStep::Fetch(Why::Moved),
         (old, new) if is_same_time(old, new) => AssetStep::Keep,
@@ -114,7 +118,7 @@ pub struct Recheck {
 /// Decides about another look after the host said that the bytes are still the saved ones.
 pub fn recheck(why: Why, row: &AssetRow, now: Timestamp) -> Recheck {
     let done = match why {
-        Why::Changed | Why::Resized | Why::Stripped => 0,
+        Why::Changed | Why::Resized | Why::Stripped | Why::Retouched => 0,
         Why::Recheck => row.rechecks,
         // Nothing said that the bytes changed; what was planned before stays planned.
         Why::Moved | Why::Described | Why::Missing | Why::Damaged => {
@@ -210,7 +214,7 @@ mod tests {
             ),
             (
                 listed(Some("t2"), "u1", "d2"),
-                Some(AssetStep::Fetch(Why::Described)),
+                Some(AssetStep::Fetch(Why::Retouched)),
             ),
         ];
         for (now, expected) in cases {
@@ -236,19 +240,21 @@ mod tests {
     #[test]
     fn an_alt_that_goes_away_may_be_a_new_upload_and_is_looked_at_again() {
         let described = listed(Some("t1"), "u1", "\"a cat\"\n[]");
-        for stamp in ["t1", "t2"] {
+        for (stamp, why) in [("t1", Why::Described), ("t2", Why::Retouched)] {
             assert_eq!(
                 step(&described, listed(Some(stamp), "u1", "\n[]")),
                 Some(AssetStep::Fetch(Why::Stripped))
             );
             assert_eq!(
                 step(&described, listed(Some(stamp), "u1", "\"a dog\"\n[]")),
-                Some(AssetStep::Fetch(Why::Described))
+                Some(AssetStep::Fetch(why))
             );
         }
         let row = saved(&described).asset.unwrap();
-        let again = recheck(Why::Stripped, &row, Timestamp::from_unix_millis(1));
-        assert_eq!((again.at.is_some(), again.count), (true, 1));
+        for why in [Why::Stripped, Why::Retouched] {
+            let again = recheck(why, &row, Timestamp::from_unix_millis(1));
+            assert_eq!((again.at.is_some(), again.count), (true, 1), "{why}");
+        }
     }
 
     #[test]

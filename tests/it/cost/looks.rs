@@ -75,6 +75,8 @@ async fn another_form_of_the_listing_asks_for_nothing() {
 struct StaleUpload {
     /// A re-upload takes the `alt` away, which by itself looks like an edit of the description.
     had_alt: bool,
+    /// Somebody wrote another one before our run.
+    has_alt: bool,
     stale_requests: u32,
     /// Requests and whether bytes came: at once, ten minutes later, a day later.
     looks: [(u64, bool); 3],
@@ -84,15 +86,19 @@ struct StaleUpload {
 async fn a_stale_cdn_is_looked_at_twice_more_and_then_left_alone() {
     // A host that proved nothing yet is not believed at once when the stamp moved, and not at the last look.
     let uploads = [
-        (false, 2, [(2, true), (1, true), (0, false)]),
-        (false, 3, [(2, true), (1, false), (1, true)]),
-        (false, 1_000, [(2, true), (1, false), (1, true)]),
-        (true, 1, [(1, false), (1, true), (0, false)]),
-        (true, 2, [(1, false), (1, false), (1, true)]),
-        (true, 1_000, [(1, false), (1, false), (1, true)]),
+        (false, false, 2, [(2, true), (1, true), (0, false)]),
+        (false, false, 3, [(2, true), (1, false), (1, true)]),
+        (false, false, 1_000, [(2, true), (1, false), (1, true)]),
+        (true, false, 1, [(1, false), (1, true), (0, false)]),
+        (true, false, 2, [(1, false), (1, false), (1, true)]),
+        (true, false, 1_000, [(1, false), (1, false), (1, true)]),
+        (true, true, 1, [(1, false), (1, true), (0, false)]),
+        (true, true, 2, [(1, false), (1, false), (1, true)]),
+        (false, true, 2, [(1, false), (1, false), (1, true)]),
     ];
-    let uploads = uploads.map(|(had_alt, stale_requests, looks)| StaleUpload {
+    let uploads = uploads.map(|(had_alt, has_alt, stale_requests, looks)| StaleUpload {
         had_alt,
+        has_alt,
         stale_requests,
         looks,
     });
@@ -113,6 +119,14 @@ async fn a_stale_cdn_is_looked_at_twice_more_and_then_left_alone() {
         let old = size(&sim, &images[0]);
         sim.edit(replace(&images[0], true, upload.stale_requests))
             .expect("edited");
+        if upload.has_alt {
+            sim.edit(Edit::SetAlt {
+                id: images[0].clone(),
+                alt: Some("after".into()),
+                touch: true,
+            })
+            .expect("edited");
+        }
         let clocks: [fn() -> Timestamp; 3] = if upload.had_alt {
             [crate::support::now, in_11_minutes, in_2_days]
         } else {
@@ -123,7 +137,13 @@ async fn a_stale_cdn_is_looked_at_twice_more_and_then_left_alone() {
         {
             let (report, bill) = home.billed(&sim, at(now)).await;
             report.expect_complete();
-            let what = format!("{}, {}: {look}", upload.had_alt, upload.stale_requests);
+            let StaleUpload {
+                had_alt,
+                has_alt,
+                stale_requests,
+                ..
+            } = upload;
+            let what = format!("{had_alt}, {has_alt}, {stale_requests}: {look}");
             assert_eq!(bill.requests, requests, "{what}");
             assert_eq!(bill.bytes > 0, has_bytes, "{what}");
             assert!([0, old, new].contains(&bill.bytes), "{what}");
@@ -170,6 +190,12 @@ async fn without_validators_a_description_costs_a_head_and_a_schedule_no_bytes()
     report.expect_complete();
     assert_eq!((bill.requests, bill.bytes), (6, 0));
     assert_holds(&home, &sim.truth());
+    // The stamp moved as well: that its bytes did not is seen once.
+    let size = size(&sim, &sim.media_ids()[0]);
+    let (report, bill) = home.billed(&sim, at(in_400_days)).await;
+    report.expect_complete();
+    assert_eq!((bill.requests, bill.bytes), (1, size));
+    assert_quiet(&home, &sim, at(in_400_days), "believed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
