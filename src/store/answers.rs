@@ -22,6 +22,16 @@ pub struct Absent<Id> {
     pub missing: Vec<Id>,
 }
 
+impl<Id> Absent<Id> {
+    /// Where none of so many is missing.
+    pub(super) fn none_of(live: u64) -> Self {
+        Self {
+            live,
+            missing: Vec::new(),
+        }
+    }
+}
+
 /// Bodies that are listed but not recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodyTotals {

@@ -1,7 +1,7 @@
 //! Contents: their metadata, and what becomes of their bodies when it moves.
 
 use super::absences::deny;
-use super::values::{json_array, later};
+use super::values::{count, json_array, later};
 use super::{Absent, Recorded, Store, StoreError};
 use crate::model::{
     BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Scope,
@@ -21,7 +21,7 @@ impl Store {
             // CROSS JOIN: SQLite shall go from the few ids to their rows, never the other way.
             conn.prepare_cached(
                 "SELECT c.id, c.metadata, c.deleted_at IS NOT NULL,
-                     c.published_body IS NOT NULL, c.draft_body IS NOT NULL,
+                     iif(c.published_body IS NULL, 0, 1), iif(c.draft_body IS NULL, 0, 1),
                      EXISTS (SELECT 1 FROM owed_bodies AS o
                          WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published'),
                      EXISTS (SELECT 1 FROM owed_bodies AS o
@@ -92,12 +92,28 @@ impl Store {
 
     /// Returns which contents that are not marked as deleted `is_seen` denies. Memory holds the
     /// missing ids only.
+    ///
+    /// `recorded` tells how many different ones were seen, if each of them is recorded and not marked. Where that is as many
+    /// as there are, none is missing, and none is looked at.
     pub fn absent_contents(
         &self,
         endpoint: &Endpoint,
+        recorded: Option<u64>,
         is_seen: &dyn Fn(&str) -> bool,
     ) -> Result<Absent<ContentId>, StoreError> {
         self.read("look for contents that were not listed", |conn| {
+            if recorded.is_some() {
+                let live = conn
+                    .prepare_cached(
+                        "SELECT (SELECT count(*) FROM contents WHERE endpoint = :endpoint)
+                             - (SELECT count(*) FROM contents INDEXED BY contents_deleted
+                                WHERE endpoint = :endpoint AND deleted_at IS NOT NULL)",
+                    )?
+                    .query_row(named_params! { ":endpoint": endpoint }, |row| count(row, 0))?;
+                if recorded == Some(live) {
+                    return Ok(Absent::none_of(live));
+                }
+            }
             // Ids alone, from their index: no row is read for what was seen.
             let mut select = conn.prepare_cached(
                 "SELECT id FROM contents AS c WHERE endpoint = :endpoint AND NOT EXISTS (

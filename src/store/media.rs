@@ -2,7 +2,7 @@
 
 use super::absences::deny;
 use super::assets::{asset_row, owe};
-use super::values::{json_array, later};
+use super::values::{count, json_array, later};
 use super::{Absent, Recorded, Store, StoreError};
 use crate::model::{AssetStep, KnownMedium, ListedMedium, MediaId, MediumStep, Timestamp, Why};
 use rusqlite::{CachedStatement, Transaction, named_params};
@@ -70,12 +70,24 @@ impl Store {
     }
 
     /// Returns which media that are not marked as deleted `is_seen` denies. Memory holds the missing
-    /// ids only.
+    /// ids only. `recorded`: as for [`Store::absent_contents`].
     pub fn absent_media(
         &self,
+        recorded: Option<u64>,
         is_seen: &dyn Fn(&str) -> bool,
     ) -> Result<Absent<MediaId>, StoreError> {
         self.read("look for media that were not listed", |conn| {
+            if recorded.is_some() {
+                let live = conn
+                    .prepare_cached(
+                        "SELECT (SELECT count(*) FROM media)
+                             - (SELECT count(*) FROM media INDEXED BY media_deleted WHERE deleted_at IS NOT NULL)",
+                    )?
+                    .query_row([], |row| count(row, 0))?;
+                if recorded == Some(live) {
+                    return Ok(Absent::none_of(live));
+                }
+            }
             // Ids alone, from their index: no row is read for what was seen.
             let mut select = conn.prepare_cached(
                 "SELECT id FROM media AS m WHERE NOT EXISTS (SELECT 1 FROM media AS d INDEXED BY media_deleted

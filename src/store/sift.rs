@@ -5,6 +5,7 @@ use super::{Store, StoreError};
 use crate::model::{
     ContentId, Endpoint, KnownContent, KnownMedium, MediaId, ServedContent, ServedMedium,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -87,19 +88,20 @@ fn contents_in_step(
     endpoint: &Endpoint,
     listed: &[ServedContent],
 ) -> rusqlite::Result<Vec<bool>> {
+    // `iif`, because SQLite reads all of a body to answer `IS NULL` as a result, and none of it as a condition.
     let mut by_id = conn.prepare_cached(
         "SELECT rowid, endpoint, id, metadata,
-             published_body IS NOT NULL
+             iif(published_body IS NULL, 0, 1)
                  OR EXISTS (SELECT 1 FROM owed_bodies AS o
                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'published'),
-             draft_body IS NOT NULL
+             iif(draft_body IS NULL, 0, 1)
                  OR EXISTS (SELECT 1 FROM owed_bodies AS o
                      WHERE o.endpoint = c.endpoint AND o.id = c.id AND o.side = 'draft')
          FROM contents AS c WHERE endpoint = ?1 AND id = ?2 AND deleted_at IS NULL",
     )?;
     // Of what is owed it says that it is missing: that is looked up.
     let select =
-        "SELECT rowid, endpoint, id, metadata, published_body IS NOT NULL, draft_body IS NOT NULL
+        "SELECT rowid, endpoint, id, metadata, iif(published_body IS NULL, 0, 1), iif(draft_body IS NULL, 0, 1)
         FROM contents WHERE deleted_at IS NULL";
     let is_same = |row: &Row<'_>, content: &ServedContent| {
         Ok(is(row, 1, endpoint.as_str())?
@@ -134,10 +136,7 @@ fn found<T>(
 
 /// Whether a column has just this text. Nothing is copied.
 fn is(row: &Row<'_>, column: usize, text: &str) -> rusqlite::Result<bool> {
-    Ok(row
-        .get_ref(column)?
-        .as_str()
-        .is_ok_and(|known| known == text))
+    Ok(row.get_ref(column)? == ValueRef::Text(text.as_bytes()))
 }
 
 /// Leaves out those that are the same.

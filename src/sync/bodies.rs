@@ -61,7 +61,7 @@ const FRUITLESS: usize = 2 * AT_A_TIME;
 struct Standing {
     /// Questions asked in this run: once is enough.
     tried: IdSet,
-    /// What is known of each API; a pass begins where the one before it ended.
+    /// What is known of each API.
     passes: BTreeMap<Endpoint, Pass>,
     /// Requests in a row that brought nothing.
     fruitless: usize,
@@ -156,16 +156,15 @@ async fn endpoint_pass(
     let done = loop {
         // Asked before the rows are: what a listing that has ended owes is among them.
         let is_growing = run.is_listing(&row.endpoint);
-        let rows = owed_bodies(run, &row.endpoint, after.take()).await?;
+        let rows = owed_bodies(run, &row.endpoint, after.take(), is_listed).await?;
         let Some(last) = rows.last() else {
             break has_progress;
         };
         after = Some(last.number);
         let mut fresh: Vec<OwedBody> = rows
             .into_iter()
-            // What was refused before waits until all is listed: a listed content may tell why. So does what may be
-            // a draft: the listing tells.
-            .filter(|owed| is_listed || !(owed.is_refused || hidden::is_doubted(owed)))
+            // What may be a draft waits until all is listed: the listing tells.
+            .filter(|owed| is_listed || !hidden::is_doubted(owed))
             .filter(|owed| !standing.tried.contains(&key(&row.endpoint, owed)))
             .collect();
         if is_growing {
@@ -190,10 +189,12 @@ async fn owed_bodies(
     run: &Run,
     endpoint: &Endpoint,
     after: Option<i64>,
+    // What was refused before waits until all is listed: a listed content may tell why.
+    is_listed: bool,
 ) -> Result<Vec<OwedBody>, RunError> {
     let endpoint = endpoint.clone();
     let rows = run
-        .store(move |store| store.owed_bodies(&endpoint, after, ROWS, true))
+        .store(move |store| store.owed_bodies(&endpoint, after, ROWS, is_listed))
         .await?;
     Ok(rows)
 }

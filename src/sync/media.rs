@@ -215,8 +215,9 @@ fn owes(step: &MediumStep) -> bool {
 /// Follows up what a proven walk lacked. A medium cannot be asked for by id, so it must be missing
 /// from two proven walks in a row.
 async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
+    let recorded = run.records_all_of("media").then(|| seen.len());
     let absent = run
-        .store(move |store| store.absent_media(&|id| seen.contains(id)))
+        .store(move |store| store.absent_media(recorded, &|id| seen.contains(id)))
         .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().media.missing = missing;

@@ -223,6 +223,12 @@ impl Run {
         matches!(walking, Some(Scope::Contents(walking)) if walking == endpoint)
     }
 
+    /// Returns whether everything that a listing has shown is recorded: it is no dry run, and nothing in it could not be
+    /// read.
+    pub(super) fn records_all_of(&self, scope: &str) -> bool {
+        self.id.is_some() && !self.sheet().unreadable.contains_key(scope)
+    }
+
     /// Says that a listing or part has ended, and wakes those who wait for its fruits.
     pub(super) fn ended(&self, mark: impl FnOnce(&mut Listings)) {
         self.listings.send_modify(mark);

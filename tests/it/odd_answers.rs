@@ -107,6 +107,28 @@ async fn a_known_content_whose_item_became_odd_is_never_marked_as_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_content_that_cannot_be_read_does_not_make_up_for_one_that_is_gone() {
+    let sim = Sim::builder().published_list_api("blog", 12).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    // As many as before are listed, and one of them is another one.
+    sim.fault(
+        Route::Metadata,
+        Occasion::Every,
+        Fault::status(404, "Content not found"),
+    );
+    let new = r#"{"id":"new","status":1,"status":2}"#;
+    sim.fault(
+        Route::MetadataList,
+        Occasion::Every,
+        listing(&sim, &[(5, new)]),
+    );
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!((report.contents.missing, report.contents.deleted), (1, 1));
+    assert_eq!((tombstones(&home, "contents"), live(&home)), (1, 11));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_content_is_never_taken_for_a_list() {
     let sim = Sim::builder().published_list_api("blog", 12).start().await;
     let one = sim.truth().contents[0].metadata.clone();

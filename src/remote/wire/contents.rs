@@ -27,9 +27,9 @@ struct ContentItem {
     draft_key: Option<String>,
 }
 
-/// `name` stands in for the id of a content that has none.
+/// `name` stands in for the id of a content that has none. How deep the rest of it is, [`read_content`] looks at, before
+/// anything is recorded.
 fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String> {
-    check_depth(text.as_bytes())?;
     let head = Head::read(text)?;
     let id = head.id.as_deref().or(name);
     let id = id.ok_or("it has no `id` that is text")?;

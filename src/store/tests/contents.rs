@@ -166,8 +166,23 @@ fn a_tombstone_is_a_version_and_a_return_another() {
         step(content("b", "PUBLISH", "1"), Fetch, Clear),
     ];
     home.store.record_contents(&blog, &page, at(1)).unwrap();
-    let absent = home.store.absent_contents(&blog, &|id| id == "a").unwrap();
+    let absent = home
+        .store
+        .absent_contents(&blog, None, &|id| id == "a")
+        .unwrap();
     assert_eq!((absent.live, absent.missing), (2, vec![content_id("b")]));
+    // As many as were seen and recorded: nobody looks. Another number: somebody does.
+    for (recorded, missing) in [(2, 0), (1, 1), (3, 1)] {
+        let absent = home
+            .store
+            .absent_contents(&blog, Some(recorded), &|id| id == "a");
+        let absent = absent.unwrap();
+        assert_eq!(
+            (absent.live, absent.missing.len()),
+            (2, missing),
+            "{recorded}"
+        );
+    }
 
     let gone = [content_id("b"), content_id("never-seen")];
     assert_eq!(home.store.retire_contents(&blog, &gone, at(2)).unwrap(), 1);
@@ -180,9 +195,17 @@ fn a_tombstone_is_a_version_and_a_return_another() {
     );
     assert_eq!(home.ask("SELECT group_concat(id) FROM owed_bodies"), "a");
     assert_eq!(
-        home.store.absent_contents(&blog, &|_| false).unwrap().live,
+        home.store
+            .absent_contents(&blog, None, &|_| false)
+            .unwrap()
+            .live,
         1
     );
+    let absent = home
+        .store
+        .absent_contents(&blog, Some(1), &|_| false)
+        .unwrap();
+    assert_eq!((absent.live, absent.missing.len()), (1, 0));
     assert!(home.store.load_contents(&blog, &gone).unwrap()[&gone[0]].is_deleted);
 
     let back = home

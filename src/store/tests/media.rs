@@ -186,11 +186,22 @@ fn absences_count_once_per_run_and_are_forgotten_when_seen_again() {
         .map(|id| step(medium(id, URL, ""), AssetStep::Keep))
         .collect();
     home.store.record_media(&page, at(1)).unwrap();
-    let absent = home.store.absent_media(&|id| id == "b").unwrap();
+    let absent = home.store.absent_media(None, &|id| id == "b").unwrap();
     assert_eq!(
         (absent.live, &absent.missing),
         (3, &vec![media_id("a"), media_id("c")])
     );
+    for (recorded, missing) in [(3, 0), (2, 2)] {
+        let absent = home
+            .store
+            .absent_media(Some(recorded), &|id| id == "b")
+            .unwrap();
+        assert_eq!(
+            (absent.live, absent.missing.len()),
+            (3, missing),
+            "{recorded}"
+        );
+    }
 
     let sight = |home: &mut Sandbox, run, missing: &[&str], confirmed| {
         let sightings = home

@@ -89,6 +89,13 @@ fn pagewise(rows: usize) {
         rows.to_string()
     );
     timed("look for absences", rows, || {
-        assert_eq!(home.store.absent_media(&|_| true).unwrap().missing.len(), 0);
+        assert_eq!(
+            home.store
+                .absent_media(None, &|_| true)
+                .unwrap()
+                .missing
+                .len(),
+            0
+        );
     });
 }

@@ -4,7 +4,7 @@ use super::super::RunError;
 use super::super::guard;
 use super::super::run::Run;
 use super::record;
-use crate::model::{ContentId, Endpoint, ProblemKind};
+use crate::model::{ContentId, Endpoint, ProblemKind, Scope};
 use crate::plan::{Finding, examine};
 use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
 
@@ -22,8 +22,10 @@ pub(super) async fn absences(
     listed: u64,
 ) -> Result<Option<ContentId>, RunError> {
     let asked = endpoint.clone();
+    let scope = Scope::Contents(endpoint.clone()).to_string();
+    let recorded = (odd == 0 && run.records_all_of(&scope)).then(|| seen.len());
     let absent = run
-        .store(move |store| store.absent_contents(&asked, &|id| seen.contains(id)))
+        .store(move |store| store.absent_contents(&asked, recorded, &|id| seen.contains(id)))
         .await?;
     let missing = absent.missing.len() as u64;
     run.sheet().contents.missing += missing;
@@ -212,7 +214,7 @@ pub(super) async fn follow_up_endpoint(
     }
     let asked = endpoint.clone();
     let known = run
-        .store(move |store| store.absent_contents(&asked, &|_| false))
+        .store(move |store| store.absent_contents(&asked, None, &|_| false))
         .await?;
     let live = known.live;
     run.sheet().contents.missing += live;

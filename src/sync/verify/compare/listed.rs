@@ -39,7 +39,7 @@ pub(super) async fn media(verify: &Verify, remote: &Arc<Remote>) -> Result<(), V
     let end = (&mut walker).await?;
     let listed = end.seen;
     let absent = verify
-        .ask(move |store| store.absent_media(&|id| listed.contains(id)))
+        .ask(move |store| store.absent_media(None, &|id| listed.contains(id)))
         .await?;
     let kind = of_walk(verify, "media", end.verdict, end.error.as_ref(), end.detail);
     for id in absent.missing {
@@ -210,7 +210,7 @@ async fn absent(
 ) -> Result<Vec<ContentId>, VerifyError> {
     let asked = endpoint.clone();
     let absent = verify
-        .ask(move |store| store.absent_contents(&asked, &|id| seen.contains(id)))
+        .ask(move |store| store.absent_contents(&asked, None, &|id| seen.contains(id)))
         .await?;
     Ok(absent.missing)
 }
