@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{State, Thing, ThingKind, Timestamp, Version, body};
+use crate::model::{State, Thing, ThingKind, Timestamp, Version};
 use crate::plan::difference::{FieldChange, Part, Step, path_text};
 use crate::plan::{Became, Difference};
+use crate::remote;
 
 /// A change with what people ask of it.
 #[derive(Debug)]
@@ -154,7 +155,7 @@ fn title(version: &Version) -> Option<String> {
     match &version.state {
         State::Content(content) => {
             let mut bodies = [&content.published, &content.draft].into_iter().flatten();
-            bodies.find_map(|body| body::title(body))
+            bodies.find_map(|body| remote::title(body))
         }
         State::Api(api) => Some(api.name.clone()),
         State::Medium(medium) => Some(medium.file_name.clone()),

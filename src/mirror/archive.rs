@@ -37,6 +37,11 @@ impl Archive {
         }
     }
 
+    /// Returns its folder of temporary files.
+    pub(super) fn temp(&self) -> &TempFolder {
+        &self.temp
+    }
+
     /// Keeps the bytes of the file `name` in `folder` under their digest, flushed. The file itself stays.
     ///
     /// `file` is that file, open, and `digest` what was computed from it. Repeating this changes nothing.

@@ -144,6 +144,9 @@ impl MirrorError {
             Errno::MFILE | Errno::NFILE => {
                 "raise how many files may be open (`ulimit -n`, `LimitNOFILE=` of the unit)"
             }
+            Errno::XDEV => {
+                "it is a mount of its own, and files are moved there from `.tmp` beside it: mount the whole folder there instead"
+            }
             Errno::IO => {
                 "the device reported a failure; look at the kernel's log before the next run"
             }

@@ -18,6 +18,7 @@ mod open;
 mod partial;
 mod publish;
 mod read;
+mod rehearse;
 mod steps;
 mod temp;
 mod tree;

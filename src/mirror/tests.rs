@@ -5,6 +5,7 @@ mod interruption;
 mod looking;
 mod moving;
 mod publishing;
+mod rehearsing;
 mod removing;
 mod resuming;
 mod trouble;

@@ -1,14 +1,12 @@
-//! What a body says to people: its readable text, its title, and the files it names.
+//! What a body says to people: its readable text, and the files it names.
 //!
 //! Both are found by looking at every string of the JSON, not by the schema: a body may be older than its
 //! schema, and extension fields hold whatever they like.
 
 mod html;
 mod mentions;
-mod title;
 
 pub use mentions::{Mention, Place, UrlPath};
-pub use title::title;
 
 use super::{Timestamp, read_json};
 use serde_json::Value;

@@ -44,4 +44,4 @@ pub use meter::Meter;
 pub use notice::{NoticeError, Notices};
 pub use probe::reach;
 pub use service::{Options, Remote};
-pub use wire::{OddContent, read_content, read_medium};
+pub use wire::{OddContent, read_content, read_medium, title};

@@ -12,6 +12,7 @@ mod media;
 mod number;
 #[cfg(test)]
 mod tests;
+mod title;
 
 pub(crate) use apis::{ApiEntry, apis};
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
@@ -20,6 +21,7 @@ pub use contents::read_content;
 pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents_list};
 pub use media::read_medium;
 pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
+pub use title::title;
 
 use crate::model::Status;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};

@@ -10,7 +10,7 @@ mod obstacles;
 mod reread;
 
 use super::RunError;
-use super::download::Shared;
+use super::download::{Rehearsals, Shared};
 use super::hosts::Hosts;
 use super::options::RunFiles;
 use super::room::Room;
@@ -80,6 +80,7 @@ async fn shared(run: &Run, mirror: &Arc<Mirror>) -> Result<Arc<Shared>, RunError
         hosts: Hosts::new(hosts, run.now()),
         quota: Arc::clone(&run.quota),
         room: Arc::new(Room::new(Arc::clone(mirror), run.options.keep_free)),
+        rehearsals: Rehearsals::default(),
         tally: Arc::clone(&run.tally),
         stop: run.stop.clone(),
         halt: CancellationToken::new(),

@@ -4,6 +4,7 @@ mod ask;
 mod group;
 mod place;
 mod receive;
+mod rehearsals;
 mod unsaved;
 
 use super::Stop;
@@ -28,6 +29,7 @@ use unsaved::Unsaved;
 
 pub(super) use group::{Held, Received, publish};
 pub(super) use place::{places, safe_path};
+pub(super) use rehearsals::Rehearsals;
 pub(super) use unsaved::Trouble;
 
 /// A host that asks for more is asked again by the next run.
@@ -43,6 +45,8 @@ pub(super) struct Shared {
     pub(super) hosts: Hosts,
     pub(super) quota: Arc<Quota>,
     pub(super) room: Arc<Room>,
+    /// What was tried before a host was asked.
+    pub(super) rehearsals: Rehearsals,
     pub(super) tally: Arc<Tally>,
     /// Asks for a tidy stop: what is arriving may still arrive.
     pub(super) stop: Stop,
@@ -214,6 +218,7 @@ impl Download {
             // Likewise. What is here of a file needs no room any more.
             self.shared.room.fits(bytes).await?;
         }
+        self.rehearse(&url).await?;
         let left = self.shared.quota.left((self.shared.now)());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {
             return Ok(Fetched::Settled(self.withheld(announced)));

@@ -1,6 +1,8 @@
 //! Files that cannot be had: asked for again at growing distance, in nobody's way, and healed by
 //! themselves.
 
+mod places;
+
 use crate::support::{
     Expect as _, Program, Sandbox, Setup, assert_holds, assert_sound_and_tidy, now, replace_bytes,
 };
@@ -341,70 +343,4 @@ async fn a_short_pause_is_sat_out_by_every_file() {
         assert_eq!(early.count(), 0, "{host}");
     }
     assert_holds(&home, &sim.truth());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_that_cannot_be_put_in_their_places_are_not_paid_for_in_each_run() {
-    let sim = Sim::builder().media(6).media_size(500..=500).start().await;
-    let home = Sandbox::new();
-    home.sync_with(&sim, at(after::<0>)).await.expect_complete();
-    // Moved away, with a link in its place, which is not followed.
-    let host = std::fs::read_dir(home.path("mirror"))
-        .expect("the mirror")
-        .flatten()
-        .find(|entry| entry.file_name() != ".tmp")
-        .expect("a host")
-        .path();
-    std::fs::rename(&host, home.path("elsewhere")).expect("moved");
-    std::os::unix::fs::symlink(home.path("elsewhere"), &host).expect("a link");
-    let runs: [(fn() -> Timestamp, bool); 5] = [
-        (after::<1>, true),
-        (after::<2>, true),
-        (after::<3>, false),
-        (after::<20>, false),
-        (after::<40>, true),
-    ];
-    for (clock, is_asked) in runs {
-        sim.forget_requests();
-        home.sync_with(&sim, at(clock))
-            .await
-            .expect_code(ExitCode::Partial);
-        assert_eq!(sim.counters().assets() > 0, is_asked, "{}", clock());
-    }
-    std::fs::remove_file(&host).expect("the link goes");
-    std::fs::rename(home.path("elsewhere"), &host).expect("back");
-    let again = Setup {
-        is_impatient: true,
-        ..at(after::<41>)
-    };
-    home.sync_with(&sim, again).await.expect_complete();
-    assert_holds(&home, &sim.truth());
-    assert_sound_and_tidy(&home);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mirror_that_takes_no_file_ends_the_downloads_after_some() {
-    let sim = Sim::builder()
-        .media(600)
-        .media_size(500..=500)
-        .start()
-        .await;
-    let home = Sandbox::new();
-    for host in [sim.image_host(), sim.file_host()] {
-        let folder = home.path("mirror").join(host.replace(':', "_"));
-        std::fs::create_dir_all(home.path("mirror")).expect("made");
-        std::os::unix::fs::symlink("/nowhere", folder).expect("a link");
-    }
-    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
-    assert_eq!(report.assets.owed, 600);
-    let asked = sim.counters().assets();
-    // What was received and waited for its group came as well.
-    assert!((16..400).contains(&asked), "{asked} of 600");
-    let told: Vec<_> = report
-        .problems
-        .iter()
-        .filter(|problem| problem.scope == "assets" && problem.hint.is_some())
-        .collect();
-    assert_eq!(told.len(), 1, "{:#?}", report.problems);
-    assert!(told[0].message.contains("is in the way"), "{told:?}");
 }

@@ -7,6 +7,7 @@ use crate::plan::Blame;
 use crate::remote::{Remedy, RemoteError};
 use crate::sync::room::NoRoom;
 use bytesize::ByteSize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a file was not saved.
@@ -22,6 +23,9 @@ pub(super) enum Unsaved {
     NotTheFile(#[from] sniff::NotTheFile),
     #[error(transparent)]
     Mirror(#[from] MirrorError),
+    /// It was tried before its host was asked.
+    #[error(transparent)]
+    NoPlace(Arc<MirrorError>),
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     #[error(transparent)]
@@ -105,6 +109,7 @@ impl Unsaved {
             | Self::Path(_)
             | Self::NotTheFile(_)
             | Self::Mirror(_)
+            | Self::NoPlace(_)
             | Self::NoRoom(_)
             | Self::Store(_)
             | Self::NotAllowed { .. }
@@ -127,6 +132,7 @@ impl Unsaved {
             Self::NoRoom(err) => (!err.is_for_all).then(|| err.hint().to_owned()),
             // What concerns all files has its own way into the report.
             Self::Mirror(err) if !err.is_for_all() => err.hint().map(str::to_owned),
+            Self::NoPlace(err) => err.hint().map(str::to_owned),
             Self::Url(_)
             | Self::Path(_)
             | Self::NotTheFile(_)
@@ -170,6 +176,7 @@ impl Unsaved {
             // Its bytes were paid for, and would be in each run.
             Self::Mirror(err) if err.is_blocked() => Blame::File,
             Self::Mirror(_)
+            | Self::NoPlace(_)
             | Self::NoRoom(_)
             | Self::Store(_)
             | Self::NotAllowed { .. }
@@ -205,6 +212,8 @@ impl Unsaved {
     pub(super) fn is_lack_of_room(&self) -> bool {
         if let Self::Mirror(err) = self {
             err.is_out_of_space() || err.is_out_of_descriptors()
+        } else if let Self::NoPlace(err) = self {
+            err.is_out_of_space()
         } else {
             matches!(self, Self::NoRoom(_))
         }
