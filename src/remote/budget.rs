@@ -92,9 +92,7 @@ impl Permit<'_> {
             state.grants.insert(place, counted);
         }
     }
-}
 
-impl Permit<'_> {
     /// Gives the grant back: no connection was opened, so the service has seen nothing.
     pub(crate) fn unused(self) {
         let mut state = self.budget.lock();
@@ -208,7 +206,7 @@ impl Budget {
         loop {
             // Registered before the look, so that a change in between is not missed.
             let changed = self.changed.notified();
-            let decision = {
+            let (decision, now) = {
                 let mut state = self.lock();
                 let now = Instant::now();
                 let decision = self.decide(&mut state, lane, now);
@@ -229,15 +227,14 @@ impl Budget {
                         | Chain::Paced { .. } => {}
                     }
                 }
-                decision
+                (decision, now)
             };
             match decision {
                 Decision::Now => {
                     self.changed.notify_waiters();
-                    let granted = self.lock().grants.back().copied().unwrap_or(asked);
                     return Permit {
                         budget: self,
-                        granted,
+                        granted: now,
                     };
                 }
                 Decision::At(at) => tokio::select! {
@@ -284,7 +281,11 @@ impl Budget {
             }
             (Lane::Other, Chain::Short { remaining }) => {
                 if state.grants.len() + *remaining >= self.limit {
-                    return Decision::WhenChanged;
+                    // The walk's next page changes it, or a slot that leaves the window: a page may be long in coming.
+                    let Some(oldest) = state.grants.front() else {
+                        return Decision::WhenChanged;
+                    };
+                    at = at.max(*oldest + self.window);
                 }
             }
             (Lane::Chain, Chain::Short { .. } | Chain::Closed) | (Lane::Other, Chain::Closed) => {}

@@ -175,6 +175,33 @@ async fn a_short_walk_goes_at_once_and_keeps_its_slots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_page_that_is_long_in_coming_holds_nobody_up() {
+    let budget = Budget::new(8, WINDOW);
+    let log = Mutex::default();
+    budget.open_chain();
+    let chain = async {
+        take(&budget, Lane::Chain, &log).await;
+        budget.chain_needs(3);
+        for _ in 0..2 {
+            take(&budget, Lane::Chain, &log).await;
+        }
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        take(&budget, Lane::Chain, &log).await;
+        budget.close_chain();
+    };
+    let others = async {
+        let begun = Instant::now();
+        for _ in 0..20 {
+            take(&budget, Lane::Other, &log).await;
+        }
+        begun.elapsed()
+    };
+    let (took, ()) = tokio::join!(others, chain);
+    assert!(took < Duration::from_secs(40), "{took:?}");
+    assert!(most_in_any_window(&log.into_inner().unwrap()) <= 8);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_holds_everyone_and_others_longer() {
     let budget = Budget::new(8, WINDOW);
     budget.pause(Duration::from_secs(4), Duration::from_secs(9));
