@@ -59,6 +59,9 @@ pub struct ContentsWalkEnd {
     pub odd: u64,
     /// Items seen twice in the last attempt, seams not counted.
     pub duplicates: u64,
+    /// An object API has no content, by words that the Management API also has for an address that does not exist
+    /// (microcms-facts 6).
+    pub is_elsewhere: bool,
     /// Attempts begun again.
     pub restarts: u64,
     /// The finding.
@@ -110,6 +113,7 @@ impl<'a> Walk<'a> {
             seen: IdSet::default(),
             odd: 0,
             duplicates: 0,
+            is_elsewhere: false,
             restarts: 0,
             verdict: WalkVerdict::Unproven,
             detail: None,
@@ -170,12 +174,14 @@ impl<'a> Walk<'a> {
         self.end.seen.clear();
         self.end.odd = 0;
         self.end.duplicates = 0;
+        self.end.is_elsewhere = false;
         self.position = 0;
         let first = match self.page(0).await {
             Err(Broken::Never(err))
                 if self.kind == Some(EndpointKind::Object) && err.is_proof_of_absence() =>
             {
                 // An object-type API whose content was never saved.
+                self.end.is_elsewhere = err.is_wrong_address();
                 self.end.total_count = Some(0);
                 return Ok(());
             }

@@ -101,6 +101,22 @@ impl Remote {
         }
     }
 
+    /// Asks the Content API whether an object API has a content that is published.
+    ///
+    /// # Errors
+    /// After retries, and where the key may not read it.
+    pub async fn has_object(&self, endpoint: &Endpoint) -> Result<bool, RemoteError> {
+        let ask = ask(
+            &format!("api/v1/{endpoint}?depth=0&fields=createdAt"),
+            &format!("whether `{endpoint}` has a content"),
+        );
+        match self.content.get_read(&ask, TRIES, |_| Ok(())).await {
+            Ok(()) => Ok(true),
+            Err(err) if err.refusal() == Some(Refusal::NotFound) => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
     /// Asks whether the key sees one content of a list API in the Content API, without its draft key.
     ///
     /// # Errors

@@ -149,8 +149,11 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
             *pages += taken as u64;
         }
     }
-    let end = (&mut walker).await?;
+    let mut end = (&mut walker).await?;
     run.sheet().walking = None;
+    if end.is_elsewhere {
+        doubt_absence(run, target, &mut end).await;
+    }
     // Bodies that waited for a full request wait no longer.
     run.bodies_wake.notify_one();
     run.record_walk(record_of(&end, scope.clone(), started_at, run.now()))
@@ -210,6 +213,20 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
         }
         WalkVerdict::Failed => Ok(None),
     }
+}
+
+/// Asks the other API, too, where an object's 404 may be that of an address that does not exist. "Nothing there" is proven where
+/// both say so.
+async fn doubt_absence(run: &Run, target: &Target, end: &mut ContentsWalkEnd) {
+    let why = match run.rooms.remote.has_object(&target.endpoint).await {
+        Ok(false) => return,
+        Ok(true) => "the Content API has its content".to_owned(),
+        Err(err) => format!("the Content API does not say more: {}", err.chain()),
+    };
+    end.verdict = WalkVerdict::Unproven;
+    end.detail = Some(format!(
+        "its address is said not to exist, though the list of APIs has it, and {why}"
+    ));
 }
 
 fn record_of(

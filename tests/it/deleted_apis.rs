@@ -1,8 +1,8 @@
 //! APIs that are gone, forbidden or hidden, and what becomes of their contents.
 
 use crate::deletions::{allowing, delete, hint_of, history, holds_after_a_full_run, tombstones};
-use crate::support::{Expect as _, NOBODY, Program, Sandbox};
-use microcms_backup::model::ExitCode;
+use crate::support::{Expect as _, NOBODY, Program, Sandbox, assert_holds};
+use microcms_backup::model::{ExitCode, WalkVerdict};
 use microcms_sim::{ApiKind, Edit, Fault, Occasion, Route, Sim, When};
 use serde_json::{Value, json};
 
@@ -216,4 +216,37 @@ async fn look_ups_that_are_refused_are_not_repeated_for_every_missing_content() 
     sim.clear_faults();
     home.sync(&sim).await.expect_complete();
     assert_eq!(tombstones(&home, "contents"), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_not_found_at_a_wrong_address_is_no_empty_one() {
+    // A route that is broken says of what exists that there is no such address.
+    let sim = Sim::builder().object_api("settings").start().await;
+    let about = || Route::MetadataList.containing("/settings");
+    let home = Sandbox::new();
+    for words in ["Not Found", ""] {
+        sim.fault(about(), Occasion::Every, Fault::status(404, words));
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!(
+            report.verdict_of("contents/settings"),
+            WalkVerdict::Unproven
+        );
+        sim.clear_faults();
+    }
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+
+    // What neither API has was never saved, in whatever words.
+    for words in ["Not Found", "Content not found"] {
+        let empty = Sandbox::new();
+        sim.fault(about(), Occasion::Every, Fault::status(404, words));
+        sim.fault(
+            Route::ContentList.containing("/settings"),
+            Occasion::Every,
+            Fault::status(404, words),
+        );
+        let report = empty.sync(&sim).await.expect_complete();
+        assert_eq!(report.contents.seen, 0);
+        sim.clear_faults();
+    }
 }
