@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -177,7 +177,7 @@ impl Desk {
             state: daemon.state(),
             heart: daemon.heart(),
             started_at: (site.clock)(),
-            looks: Mutex::default(),
+            looks: Looks::default(),
         };
         Self {
             site: sender,
@@ -229,37 +229,53 @@ struct Watcher {
     state: watch::Receiver<State>,
     heart: Heart,
     started_at: Timestamp,
-    /// One look at a time, whoever asks. An async mutex: held while the look is waited for.
-    looks: Mutex<Looks>,
+    looks: Looks,
 }
 
+/// One look at a time, whoever asks. An async mutex: held while the look is waited for.
 #[derive(Debug, Default)]
-struct Looks {
+struct Looks(Mutex<LastLooks>);
+
+#[derive(Debug, Default)]
+struct LastLooks {
     last: Option<Look>,
     /// A look that nobody had the patience to wait for. It is not begun again beside itself: a disk
     /// that does not answer would collect threads.
     under_way: Option<JoinHandle<Look>>,
 }
 
-impl Watcher {
-    async fn look(&self, site: &Arc<Site>) -> Look {
-        let mut looks = self.looks.lock().await;
+impl Looks {
+    /// Returns what a fresh look brought, or what one that `begin` begins brings. Each who asks waits for [`PATIENCE`] and no
+    /// longer, however many wait before.
+    async fn look(&self, begin: impl FnOnce() -> JoinHandle<Look>) -> Look {
+        let until = Instant::now() + PATIENCE;
+        let late = || Look::failed(&format!("no answer within {PATIENCE:?}"));
+        let Ok(mut looks) = timeout_at(until, self.0.lock()).await else {
+            return late();
+        };
         if let Some(last) = looks.last.as_ref().filter(|last| last.is_fresh()) {
             return last.clone();
         }
-        let under_way = looks.under_way.get_or_insert_with(|| {
-            let site = Arc::clone(site);
-            // Somebody else's run is possible, too.
-            let is_locked = self.state.borrow().run.as_ref().map(|_run| true);
-            tokio::task::spawn_blocking(move || Look::at(&site, is_locked))
-        });
-        let Ok(ended) = tokio::time::timeout(PATIENCE, under_way).await else {
-            return Look::failed(&format!("no answer within {PATIENCE:?}"));
+        let under_way = looks.under_way.get_or_insert_with(begin);
+        let Ok(ended) = timeout_at(until, under_way).await else {
+            return late();
         };
         looks.under_way = None;
         let look = ended.unwrap_or_else(|err| Look::failed(&err.to_string()));
         looks.last = Some(look.clone());
         look
+    }
+}
+
+impl Watcher {
+    async fn look(&self, site: &Arc<Site>) -> Look {
+        let begin = || {
+            let site = Arc::clone(site);
+            // Somebody else's run is possible, too.
+            let is_locked = self.state.borrow().run.as_ref().map(|_run| true);
+            tokio::task::spawn_blocking(move || Look::at(&site, is_locked))
+        };
+        self.looks.look(begin).await
     }
 }
 
@@ -306,5 +322,26 @@ fn run_now(
         files: tally.files.get(),
         bytes: tally.bytes.get(),
         restarts: tally.restarts.get(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_for_a_disk_because_others_wait_too() {
+        let looks = Looks::default();
+        let never = || tokio::spawn(std::future::pending());
+        let asked = async || {
+            let begun = Instant::now();
+            let look = looks.look(never).await;
+            assert!(look.backup.is_err());
+            begun.elapsed()
+        };
+        let (first, second, third) = tokio::join!(asked(), asked(), asked());
+        for took in [first, second, third, asked().await] {
+            assert!(took < PATIENCE + Duration::from_millis(100), "{took:?}");
+        }
     }
 }

@@ -63,6 +63,33 @@ impl Store {
         })
     }
 
+    /// Forgets the sightings of what a walk has seen that proves nothing else: all of them, or none. What is missing has to be
+    /// missing in proven walks in a row, and was there in between.
+    pub fn forget_sighted(
+        &mut self,
+        scope: &Scope,
+        is_seen: &dyn Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        let scope = scope.to_string();
+        let sighted: Vec<String> = self.read("read what was not listed", |conn| {
+            conn.prepare_cached("SELECT id FROM absences WHERE scope = :scope")?
+                .query_map(named_params! { ":scope": scope }, |row| row.get(0))?
+                .collect()
+        })?;
+        let seen: Vec<String> = sighted.into_iter().filter(|id| is_seen(id)).collect();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.write("forget what is listed again", |tx| {
+            let ids = json_array(seen.iter().map(String::as_str));
+            tx.prepare_cached(
+                "DELETE FROM absences WHERE scope = :scope AND id IN (SELECT value FROM json_each(:ids))",
+            )?
+            .execute(named_params! { ":scope": scope, ":ids": ids })?;
+            Ok(())
+        })
+    }
+
     /// Returns the standing of what a walk lacked, in the order of their ids, without recording anything:
     /// one that no run has missed yet has none.
     pub fn sightings(&self, scope: &Scope, missing: &[&str]) -> Result<Vec<Sighting>, StoreError> {

@@ -110,7 +110,8 @@ async fn look_for_home(run: &Run) -> Result<(), RunError> {
 /// Marks the run as failed, if the database still takes it.
 pub(super) async fn fail(run: &Run, err: &RunError) {
     let Some(id) = run.id else { return };
-    let sheet = run.sheet().clone();
+    let mut sheet = run.sheet().clone();
+    sheet.assets.bytes = run.tally.bytes.get();
     let end = RunEnd {
         outcome: Outcome::Failed,
         exit_code: ExitCode::Failed.code(),

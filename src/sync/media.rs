@@ -73,7 +73,7 @@ async fn walk(run: &Run) -> Result<(), RunError> {
     }
     match end.verdict {
         // What has no id may be any of the missing ones.
-        WalkVerdict::Proven if end.odd > 0 => Ok(()),
+        WalkVerdict::Proven if end.odd > 0 => still_there(run, end.seen).await,
         WalkVerdict::Proven => absences(run, end.seen, end.total_count.unwrap_or(0)).await,
         WalkVerdict::Unproven => {
             let detail = end.detail.unwrap_or_default();
@@ -83,10 +83,19 @@ async fn walk(run: &Run) -> Result<(), RunError> {
                 format!("the listing could not be proven: {detail}"),
                 None,
             );
-            Ok(())
+            still_there(run, end.seen).await
         }
-        WalkVerdict::Failed => Ok(()),
+        WalkVerdict::Failed => still_there(run, end.seen).await,
     }
+}
+
+/// Takes note of what a walk that says nothing of absences has seen all the same.
+async fn still_there(run: &Run, seen: IdSet) -> Result<(), RunError> {
+    if run.id.is_some() {
+        run.store(move |store| store.forget_sighted(&Scope::Media, &|id| seen.contains(id)))
+            .await?;
+    }
+    Ok(())
 }
 
 fn record_of(end: &MediaWalkEnd, started_at: Timestamp, finished_at: Timestamp) -> WalkRecord {
