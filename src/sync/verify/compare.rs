@@ -219,6 +219,9 @@ impl Verify {
     }
 }
 
+/// How the difference of a file's length is told: no listing may know of it.
+const LENGTH: &str = "length";
+
 /// What is expected, what is found, and what can be done.
 fn words(kind: DifferenceKind, detail: &str) -> (String, String, &'static str) {
     let (expected, found, remedy) = if kind == DifferenceKind::MissingHere {
@@ -240,10 +243,15 @@ fn words(kind: DifferenceKind, detail: &str) -> (String, String, &'static str) {
             "it is neither right nor wrong: verify again, or look there",
         )
     } else {
+        let remedy = if detail.starts_with(LENGTH) {
+            "the next `sync` fetches it if its listing moved, too; otherwise `sync --full` asks for it"
+        } else {
+            "the next `sync` saves what changed"
+        };
         (
             "the same here and there",
             format!("another {detail}"),
-            "the next `sync` saves what changed",
+            remedy,
         )
     };
     (expected.to_owned(), found, remedy)

@@ -1,6 +1,7 @@
 //! `verify --remote`: what is here against what the service has, to the last id.
 
 use super::{backed_up, named, told, verify};
+use crate::support::Setup;
 use microcms_sim::{Edit, Sim};
 use serde_json::Value;
 
@@ -105,6 +106,33 @@ async fn each_edit_at_the_service_is_named_in_its_kind() {
         .find(|one| one["place"] == format!("media/{}", ids[1]))
         .expect("named");
     assert_eq!(found["found"], "another `alt`");
+    // What each says of the next run is so.
+    home.sync(&sim).await;
+    let (_, json) = verify(&home, &sim, &["--remote"]);
+    let left = format!("differs {}", truth_url(&ids[2]));
+    assert!(named(&json).contains(&left), "{json:#}");
+    assert!(
+        !named(&json).contains(&format!("differs media/{}", ids[1])),
+        "{json:#}"
+    );
+    let of_length = |one: &&Value| {
+        one["found"]
+            .as_str()
+            .is_some_and(|found| found.contains("length"))
+    };
+    let differences = json["differences"].as_array().expect("a list");
+    let remedy = differences.iter().find(of_length).expect("named")["remedy"].as_str();
+    assert!(
+        remedy.is_some_and(|remedy| remedy.contains("`sync --full`")),
+        "{remedy:?}"
+    );
+    let full = Setup {
+        is_full: true,
+        ..Setup::default()
+    };
+    home.sync_with(&sim, full).await;
+    let (_, json) = verify(&home, &sim, &["--remote"]);
+    assert!(!named(&json).contains(&left), "{json:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The lengths of files, as their hosts tell them without sending the bytes.
 
-use super::{Verify, VerifyError};
+use super::{LENGTH, Verify, VerifyError};
 use crate::model::{AssetUrl, Compared, ComparedAll, DifferenceKind};
 use crate::remote::{AssetClient, Refusal, Remote};
 use crate::store::HostedFile;
@@ -66,7 +66,7 @@ async fn ask(verify: &Verify, client: &AssetClient, files: &[HostedFile]) {
             }
             Told::Length(bytes) => (
                 DifferenceKind::Differs,
-                format!("length: {bytes} there, {} here", file.bytes),
+                format!("{LENGTH}: {bytes} there, {} here", file.bytes),
             ),
             Told::Absent => (DifferenceKind::MissingThere, String::new()),
             Told::Nothing(why) => (DifferenceKind::Unverifiable, why),
