@@ -5,6 +5,7 @@
 //! somebody uploaded just so. What lacks its end is suspect, and whether it comes twice alike decides. What a host
 //! itself says to be whole is taken for whole: files without an end are more common than hosts that miscount.
 
+use super::sniff::is_drawing;
 use std::fmt;
 
 /// How much of the end of a JPEG, a PNG or a ZIP archive is searched: whatever stands behind the mark.
@@ -32,6 +33,8 @@ pub enum Format {
     Zip,
     /// MP4, MOV, AVIF, HEIC: boxes that tell their lengths.
     Boxes,
+    /// SVG: its element is closed.
+    Svg,
 }
 
 impl Format {
@@ -45,6 +48,8 @@ impl Format {
             [b'%', b'P', b'D', b'F', b'-', ..] => Self::Pdf,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => Self::Boxes,
+            // In characters of one byte, where its end can be looked for.
+            _ if !head.contains(&0) && is_drawing(head) => Self::Svg,
             _ => return None,
         })
     }
@@ -60,6 +65,7 @@ impl fmt::Display for Format {
             Self::Pdf => "PDF document",
             Self::Zip => "ZIP archive",
             Self::Boxes => "file of the MPEG-4 family",
+            Self::Svg => "SVG image",
         })
     }
 }
@@ -102,6 +108,7 @@ pub fn lacking<E>(
                 .is_some_and(|starts| holds(starts, b"PK\x05\x06"))
         })?,
         Format::Boxes => are_boxes_whole(total, &mut read)?,
+        Format::Svg => tail_has(total, 0, TAIL, &mut read, is_closed)?,
     };
     Ok((!has_end).then_some(format))
 }
@@ -127,6 +134,26 @@ fn tail_has<E>(
         }
     }
     Ok(false)
+}
+
+/// Returns whether the end of an SVG closes its element (`</svg>`, `</x:svg >`), or is all of an empty one (`<svg/>`).
+fn is_closed(tail: &[u8]) -> bool {
+    const NAME: &[u8] = b"svg";
+    let ends = tail.windows(NAME.len()).enumerate().rev();
+    let mut ends = ends.filter(|(_, name)| *name == NAME);
+    let is_end = ends.any(|(at, _)| {
+        let (before, after) = tail.split_at(at);
+        let after = after.strip_prefix(NAME).unwrap_or(after).trim_ascii_start();
+        let tag = before
+            .rsplit(|byte| *byte == b'<')
+            .next()
+            .unwrap_or_default();
+        let is_name = tag == b"/" || (tag.starts_with(b"/") && tag.ends_with(b":"));
+        is_name && after.starts_with(b">")
+    });
+    let begins = |pair: &&[u8]| matches!(pair, [b'<', name] if name.is_ascii_alphabetic());
+    is_end
+        || (tail.trim_ascii_end().ends_with(b"/>") && tail.windows(2).filter(begins).count() == 1)
 }
 
 fn holds(bytes: &[u8], mark: &[u8]) -> bool {

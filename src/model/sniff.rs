@@ -326,7 +326,7 @@ fn found_page(head: &[u8]) -> Option<Page> {
 }
 
 /// Returns whether a body begins like an SVG image.
-fn is_drawing(head: &[u8]) -> bool {
+pub(super) fn is_drawing(head: &[u8]) -> bool {
     let text = ascii_start(head);
     root(&text).is_some_and(|(name, rest)| match name {
         "!doctype" => is_doctype_of(rest, "svg"),

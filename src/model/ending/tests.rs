@@ -42,6 +42,10 @@ fn jpeg(length: usize) -> Vec<u8> {
     .concat()
 }
 
+fn drawing(start: &[u8], end: &[u8], length: usize) -> Vec<u8> {
+    [start, &b"<path d=\"M0 0\"/>".repeat(length / 16 + 1), end].concat()
+}
+
 fn files(length: usize) -> Vec<(Format, Vec<u8>)> {
     let noise = noise(length);
     let with = |start: &[u8], end: &[u8]| [start, &noise, end].concat();
@@ -62,6 +66,18 @@ fn files(length: usize) -> Vec<(Format, Vec<u8>)> {
         (
             Format::Zip,
             with(b"PK\x03\x04", &[&b"PK\x05\x06"[..], &[0; 18]].concat()),
+        ),
+        (
+            Format::Svg,
+            drawing(b"<svg xmlns=\"x\">", b"</svg>\n", length),
+        ),
+        (
+            Format::Svg,
+            drawing(
+                b"<?xml version=\"1.0\"?>\n<!-- a -->\n<a:svg>",
+                b"</a:svg>",
+                length,
+            ),
         ),
         (
             Format::Boxes,
@@ -136,7 +152,7 @@ fn lengths_that_say_nothing_are_not_judged() {
 
 #[test]
 fn what_has_no_known_end_passes_and_is_not_read() {
-    for bytes in [&b""[..], b"hello", b"<svg/>", b"OggS", b"\x1f\x8b\x08"] {
+    for bytes in [&b""[..], b"hello", b"OggS", b"\x1f\x8b\x08"] {
         assert_eq!(judge(bytes), (None, 0), "{bytes:?}");
     }
 }
@@ -162,5 +178,27 @@ proptest! {
         let bytes = [start, &noise].concat();
         let (_, asked) = judge(&bytes);
         prop_assert!(asked <= 4 * bytes.len() + 16 * PARTS);
+    }
+}
+
+#[test]
+fn a_drawing_ends_where_its_own_element_does() {
+    let lacks = |text: &str| judge(text.as_bytes()).0 == Some(Format::Svg);
+    for whole in [
+        "<svg/>",
+        "<svg></svg>",
+        "<svg><g/></svg \n><!-- a -->",
+        "<x:svg><x:g/></x:svg>",
+    ] {
+        assert!(!lacks(whole), "{whole}");
+    }
+    for cut in [
+        "<svg>",
+        "<svg><g/>",
+        "<x:svg><x:g/>",
+        "<svg><a href=\":svg>\"/>",
+        "<svg><text>svg>",
+    ] {
+        assert!(lacks(cut), "{cut}");
     }
 }
