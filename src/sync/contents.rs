@@ -29,6 +29,10 @@ const PAGES_WAITING: usize = 8;
 /// written beside them need the database's memory as well.
 const PAGES_TOGETHER: usize = 8;
 
+/// What to do where two answers about one API do not go together.
+const DISAGREE: &str = "nothing was marked as deleted: the next run asks again; if it says the same, see in the admin screen whether \
+                        the API is there, and under which endpoint";
+
 /// Walks all APIs if that is wanted.
 pub(super) async fn part(run: &Run) -> Result<(), RunError> {
     if run.options.only.contents {
@@ -164,7 +168,8 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
         if err.refusal() == Some(Refusal::NotFound) && target.is_listed {
             // Deleted meanwhile, perhaps: the next list of APIs tells.
             let message = "the API is listed, but its contents are not found".to_owned();
-            run.problem(ProblemKind::Owed, &scope.to_string(), message, None);
+            let hint = Some(DISAGREE.to_owned());
+            run.problem(ProblemKind::Owed, &scope.to_string(), message, hint);
         } else if err.refusal() == Some(Refusal::NotFound)
             && !run.options.endpoints.contains(&target.endpoint)
         {

@@ -3,6 +3,7 @@
 use super::super::RunError;
 use super::super::guard;
 use super::super::run::Run;
+use super::DISAGREE;
 use super::record;
 use crate::model::{ContentId, Endpoint, ProblemKind, Scope};
 use crate::plan::{Finding, examine};
@@ -199,11 +200,12 @@ pub(super) async fn follow_up_endpoint(
         Ok(Schema::Absent) => {}
         Ok(Schema::Text(_)) => {
             let message = "the API is missing from the list of APIs, but exists".to_owned();
+            let hint = Some(DISAGREE.to_owned());
             run.problem(
                 ProblemKind::Owed,
                 &format!("contents/{endpoint}"),
                 message,
-                None,
+                hint,
             );
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use super::super::RunError;
 use super::super::run::Run;
+use super::DISAGREE;
 use crate::model::{Endpoint, EndpointKind, ProblemKind};
 use crate::remote::{ApiInfo, ApiList, Refusal, Schema, StrangeApi};
 use crate::store::EndpointFacts;
@@ -231,7 +232,7 @@ pub(super) async fn schema(run: &Run, target: &Target) -> Result<(), RunError> {
                 ProblemKind::Owed,
                 &scope,
                 "the API is listed, but has no schema to read".to_owned(),
-                None,
+                Some(DISAGREE.to_owned()),
             );
             None
         }
