@@ -98,6 +98,9 @@ impl Mirror {
     /// Gives a saved file another path and returns once that will survive a power cut: first the new name,
     /// then the old one goes, so that at every moment the bytes have a name. Repeating this changes nothing.
     ///
+    /// The old name goes before the caller writes its row. Cut off in between, the file lies where its medium's URL leads,
+    /// and is found there; with the row first, the old name would stay, which then nothing knows of.
+    ///
     /// Whatever else is at the new path goes to the archive first.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod books;
+mod elsewhere;
 mod feed;
 mod gather;
 mod homes;
@@ -18,6 +19,7 @@ use super::run::Run;
 use crate::mirror::Mirror;
 use crate::model::MediaId;
 use feed::Feed;
+pub(super) use look::look_at_retired;
 use std::collections::HashSet;
 use std::future::pending;
 use std::sync::{Arc, Mutex};

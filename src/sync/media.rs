@@ -262,10 +262,14 @@ async fn absences(run: &Run, seen: IdSet, listed: u64) -> Result<(), RunError> {
         .filter_map(|sighting| MediaId::parse(&sighting.id).ok())
         .collect();
     let now = run.now();
+    let marked = due.clone();
     let deleted = run
-        .store(move |store| store.retire_media(&due, now))
+        .store(move |store| store.retire_media(&marked, now))
         .await?;
-    run.sheet().media.deleted = deleted;
+    let mut sheet = run.sheet();
+    sheet.media.deleted = deleted;
+    sheet.retired = due;
+    drop(sheet);
     Ok(())
 }
 

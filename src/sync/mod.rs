@@ -69,7 +69,7 @@ pub async fn run(
         work.await.map(drop)
     };
     let done = match done {
-        Ok(()) => Box::pin(finish::finish(&run)).await,
+        Ok(()) => Box::pin(judge(&run)).await,
         Err(err) => Err(err),
     };
     match done {
@@ -84,6 +84,12 @@ pub async fn run(
             Err(err)
         }
     }
+}
+
+/// Closes a run whose parts have ended: when nothing moves a file any more, the last look is taken.
+async fn judge(run: &Run) -> Result<RunReport, RunError> {
+    assets::look_at_retired(run).await?;
+    finish::finish(run).await
 }
 
 /// How long a failed run waits for what is still being put in its place.

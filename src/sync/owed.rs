@@ -28,6 +28,8 @@ pub(super) async fn account(run: &Run, totals: &AssetTotals) -> Result<Vec<Faile
     if run.options.only.assets {
         say_what_the_budget_withheld(run);
         say_why_files_failed(run, totals.failed, &failed);
+    }
+    if run.options.only.assets || run.sheet().has_lost_retired {
         say_what_is_lost(run, totals.lost);
     }
     Ok(failed)

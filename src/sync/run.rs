@@ -104,6 +104,10 @@ pub(super) struct Sheet {
     pub(super) guarded: Vec<u64>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
+    /// Media that this run marked as deleted.
+    pub(super) retired: Vec<MediaId>,
+    /// Whether files of those turned out to be lost.
+    pub(super) has_lost_retired: bool,
 }
 
 /// One API's bodies with later stamps than their listing.

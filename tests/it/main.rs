@@ -86,6 +86,8 @@ mod redacted;
 #[cfg(test)]
 mod replaced;
 #[cfg(test)]
+mod retired;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod secrets;

@@ -1,6 +1,6 @@
 //! Looking at the mirror before a run asks for anything.
 
-use super::ROWS;
+use super::{ROWS, elsewhere};
 use crate::mirror::{MirrorError, Reader};
 use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why};
 use crate::store::SavedAsset;
@@ -60,7 +60,8 @@ pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
             .count() as u64;
         untold += seen.untold;
         refusal = refusal.or(seen.refusal);
-        let (lost, found) = (seen.lost, seen.found);
+        let found = seen.found;
+        let lost = elsewhere::seek(run, seen.lost).await?;
         if is_dry {
             dry::lost(run, lost).await?;
             continue;
@@ -101,15 +102,51 @@ pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
              mounted, {first}: what is found there then is not fetched"
         );
     }
-    if let Some(refusal) = refusal {
-        let why = crate::model::chain(&refusal);
-        run.problem(
-            ProblemKind::Owed,
-            "assets",
-            format!("{untold} files of the mirror cannot be looked at, for example: {why}"),
-            refusal.hint().map(str::to_owned),
-        );
+    say_untold(run, untold, refusal.as_ref());
+    Ok(())
+}
+
+fn say_untold(run: &Run, untold: u64, refusal: Option<&MirrorError>) {
+    let Some(refusal) = refusal else { return };
+    let why = crate::model::chain(refusal);
+    run.problem(
+        ProblemKind::Owed,
+        "assets",
+        format!("{untold} files of the mirror cannot be looked at, for example: {why}"),
+        refusal.hint().map(str::to_owned),
+    );
+}
+
+/// Looks at the files of media that this run marked as deleted. One that was owed counts as saved from then on, and nobody
+/// has looked for it: the sweep leaves out what is owed. Nothing else may be under way, so it is the last look of a run.
+///
+/// Where a run is cut off before it, the next one's sweep finds the same.
+pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> {
+    let retired = std::mem::take(&mut run.sheet().retired);
+    let reader = run.rooms.files.reader();
+    let (mut untold, mut refusal, mut lost_so_far) = (0, None, 0);
+    for ids in retired.chunks(4 * ROWS) {
+        if run.is_stopping() {
+            return Ok(());
+        }
+        let ids = ids.to_vec();
+        let files = run.store(move |store| store.saved_assets_of(&ids)).await?;
+        let looked = reader.clone();
+        let named = NAMED.saturating_sub(lost_so_far);
+        let seen = crate::blocking::run(move || look_at(looked.as_ref(), files, named)).await?;
+        untold += seen.untold;
+        refusal = refusal.or(seen.refusal);
+        let lost = elsewhere::seek(run, seen.lost).await?;
+        if lost.is_empty() {
+            continue;
+        }
+        lost_so_far += lost.len() as u64;
+        let now = run.now();
+        run.store(move |store| store.record_lost(&lost, now))
+            .await?;
     }
+    run.sheet().has_lost_retired = lost_so_far > 0;
+    say_untold(run, untold, refusal.as_ref());
     Ok(())
 }
 

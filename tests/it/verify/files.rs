@@ -188,23 +188,9 @@ async fn a_file_that_is_owed_or_failed_is_not_saved_and_no_difference() {
 async fn new_bytes_whose_row_was_never_written_are_named_when_the_medium_is_gone() {
     let (sim, home) = backed_up(3).await;
     let id = sim.media_ids()[1].clone();
-    // What a kill between rename and row leaves: new bytes in place, the old ones in the archive.
-    let file = file_of(&home, &id);
-    let old = fs::read(&file).expect("read");
-    let digest = crate::support::digest(&old);
-    let part = |from, to| digest.get(from..to).expect("hex").to_owned();
-    let kept = home
-        .path("archive")
-        .join(part(0, 2))
-        .join(part(2, 4))
-        .join(&digest);
-    fs::create_dir_all(kept.parent().expect("a folder")).expect("made");
-    fs::write(&kept, &old).expect("written");
-    fs::write(&file, b"new bytes of a file, of which no row tells").expect("written");
     sim.edit(Edit::DeleteMedium { id: id.clone() })
         .expect("edited");
     for _ in 0..2 {
-        // Not the files: the next run would have to notice the length.
         home.sync_with(
             &sim,
             crate::support::Setup {
@@ -218,6 +204,20 @@ async fn new_bytes_whose_row_was_never_written_are_named_when_the_medium_is_gone
         )
         .await;
     }
+    // What a kill between rename and row leaves: new bytes in place, the old ones in the archive. The run that marked the
+    // medium has not seen it, and the next one would.
+    let file = file_of(&home, &id);
+    let old = fs::read(&file).expect("read");
+    let digest = crate::support::digest(&old);
+    let part = |from, to| digest.get(from..to).expect("hex").to_owned();
+    let kept = home
+        .path("archive")
+        .join(part(0, 2))
+        .join(part(2, 4))
+        .join(&digest);
+    fs::create_dir_all(kept.parent().expect("a folder")).expect("made");
+    fs::write(&kept, &old).expect("written");
+    fs::write(&file, b"new bytes of a file, of which no row tells").expect("written");
     let (code, json) = verify(&home, &sim, &[]);
     assert_eq!(
         (code, named(&json)),
