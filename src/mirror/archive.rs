@@ -58,6 +58,22 @@ impl Archive {
         self.settle(linked)
     }
 
+    /// As [`Archive::keep`], with a copy: whoever the file belongs to may go on writing to it.
+    pub(super) fn keep_copy(&self, file: &File, digest: Digest) -> Result<(), MirrorError> {
+        let (place, name) = digest.place();
+        let kept = self.tree.folder(&place, &name)?;
+        let failed = || MirrorError::io("write archive file", &name);
+        match self.there(&kept, &name, digest)? {
+            Some(there) => there.sync_all().map_err(failed())?,
+            None => self
+                .temp
+                .copy(file)
+                .and_then(|mut copied| copied.move_to(&kept.dir, &name))
+                .map_err(failed())?,
+        }
+        self.tree.settle(kept, &name)
+    }
+
     /// As [`Archive::keep`], with nothing flushed: the caller flushes the whole file system of the mirror before it
     /// takes the file away, and what of this lies in another one is flushed by [`Archive::settle`].
     pub(super) fn link(

@@ -57,6 +57,14 @@ impl Reader {
         hash_at(self.root(), path.as_str(), heed)
     }
 
+    /// As [`Reader::hash_heeding`], of a file that may have a name that no medium can have.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or `heed` ended it.
+    pub fn hash_stranger(&self, path: &str, heed: Heed<'_>) -> Result<Option<Hashed>, MirrorError> {
+        hash_at(self.root(), path, heed)
+    }
+
     /// As [`Reader::hash_archived`]; `heed` hears of each piece.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod mirror;
 mod pace;
 mod repair;
 mod strangers;
+mod unclaimed;
 
 use super::error::VerifyError;
 use super::finish::PROGRAM;
@@ -40,6 +41,8 @@ use tracing::info;
 
 /// Rows read from the database at a time.
 const ROWS: usize = 1_024;
+/// Files of a scan that are asked about at a time.
+const BATCH: usize = 1_024;
 /// Files that one thread looks at before the next ones are handed out.
 const CHUNK: usize = 16;
 /// A run writes a row within a second after its file. So long is waited before the second look at what
@@ -164,6 +167,8 @@ struct Verify {
     stop: Stop,
     pace: Arc<Pace>,
     slice: Slice,
+    /// A `std` mutex, held by one thread that may block.
+    unclaimed: unclaimed::List,
     // A `std` mutex: additions under it, never held across an await.
     sheet: Mutex<Sheet>,
 }
@@ -204,6 +209,7 @@ impl Verify {
         let mut verify = Self {
             pace,
             slice: Slice::ALL,
+            unclaimed: unclaimed::List::default(),
             sheet: Mutex::new(Sheet {
                 mirror: Checked::default(),
                 archive: Checked::default(),

@@ -7,7 +7,7 @@ use super::{New, Published, Source, Superseded};
 use crate::mirror::digest::Digest;
 use crate::mirror::error::MirrorError;
 use crate::mirror::open::Mirror;
-use crate::mirror::read::hash_file;
+use crate::mirror::read::{hash_file, regular_at};
 use crate::model::path::RelPath;
 
 impl Mirror {
@@ -40,6 +40,41 @@ impl Mirror {
             return Ok(None);
         };
         self.restore(File::from_std(file), &from.sha256, path)
+    }
+
+    /// As [`Mirror::restore_archived`], from a file of the mirror that is nobody's and may have a name that no medium can
+    /// have. It stays.
+    ///
+    /// # Errors
+    /// As `Finished::publish`. Repeating it is safe.
+    pub fn restore_stranger(
+        &self,
+        from: &str,
+        digest: &Digest,
+        path: &RelPath,
+    ) -> Result<Option<Published>, MirrorError> {
+        let opened = regular_at(self.root(), from).map_err(MirrorError::io("open", from))?;
+        match opened {
+            Some(file) => self.restore(file, digest, path),
+            None => Ok(None),
+        }
+    }
+
+    /// Copies the bytes of a file of the mirror that is nobody's to the archive; the file stays. `false`, and nothing changed,
+    /// if it has not these very bytes.
+    ///
+    /// # Errors
+    /// When they cannot be kept. Repeating it is safe.
+    pub fn archive_stranger(&self, from: &str, digest: &Digest) -> Result<bool, MirrorError> {
+        let failed = || MirrorError::io("read", from);
+        let Some(mut file) = regular_at(self.root(), from).map_err(failed())? else {
+            return Ok(false);
+        };
+        if hash_file(&mut file).map_err(failed())?.sha256 != *digest {
+            return Ok(false);
+        }
+        self.inner.archive.keep_copy(&file, *digest)?;
+        Ok(true)
     }
 
     /// Keeps a file's bytes in the archive as well; the file stays. Damaged bytes that are in their

@@ -220,7 +220,7 @@ async fn name(
 ) -> Result<(), VerifyError> {
     let wanted = wanted(bytes);
     let repaired = match &wanted {
-        Some((digest, _)) => repair::archived(verify, *digest, copy.as_ref(), &wrong).await?,
+        Some((_, wanted)) => repair::archived(verify, *wanted, copy.as_ref(), &wrong).await?,
         None => repair::impossible(verify),
     };
     if let Some((digest, _)) = &wanted

@@ -4,8 +4,9 @@
 //! Each repair is whole in itself, so a process that dies between two of them leaves nothing half done,
 //! and whatever was done already is no difference the next time.
 
-use super::eye::Wrong;
+use super::eye::{Wanted, Wrong};
 use super::mirror::wanted;
+use super::unclaimed::{self, Found};
 use super::{Verify, VerifyHand};
 use crate::mirror::{Digest, MirrorError, Superseded};
 use crate::model::{DifferenceKind, MediaId, RelPath, Repair, Why, chain};
@@ -56,12 +57,13 @@ pub(super) async fn mirrored(
     }
     let mut trouble = None;
     if let Ok((path, wanted)) = wanted(file) {
-        match restore(verify, hand, &path, wanted.sha256).await? {
-            Ok(Some(from)) => {
+        match restore(verify, hand, &path, wanted).await? {
+            Ok(Restored::From(from)) => {
                 let text = format!("copied from {from}");
                 return Ok(Some(Repaired::new(Repair::Restored, text)));
             }
-            Ok(None) => {}
+            Ok(Restored::Nowhere) => {}
+            Ok(Restored::Untold(why)) => trouble = Some(why),
             Err(err) => trouble = Some(chain(&err)),
         }
     }
@@ -85,9 +87,51 @@ pub(super) async fn mirrored(
     }))
 }
 
-/// Copies whole bytes to a path, from the archive or from another file. Says from where; `None` if there
-/// are none.
+/// What came of looking for whole bytes.
+enum Restored {
+    /// They are copied, from there.
+    From(String),
+    /// Nothing here has them.
+    Nowhere,
+    /// Something may have them and cannot be read, in words.
+    Untold(String),
+}
+
+/// Copies whole bytes to a path: from the archive, from another file that a row knows, or from one that none knows.
 async fn restore(
+    verify: &Verify,
+    hand: &VerifyHand,
+    path: &RelPath,
+    wanted: Wanted,
+) -> Result<Result<Restored, MirrorError>, VerifyError> {
+    match restore_known(verify, hand, path, wanted.sha256).await? {
+        Ok(Some(from)) => return Ok(Ok(Restored::From(from))),
+        Ok(None) => {}
+        Err(err) => return Ok(Err(err)),
+    }
+    let from = match unclaimed::find(verify, wanted).await? {
+        Found::File(from) => from,
+        Found::Nothing => return Ok(Ok(Restored::Nowhere)),
+        Found::Untold(why) => return Ok(Ok(Restored::Untold(why))),
+    };
+    let (mirror, path) = (Arc::clone(&hand.mirror), path.clone());
+    let restored = crate::blocking::run(move || {
+        let restored = mirror.restore_stranger(&from, &wanted.sha256, &path)?;
+        Ok(match restored {
+            Some(_) => Restored::From(format!("`mirror/{from}`")),
+            None => Restored::Untold(changed(&from)),
+        })
+    });
+    Ok(restored.await?)
+}
+
+fn changed(from: &str) -> String {
+    format!("`mirror/{from}` had these bytes and changed meanwhile: verify again")
+}
+
+/// Copies whole bytes to a path, from the archive or from another file that a row knows. Says from where; `None` if there are
+/// none.
+async fn restore_known(
     verify: &Verify,
     hand: &VerifyHand,
     path: &RelPath,
@@ -119,28 +163,48 @@ async fn restore(
 /// Repairs archived bytes, of which the mirror may have a copy.
 pub(super) async fn archived(
     verify: &Verify,
-    digest: Digest,
+    wanted: Wanted,
     copy: Option<&RelPath>,
     wrong: &Wrong,
 ) -> Result<Option<Repaired>, VerifyError> {
     let Some(hand) = &verify.rooms.hand else {
         return Ok(None);
     };
-    let Some(path) = copy.filter(|_| wrong.kind != DifferenceKind::Unreadable) else {
-        return Ok(Some(Repaired::new(
-            Repair::Impossible,
-            super::archive::lost(wrong.kind),
-        )));
+    let impossible = Repaired::new(Repair::Impossible, super::archive::lost(wrong.kind));
+    if wrong.kind == DifferenceKind::Unreadable {
+        return Ok(Some(impossible));
+    }
+    let Some(path) = copy else {
+        return Ok(Some(match unclaimed::find(verify, wanted).await? {
+            Found::File(from) => archived_from(hand, wanted.sha256, from).await?,
+            Found::Untold(why) => Repaired::new(Repair::Failed, why),
+            Found::Nothing => impossible,
+        }));
     };
     let file = Superseded {
         path: path.clone(),
-        sha256: digest,
+        sha256: wanted.sha256,
     };
     let mirror = Arc::clone(&hand.mirror);
     let kept = crate::blocking::run(move || mirror.keep_archived(&file)).await?;
     Ok(Some(match kept {
         Ok(true) => Repaired::new(Repair::Restored, format!("copied from `mirror/{path}`")),
-        Ok(false) => Repaired::new(Repair::Impossible, super::archive::lost(wrong.kind)),
+        Ok(false) => impossible,
         Err(err) => Repaired::new(Repair::Failed, chain(&err)),
     }))
+}
+
+/// Copies a file that no row knows to the archive.
+async fn archived_from(
+    hand: &VerifyHand,
+    digest: Digest,
+    from: String,
+) -> Result<Repaired, VerifyError> {
+    let (mirror, path) = (Arc::clone(&hand.mirror), from.clone());
+    let kept = crate::blocking::run(move || mirror.archive_stranger(&path, &digest)).await?;
+    Ok(match kept {
+        Ok(true) => Repaired::new(Repair::Restored, format!("copied from `mirror/{from}`")),
+        Ok(false) => Repaired::new(Repair::Failed, changed(&from)),
+        Err(err) => Repaired::new(Repair::Failed, chain(&err)),
+    })
 }

@@ -5,7 +5,7 @@
 //! prove themselves by their names.
 
 use super::eye::{Eye, Look, Place, Wanted};
-use super::{Verify, VerifyError};
+use super::{BATCH, Verify, VerifyError};
 use crate::mirror::{Digest, Found, MANIFEST, MirrorError};
 use crate::model::{Difference, DifferenceKind, RelPath, Repair, chain};
 use crate::store::{self, Store, StoreError};
@@ -14,9 +14,6 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-
-/// Files of a scan that are asked about at a time.
-const BATCH: usize = 1_024;
 
 pub(super) async fn part(verify: &Arc<Verify>) -> Result<(), VerifyError> {
     let Some(eye) = verify.eye() else {

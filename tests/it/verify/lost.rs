@@ -208,3 +208,81 @@ async fn a_loss_is_accepted_by_a_repair_alone() {
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("--repair"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_in_a_file_that_no_row_knows_are_put_back_and_never_accepted_as_lost() {
+    for is_at_the_top in [false, true] {
+        let (sim, home, file) = with_a_deleted_medium(6).await;
+        let bytes = fs::read(&file).expect("read");
+        // Of the same length, and something else.
+        let mut other = bytes.clone();
+        other.reverse();
+        fs::write(file.with_file_name("another.bin"), other).expect("written");
+        let moved = match is_at_the_top {
+            false => file.with_file_name("moved by hand.bin"),
+            true => home.path("mirror/moved by hand.bin"),
+        };
+        fs::rename(&file, &moved).expect("moved");
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+
+        let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "1"]);
+        assert_eq!((code, json["accepted"].as_u64()), (6, Some(0)), "{json:#}");
+        let lost = &json["differences"][0];
+        assert_eq!(
+            (&lost["kind"], &lost["repair"]),
+            (&"missing".into(), &"restored".into()),
+            "{json:#}"
+        );
+        assert_eq!(fs::read(&file).expect("put back"), bytes);
+        assert_eq!(fs::read(&moved).expect("it stays"), bytes);
+        fs::remove_file(&moved).expect("removed");
+        fs::remove_file(file.with_file_name("another.bin")).expect("removed");
+        home.sync(&sim).await.expect_complete();
+        assert_verified(&home, &sim);
+        assert_eq!(home.count("SELECT count(*) FROM accepted_losses"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_bytes_in_a_file_that_no_row_knows_come_back_as_a_copy() {
+    let (sim, home) = backed_up(3).await;
+    replace(&sim, &sim.media_ids()[0]);
+    home.sync(&sim).await.expect_complete();
+    let archived = files(&home.path("archive")).remove(0);
+    let bytes = fs::read(&archived).expect("read");
+    let stray = file_of(&home, &sim.media_ids()[0]).with_file_name("stray.bin");
+    fs::rename(&archived, &stray).expect("moved");
+    let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "1"]);
+    assert_eq!((code, json["accepted"].as_u64()), (6, Some(0)), "{json:#}");
+    assert_eq!(fs::read(&archived).expect("put back"), bytes);
+    // Whoever goes on writing to their own file harms nothing.
+    fs::write(&stray, b"mine").expect("written");
+    assert_eq!(fs::read(&archived).expect("read"), bytes);
+    fs::remove_file(&stray).expect("removed");
+    assert_verified(&home, &sim);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_the_lost_bytes_and_cannot_be_read_keeps_them_from_being_accepted() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let (sim, home, file) = with_a_deleted_medium(6).await;
+    let odd = file.with_file_name(OsStr::from_bytes(b"odd\xff.bin"));
+    fs::rename(&file, &odd).expect("moved");
+    let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "1"]);
+    assert_eq!((code, json["accepted"].as_u64()), (6, Some(0)), "{json:#}");
+    let lost = &json["differences"][0];
+    assert_eq!(lost["repair"], "failed", "{json:#}");
+    assert!(
+        lost["remedy"]
+            .as_str()
+            .is_some_and(|remedy| remedy.contains(".bin")),
+        "{json:#}"
+    );
+    // A file of another length cannot be it.
+    fs::write(&odd, b"short").expect("written");
+    let (code, json) = verify(&home, &sim, &["--repair", "--accept-lost", "1"]);
+    assert_eq!((code, json["accepted"].as_u64()), (6, Some(1)), "{json:#}");
+}
