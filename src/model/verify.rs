@@ -1,6 +1,6 @@
 //! What `verify` compares, what it finds, and the account of it.
 
-use super::{ExitCode, MediaId, Share, Slice, TamperReport, Timestamp};
+use super::{ExitCode, MediaId, Share, Slice, TamperKind, TamperReport, Timestamp};
 use std::collections::BTreeMap;
 
 /// The version of [`VerifyReport`]'s JSON form.
@@ -234,6 +234,26 @@ impl VerifyReport {
         self.difference_count
             .saturating_sub(self.repaired)
             .saturating_sub(self.accepted)
+    }
+
+    /// Returns what is recorded of it: everything but a root that is unknown here. That says something of the digits that a
+    /// person gave, and nothing of what lies here.
+    pub fn for_record(&self) -> Self {
+        let findings = self.log.as_ref().map(|log| &log.findings.counts);
+        let unknown = findings.and_then(|counts| counts.get(&TamperKind::UnknownRoot));
+        let mut recorded = self.clone();
+        let Some(unknown) = unknown.copied().filter(|unknown| *unknown > 0) else {
+            return recorded;
+        };
+        recorded.difference_count = self.difference_count.saturating_sub(unknown);
+        if let Some(tampered) = recorded.kinds.get_mut(&DifferenceKind::Tampered) {
+            *tampered = tampered.saturating_sub(unknown);
+        }
+        recorded.kinds.retain(|_, count| *count > 0);
+        if recorded.left() == 0 {
+            recorded.exit_code = ExitCode::Complete.code();
+        }
+        recorded
     }
 
     /// Returns whether it came to its end, so that it may be recorded.

@@ -36,6 +36,7 @@ impl Store {
         begun: &VerifyBegun,
         report: &VerifyReport,
     ) -> Result<(), StoreError> {
+        let report = &report.for_record();
         // Words and numbers: there is nothing in it that JSON cannot say.
         let kinds = serde_json::to_string(&report.kinds).unwrap_or_else(|_| "{}".to_owned());
         self.write("record what was verified", |tx| {

@@ -1,7 +1,7 @@
 //! The database against the log of what this program wrote.
 
 use super::Verify;
-use crate::model::{Difference, DifferenceKind, Repair, TamperFinding, TamperReport};
+use crate::model::{Difference, DifferenceKind, Repair, TamperFinding, TamperKind, TamperReport};
 use crate::sync::VerifyError;
 use crate::sync::tamper::{RowsChecked, check_rows};
 
@@ -61,6 +61,14 @@ async fn record(verify: &Verify, report: TamperReport) {
     sheet.log = Some(report);
 }
 
+fn remedy(kind: TamperKind) -> &'static str {
+    if kind == TamperKind::UnknownRoot {
+        "check the digits; if they are right, this is not the database that they were taken from"
+    } else {
+        "something else than this program changed it: compare with a snapshot, and restore the newest whole copy"
+    }
+}
+
 fn difference(finding: &TamperFinding, is_repair: bool) -> Difference {
     let words = finding.kind.words();
     let (thing, place) = match &finding.version {
@@ -88,8 +96,7 @@ fn difference(finding: &TamperFinding, is_repair: bool) -> Difference {
         place,
         expected,
         found: finding.text.clone(),
-        remedy: "something else than this program changed it: compare with a snapshot, and restore the newest whole copy"
-            .to_owned(),
+        remedy: remedy(finding.kind).to_owned(),
         repair: is_repair.then_some(Repair::Impossible),
     }
 }

@@ -60,6 +60,17 @@ async fn the_command_says_in_one_line_whether_all_is_as_it_was_left() {
     let (code, out, _) = told(&home, &sim, &["--since", &"0".repeat(64)]);
     assert_eq!(code, 6);
     assert!(out.contains("no run here has the root `0000"), "{out}");
+    assert!(
+        out.contains("check the digits; if they are right, this is not the database that they were taken from"),
+        "{out}"
+    );
+    // It says something of those digits, and nothing of what lies here.
+    let status = Program::command(&["status"], &home, &sim).run();
+    let line = String::from_utf8_lossy(&status.stdout);
+    assert_eq!(status.status.code(), Some(0), "{line}");
+    let (code, out, _) = told(&home, &sim, &["--since", &"0".repeat(64), "--json"]);
+    let json: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &json["difference_count"]), (6, &1.into()), "{out}");
     for bad in ["", "1234567", "not a root"] {
         let (code, out, err) = told(&home, &sim, &["--since", bad]);
         assert_eq!((code, out.as_str()), (2, ""), "{bad}");
