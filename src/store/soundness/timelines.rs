@@ -3,15 +3,24 @@
 //! Triggers end a version where the next one begins, also where a thing was deleted: "deleted" is a
 //! version as well. `prune` takes the oldest versions, never one from between. So there is no gap that
 //! the program makes.
+//!
+//! A version that begins far ahead of us was not written by this program, unless it had a clock that was ahead itself: then
+//! its runs say so. Such times stay, for versions only move forward, and time passes.
 
 use super::Flaws;
 use crate::model::{DifferenceKind, Timestamp};
 use crate::store::values::lenient;
+use crate::store::{Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use std::time::Duration;
 
 /// How far ahead of us a version may begin: a clock that was set wrong for a while.
 const AHEAD: Duration = Duration::from_hours(24);
+/// How far beyond the newest run a version may begin. Each further one of a thing that is dated ahead begins a millisecond after the
+/// one before: so many edits are not made of one thing.
+const STEPS: Duration = Duration::from_mins(1);
+/// How long a run may have worked that has no end.
+const UNENDED: Duration = Duration::from_hours(24);
 
 /// A table with its history.
 struct Line {
@@ -49,16 +58,40 @@ struct Version {
     to: String,
 }
 
+impl Store {
+    /// Returns until when a run of this database took it to be, if that is far ahead of `now`: its clock was.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn clock_was_ahead(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let newest = self.read("read how late runs took it to be", newest_of_runs)?;
+        Ok(newest.filter(|newest| *newest > now.plus(AHEAD)))
+    }
+}
+
+/// Returns the latest time that a run recorded of itself.
+fn newest_of_runs(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest = |sql: &str| {
+        let text = conn.query_row(sql, [], |row| Ok(lenient(row, 0)))?;
+        Ok::<_, rusqlite::Error>(text.and_then(|text| Timestamp::parse(&text)))
+    };
+    let ended = newest("SELECT max(coalesce(finished_at, started_at)) FROM runs")?;
+    let unended = newest("SELECT max(started_at) FROM runs WHERE finished_at IS NULL")?;
+    Ok(ended.max(unended.map(|began| began.plus(UNENDED))))
+}
+
 pub(super) fn timelines(
     conn: &Connection,
     now: Timestamp,
     flaws: &mut Flaws,
 ) -> rusqlite::Result<()> {
+    let own = newest_of_runs(conn)?.map(|newest| newest.plus(STEPS));
+    let latest = own.unwrap_or(now).max(now.plus(AHEAD));
     for line in &LINES {
         let mut check = Check {
             conn,
             line,
-            latest: now.plus(AHEAD),
+            latest,
             flaws,
         };
         check.present()?;

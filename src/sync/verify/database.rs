@@ -29,7 +29,22 @@ pub(super) async fn part(verify: &Verify) -> Result<(), VerifyError> {
         }
         verify.say();
     }
+    note_clock(verify).await;
     Ok(())
+}
+
+/// Says that runs dated what they recorded by a clock that was ahead: no difference, and nothing that a person could undo.
+async fn note_clock(verify: &Verify) {
+    let now = (verify.options.now)();
+    // What cannot be read was named by the checks.
+    let Ok(Some(until)) = verify.ask(move |store| store.clock_was_ahead(now)).await else {
+        return;
+    };
+    let note = format!(
+        "a run had a clock that was ahead, and took it to be {until}: what it recorded is dated so, and answers about a time \
+         (`--at`) are off until then"
+    );
+    verify.sheet().notes.push(note);
 }
 
 fn difference(flaw: Flaw, is_repair: bool) -> Difference {

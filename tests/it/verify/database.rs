@@ -1,7 +1,9 @@
 //! The database against itself: what somebody or something else wrote into it is named.
 
-use super::{assert_adds_up, assert_verified, backed_up, meddle, named, replace, told, verify};
-use crate::support::{Expect as _, Program, Sandbox};
+use super::{
+    assert_adds_up, assert_verified, backed_up, meddle, named, replace, status, told, verify,
+};
+use crate::support::{Expect as _, Program, Sandbox, Setup, now};
 use microcms_sim::{Edit, Sim};
 use std::fs;
 
@@ -131,6 +133,48 @@ async fn each_kind_of_meddling_has_its_name() {
             .as_str()
             .is_some_and(|found| found.starts_with("a gap: "))
     }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_dated_by_a_clock_that_was_ahead_is_noted_and_no_difference() {
+    let (sim, home) = backed_up(3).await;
+    let id = &sim.media_ids()[0];
+    replace(&sim, id);
+    let ahead = Setup {
+        now: || now().plus(std::time::Duration::from_hours(30 * 24)),
+        ..Setup::default()
+    };
+    home.sync_with(&sim, ahead).await.expect_complete();
+    // Each version of a thing begins after the one before, by a millisecond where the clock says less.
+    for _ in 0..3 {
+        replace(&sim, id);
+        home.sync(&sim).await.expect_complete();
+    }
+    let (code, json) = verify(&home, &sim, &[]);
+    assert_eq!((code, named(&json)), (0, Vec::new()), "{json:#}");
+    let notes = json["notes"].as_array().expect("a list");
+    assert_eq!(notes.len(), 1, "{json:#}");
+    let note = notes[0].as_str().expect("a text");
+    assert!(
+        note.contains("clock that was ahead") && note.contains("--at"),
+        "{note}"
+    );
+    assert_eq!(status(&home, &sim).0, 0);
+    // What no run can have written stays what it is.
+    behind_its_back(
+        &home,
+        "media_version_moves_forward",
+        "UPDATE media SET valid_from = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+40 days')",
+    );
+    let (code, json) = verify(&home, &sim, &["--database"]);
+    assert_eq!(code, 6);
+    let list = json["differences"].as_array().expect("a list");
+    let is_ahead = |one: &&serde_json::Value| {
+        one["found"]
+            .as_str()
+            .is_some_and(|found| found.ends_with("which is far ahead"))
+    };
+    assert_eq!(list.iter().filter(is_ahead).count(), 3, "{json:#}");
 }
 
 fn restore(home: &Sandbox, pristine: &[u8]) {
