@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::mirror_look::{SAMPLE, look_at};
 use super::order::Order;
 use super::run::Clock;
+use super::seen::Seen;
 use crate::config::{ApiKey, Config};
 use crate::daemon::Facts;
 use crate::health::Disk;
@@ -34,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     /// What all runs of this process ask and are answered.
     pub(crate) traffic: Arc<Traffic>,
+    /// The database that this process worked with, also before the configuration was read again.
+    pub(crate) seen: Seen,
 }
 
 impl Site {
@@ -48,6 +51,8 @@ impl Site {
         on_wait: impl FnOnce(&LockError) + Send + 'static,
         stop: &Stop,
     ) -> Result<Lock, Failure> {
+        // Before the lock: its file would make the folders that a volume took with it.
+        self.seen.check(&self.config.storage.database)?;
         lock(&self.config, self.clock, wait, on_wait, stop).await
     }
 
@@ -60,7 +65,12 @@ impl Site {
     pub(crate) async fn check(&self) -> Result<Facts, Failure> {
         // Without certificates, for example, no run could ask anything.
         remote(&self.config, &self.key, Arc::clone(&self.traffic))?;
-        let Self { config, clock, .. } = self.clone();
+        let Self {
+            config,
+            clock,
+            seen,
+            ..
+        } = self.clone();
         let checked = crate::blocking::run(move || {
             let database = &config.storage.database;
             match Lock::acquire(database, None, clock(), |_held| {}) {
@@ -68,11 +78,13 @@ impl Site {
                     let (store, _files) = open_rooms(&config, false, None, clock())?;
                     let facts = facts(&store)?;
                     tidy(store);
+                    seen.note(database);
                     Ok(facts)
                 }
                 Err(held @ LockError::Held { .. }) => {
                     info!("{held}; the first run waits for it to end");
                     let options = store_options(&config, Mode::DryRun);
+                    seen.note(database);
                     match Store::open(&options, clock()) {
                         // A run under way is not one that was cut off.
                         Ok(store) => facts(&store).map(|facts| Facts {
@@ -108,9 +120,11 @@ impl Site {
     ) -> Result<RunReport, Failure> {
         // After the lock: opening the mirror clears away what a cut-off writer left. Meanwhile, on this
         // thread, the system's certificates are read.
+        self.seen.check(&self.config.storage.database)?;
         let opening = open(&self.config, &order, (self.clock)());
         let remote = remote(&self.config, &self.key, Arc::clone(&self.traffic));
         let (store, files) = opening.await?;
+        self.seen.note(&self.config.storage.database);
         let remote = remote?;
         // Only to be told of: a database that cannot answer this will fail the run by itself.
         *previous = store.last_outcome().unwrap_or_default();
@@ -137,11 +151,12 @@ impl Site {
     /// might be in the way of a run that takes it in this moment. Blocks.
     ///
     /// # Errors
-    /// If there is a database that cannot be read.
+    /// If there is a database that cannot be read, or none any more.
     pub(crate) fn condition(&self, is_locked: Option<bool>) -> Result<(Condition, bool), Failure> {
         let Config {
             storage, service, ..
         } = &self.config;
+        self.seen.check(&storage.database)?;
         let configured = service.endpoints.as_deref().unwrap_or_default();
         let now = (self.clock)();
         let mirror = mirror_options(&self.config);

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::health::{self, Desk};
 use super::order::Order;
 use super::progress::Progress;
+use super::seen::Seen;
 use super::sync::{Edge, announce};
 use super::told::{Audience, DAEMON_LINGER, Wanted};
 use crate::config::{self, Config, Sources};
@@ -123,6 +124,7 @@ fn load(edge: Edge) -> Result<(Sources, Site), Failure> {
         key,
         clock: edge.clock,
         traffic: Arc::default(),
+        seen: Seen::default(),
     };
     Ok((edge.sources, site))
 }
@@ -173,6 +175,7 @@ impl Work for Backup {
             key,
             clock: self.site.clock,
             traffic: Arc::clone(&self.site.traffic),
+            seen: self.site.seen.clone(),
         });
         // The last that can fail: then the old address stays, and with it everything else.
         if let Some(desk) = &mut self.desk {

@@ -36,6 +36,7 @@ mod prune;
 mod prune_summary;
 mod report_file;
 mod run;
+mod seen;
 mod show;
 mod show_text;
 mod snapshot;

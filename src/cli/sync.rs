@@ -19,6 +19,7 @@ use super::output;
 use super::progress::Progress;
 use super::report_file::ReportFile;
 use super::run::Clock;
+use super::seen::Seen;
 use super::told::{Audience, LINGER, Wanted};
 use super::{exit, places, summary};
 use crate::config::{self, ApiKey, Config, Sources};
@@ -161,6 +162,7 @@ pub(crate) fn run(args: &Args, edge: Edge) -> Result<u8, Failure> {
         key,
         clock,
         traffic: Arc::default(),
+        seen: Seen::default(),
     });
 
     let runtime = runtime::Builder::new_multi_thread()

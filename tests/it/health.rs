@@ -321,3 +321,48 @@ async fn a_database_that_is_none_is_told_and_values_that_stand_still_are_not() {
     assert_eq!(get(address, "/livez").0, 200);
     daemon.terminate();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_volume_went_away_is_not_begun_anew_before_somebody_says_so() {
+    let sim = small_service().await;
+    let home = Sandbox::new();
+    let mut daemon = Daemon::start(&home, &sim, ANY_PORT);
+    let address = daemon.address(1);
+    daemon.until_answered(address, "/healthz", 200, "OK: ");
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let (place, away) = (home.path(""), elsewhere.path().join("volume"));
+    let gone = "was there when this daemon began, and is gone";
+    // With its folder, and as a folder that nothing is mounted at.
+    for leaves_a_folder in [false, true] {
+        std::fs::rename(&place, &away).expect("taken away");
+        if leaves_a_folder {
+            std::fs::create_dir(&place).expect("made");
+        }
+        let said = daemon.said().matches(gone).count();
+        daemon.running.signal("USR1");
+        daemon.until("it says so", |daemon| {
+            (daemon.said().matches(gone).count() > said).then_some(())
+        });
+        let why = daemon.until_answered(address, "/readyz", 503, "the database cannot be read: ");
+        assert!(why.contains(gone), "{why}");
+        let why = daemon.until_answered(address, "/healthz", 503, "NOT OK: ");
+        assert!(why.contains(gone), "{why}");
+        assert!(!home.database().exists());
+        assert_eq!(place.exists(), leaves_a_folder);
+        if leaves_a_folder {
+            std::fs::remove_dir(&place).expect("nothing was put there");
+        }
+        std::fs::rename(&away, &place).expect("mounted again");
+        daemon.running.signal("USR1");
+        daemon.until_answered(address, "/healthz", 200, "OK: ");
+        daemon.until_answered(address, "/readyz", 200, "ready");
+    }
+    std::fs::rename(&place, &away).expect("taken away");
+    daemon.terminate();
+    // A start is a person's word.
+    let mut daemon = Daemon::start(&home, &sim, ANY_PORT);
+    let address = daemon.address(1);
+    daemon.until_answered(address, "/healthz", 200, "OK: ");
+    daemon.terminate();
+    assert_eq!(home.texts("SELECT trigger FROM runs"), ["start"]);
+}
