@@ -27,8 +27,8 @@ pub enum MirrorError {
         /// The reason.
         source: io::Error,
     },
-    /// The path cannot be had: a file (or a symbolic link) is where a folder must be, a folder is where the file must be, or
-    /// the file system takes no such name. `RelPath::fallback` gives a path that can.
+    /// The path cannot be had: a file (or a symbolic link) is where a folder must be, a folder is where the file must be, the
+    /// file system takes no such name, or the device cannot read what is there. `RelPath::fallback` gives a path that can.
     #[error("`{path}` cannot be saved under that name: `{at}` is in the way")]
     Blocked {
         /// The path asked for.
@@ -88,9 +88,9 @@ impl MirrorError {
         self.errno() == Some(Errno::ROFS)
     }
 
-    /// Tells whether the device failed.
+    /// Tells whether the device failed, and not at what lay in the way of one file alone.
     pub fn is_device_failure(&self) -> bool {
-        self.errno() == Some(Errno::IO)
+        !self.is_blocked() && self.errno() == Some(Errno::IO)
     }
 
     /// Tells whether the disk itself does not work, or the server behind it has forgotten what was open.
@@ -198,6 +198,11 @@ impl MirrorError {
             }
         }
     }
+}
+
+/// Tells whether the device failed.
+pub(super) fn is_of_the_device(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 fn is_about_the_name(error: &io::Error) -> bool {

@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, File};
 use rustix::io::Errno;
 
 use super::digest::Digest;
-use super::error::MirrorError;
+use super::error::{MirrorError, is_of_the_device};
 use super::folders::{Folder, open_file, sync_folder};
 use super::open::{Inner, Mirror};
 use super::partial::{Body, Finished};
@@ -47,7 +47,8 @@ pub struct Published {
 impl Finished {
     /// Makes the file visible at `path` and returns once that will survive a power cut.
     ///
-    /// Whatever else is at the path goes to the archive first, under the digest of its actual bytes. With `old` at another path
+    /// Whatever else is at the path goes to the archive first, under the digest of its actual bytes. A file that the device cannot
+    /// read has none: it gives way to the very bytes that `old` says were saved there, and is in the way of others. With `old` at another path
     /// (renamed upstream), the old file goes to the archive after the new one is in place, provided its bytes are
     /// still the recorded ones; otherwise it is left alone, for it may be another medium's.
     ///
@@ -231,11 +232,11 @@ impl Inner {
         new: New<'_>,
         old: Option<&Superseded>,
     ) -> Result<Published, MirrorError> {
-        let placed = match self.place(&mut source, new) {
+        let placed = match self.place(&mut source, new, old) {
             Err(error) if error.is_missing() => {
                 // A remembered folder was removed behind our back: its handle leads nowhere, a fresh one will not.
                 self.tree.forget();
-                self.place(&mut source, new)?
+                self.place(&mut source, new, old)?
             }
             placed => placed?,
         };
@@ -270,14 +271,25 @@ impl Inner {
 
     /// Puts the bytes at their path, archiving what is there. The order is what keeps a crash harmless: new bytes
     /// flushed, old bytes archived and flushed, name switched, name flushed.
-    fn place(&self, source: &mut Source<'_>, new: New<'_>) -> Result<Placed, MirrorError> {
+    fn place(
+        &self,
+        source: &mut Source<'_>,
+        new: New<'_>,
+        old: Option<&Superseded>,
+    ) -> Result<Placed, MirrorError> {
         let (parent, name) = new.path.split();
         let path = new.path.as_str();
         let folder = self.tree.folder(parent, path)?;
         let present = if folder.is_new {
             None
         } else {
-            present(&folder, name, path)?
+            match present(&folder, name, path) {
+                Err(MirrorError::Io { source, .. }) if is_of_the_device(&source) => {
+                    give_way(new, old, source)?;
+                    None
+                }
+                present => present?,
+            }
         };
         let mut placed = Placed {
             archived: None,
@@ -326,7 +338,8 @@ impl Inner {
     }
 
     /// Moves a file away from its path and to the archive, if it still is that file. Bytes that `live_on` elsewhere in the
-    /// mirror are not archived.
+    /// mirror are not archived, and where there are such, a file that the device cannot read is left alone: perhaps it is
+    /// another one.
     fn retire(
         &self,
         old: &Superseded,
@@ -341,7 +354,10 @@ impl Inner {
         let Some(mut file) = regular_at(&folder, name).map_err(failed())? else {
             return Ok(None);
         };
-        let found = hash_file(&mut file).map_err(failed())?.sha256;
+        let found = match hash_file(&mut file) {
+            Err(error) if live_on.is_some() && is_of_the_device(&error) => return Ok(None),
+            hashed => hashed.map_err(failed())?.sha256,
+        };
         if found != old.sha256 {
             return Ok(None);
         }
@@ -359,6 +375,20 @@ impl Inner {
 struct Placed {
     archived: Option<Digest>,
     was_unchanged: bool,
+}
+
+/// Lets a file that the device cannot read give way to the bytes that were saved there: whatever could be rescued of it is at
+/// hand. To others it does not, for nobody else may have what it holds.
+fn give_way(new: New<'_>, old: Option<&Superseded>, source: io::Error) -> Result<(), MirrorError> {
+    let is_the_same = |old: &Superseded| old.path == *new.path && old.sha256 == new.sha256;
+    if old.is_some_and(is_the_same) {
+        return Ok(());
+    }
+    Err(MirrorError::Blocked {
+        path: new.path.to_string(),
+        at: new.path.to_string(),
+        source,
+    })
 }
 
 /// Opens and hashes the file that has the name now. `None` if there is nothing whose bytes could be lost: a symbolic

@@ -7,6 +7,7 @@ mod lost;
 mod remote;
 mod repair;
 mod sync;
+mod unreadable;
 
 use crate::support::{Expect as _, Program, Sandbox, replace_bytes};
 use microcms_sim::Sim;

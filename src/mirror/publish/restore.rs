@@ -122,6 +122,12 @@ impl Mirror {
             sha256: *digest,
             bytes: found.bytes,
         };
-        inner.publish(Source::Temp(&mut copy), new, None).map(Some)
+        // What was saved there, whatever it looks like now.
+        let old = Superseded {
+            path: path.clone(),
+            sha256: *digest,
+        };
+        let published = inner.publish(Source::Temp(&mut copy), new, Some(&old))?;
+        Ok(Some(published))
     }
 }

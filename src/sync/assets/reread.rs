@@ -11,8 +11,8 @@ use std::io;
 use std::sync::Arc;
 use tracing::warn;
 
-/// Reads the files that a `verify` found wrong, and owes those that are wrong still. One that cannot be read waits for the
-/// next run.
+/// Reads the files that a `verify` found wrong, and owes those that are wrong still, or that the device cannot read: what is
+/// fetched then lies elsewhere on it. One that may not be read waits for the next run.
 pub(super) async fn reread(run: &Run, mirror: &Arc<Mirror>) -> Result<(), RunError> {
     if !run.store(|store| store.sift_wrong_files()).await? {
         return Ok(());
@@ -85,7 +85,14 @@ fn look(mirror: &Mirror, file: &WrongFile, stop: &Stop) -> Result<Option<Why>, M
         Some(_) => Err(io::Error::from(io::ErrorKind::Interrupted)),
         None => Ok(()),
     };
-    Ok(match mirror.hash_heeding(&path, &mut heed)? {
+    let hashed = match mirror.hash_heeding(&path, &mut heed) {
+        Err(err) if err.is_device_failure() => {
+            warn!(asset.path = file.path, "{}", chain(&err));
+            return Ok(Some(Why::Damaged));
+        }
+        hashed => hashed?,
+    };
+    Ok(match hashed {
         Some(hashed) if hashed.sha256.to_string() == file.sha256 => None,
         Some(_) => Some(Why::Damaged),
         None => Some(Why::Missing),

@@ -161,6 +161,7 @@ fn verdict(eye: &Eye, bytes: &NeededBytes, copies: &[RelPath]) -> Verdict {
             wrong: Wrong {
                 kind: DifferenceKind::Row,
                 found: format!("`{}`, which is not a SHA-256", bytes.sha256),
+                is_device_failure: false,
             },
             copy: None,
         };

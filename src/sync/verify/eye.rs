@@ -43,6 +43,8 @@ impl Wanted {
 pub(super) struct Wrong {
     pub(super) kind: DifferenceKind,
     pub(super) found: String,
+    /// Whether the device failed to read it: new bytes in its place lie elsewhere on it.
+    pub(super) is_device_failure: bool,
 }
 
 /// What a look came to.
@@ -102,9 +104,14 @@ fn wrong(kind: DifferenceKind, found: &str) -> Look {
     Look::Wrong(Wrong {
         kind,
         found: found.to_owned(),
+        is_device_failure: false,
     })
 }
 
 fn unreadable(err: &MirrorError) -> Look {
-    wrong(DifferenceKind::Unreadable, &chain(err))
+    Look::Wrong(Wrong {
+        kind: DifferenceKind::Unreadable,
+        found: chain(err),
+        is_device_failure: err.is_device_failure(),
+    })
 }

@@ -127,7 +127,7 @@ async fn name(
     if let (None, true, true, Ok(id)) = (
         &repaired,
         file.is_live,
-        wrong.kind.is_of_bytes(),
+        wrong.kind.is_of_bytes() || wrong.is_device_failure,
         MediaId::parse(&file.media_id),
     ) {
         let noted = &mut verify.sheet().wrong_files;
@@ -162,7 +162,9 @@ async fn name(
 }
 
 fn remedy(file: &HeldFile, wrong: &Wrong, is_archived: bool) -> &'static str {
-    if wrong.kind == DifferenceKind::Unreadable {
+    if wrong.is_device_failure && file.is_live {
+        "look at the disk; the next `sync` reads it once more, and fetches it again if that fails"
+    } else if wrong.kind == DifferenceKind::Unreadable {
         "make it readable (permissions, disk), then verify again"
     } else if is_archived {
         "`verify --repair` puts these bytes back: the archive has them (a run that was cut off before it wrote its row \
@@ -271,6 +273,7 @@ fn bad_row(expected: &str, found: &str) -> Verdict {
     Verdict::Bad(Wrong {
         kind: DifferenceKind::Row,
         found: format!("{found}, which is not {expected}"),
+        is_device_failure: false,
     })
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn mirrored(
     let Some(hand) = &verify.rooms.hand else {
         return Ok(None);
     };
-    if wrong.kind == DifferenceKind::Unreadable {
+    if wrong.kind == DifferenceKind::Unreadable && !wrong.is_device_failure {
         // Perhaps it is whole. And nothing can be put in the place of what cannot be looked at.
         let text = "make it readable (permissions, disk), then verify again";
         return Ok(Some(Repaired::new(Repair::Impossible, text)));

@@ -33,7 +33,8 @@ impl Program {
         Self::of(&[], words, home, sim)
     }
 
-    fn of(before: &[&str], words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
+    /// Another command of the binary, behind another program.
+    pub(crate) fn of(before: &[&str], words: &[&str], home: &Sandbox, sim: &Sim) -> Self {
         let binary = env!("CARGO_BIN_EXE_microcms-backup");
         let mut words = before.iter().chain([&binary]).chain(words);
         let mut command = Command::new(words.next().expect("a program"));
