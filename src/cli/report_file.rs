@@ -176,12 +176,16 @@ pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, text: &str, mode: Option<u32>) -> io::Result<()> {
-    // Truncates: what a killed process of the same id left behind is nobody's. Private from the first
-    // moment where it has to be; the umask may have taken away what others are to have.
+    // What a killed process of the same id left there is nobody's, and what somebody else laid there, such
+    // as a link, is not written through.
+    match fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        Ok(()) | Err(_) => {}
+    }
+    // Private from the first moment where it has to be; the umask may have taken away what others are to have.
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(mode.unwrap_or(0o666))
         .open(path)?;
     if let Some(mode) = mode {
@@ -251,6 +255,24 @@ mod tests {
         file.readable_by_all().save("m 1\n").expect("saved");
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o644);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, victim) = (folder.path().join("m.prom"), folder.path().join("victim"));
+        fs::write(&victim, "mine").expect("a file");
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let report = ReportFile::at(&path).expect("a usable path");
+        let report = report.readable_by_all();
+        std::os::unix::fs::symlink(&victim, report.temporary()).expect("a link");
+        report.save("m 1\n").expect("saved");
+        assert_eq!(fs::read_to_string(&victim).expect("a file"), "mine");
+        let mode = fs::metadata(&victim).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!path.is_symlink());
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "m 1\n");
+        assert_eq!(names(folder.path()), ["m.prom", "victim"]);
     }
 
     #[test]
