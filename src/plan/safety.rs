@@ -2,6 +2,7 @@
 
 use super::verdict::held;
 use crate::model::backup::RunLine;
+use crate::model::report::Holdings;
 use crate::model::{BackupState, ExitCode, Outcome, Timestamp, VerifyState, counted, span};
 use std::time::Duration;
 
@@ -85,7 +86,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
             let last = as_of
                 .map(|as_of| format!("; last complete as of {as_of}"))
                 .unwrap_or_default();
-            format!("UNSAFE: {}{last}; saved so far: {held}", reasons.join("; "))
+            let so_far = match complete.is_none() && state.holdings == Holdings::default() {
+                true => "nothing was saved yet".to_owned(),
+                false => format!("saved so far: {held}"),
+            };
+            format!("UNSAFE: {}{last}; {so_far}", reasons.join("; "))
         }
     };
     Judgement {

@@ -23,6 +23,8 @@ pub(super) enum Found {
         service_id: Option<String>,
         /// Whether it is a snapshot from which something was taken out.
         is_redacted: bool,
+        /// Whether nothing of any service was ever saved in it.
+        is_empty: bool,
     },
 }
 
@@ -142,5 +144,21 @@ fn identify(conn: &Connection, path: &Path) -> Result<Found, StoreError> {
         version,
         service_id,
         is_redacted,
+        is_empty: is_empty(conn),
     })
+}
+
+/// Returns whether nothing was ever saved: not even a proof that there is nothing. Where that cannot be told, something
+/// was.
+fn is_empty(conn: &Connection) -> bool {
+    conn.query_row(
+        "SELECT NOT (EXISTS (SELECT 1 FROM endpoints) OR EXISTS (SELECT 1 FROM endpoints_history)
+                  OR EXISTS (SELECT 1 FROM contents) OR EXISTS (SELECT 1 FROM contents_history)
+                  OR EXISTS (SELECT 1 FROM media) OR EXISTS (SELECT 1 FROM media_history)
+                  OR EXISTS (SELECT 1 FROM assets) OR EXISTS (SELECT 1 FROM assets_history)
+                  OR EXISTS (SELECT 1 FROM walks WHERE verdict = 'proven'))",
+        [],
+        |row| row.get(0),
+    )
+    .unwrap_or(false)
 }

@@ -218,6 +218,7 @@ pub(super) fn check(
         version,
         service_id,
         is_redacted: _,
+        is_empty,
     } = found
     else {
         return Ok(0);
@@ -229,7 +230,9 @@ pub(super) fn check(
             known,
         });
     }
-    if let Some(found) = service_id.as_ref().filter(|id| **id != options.service_id) {
+    // A slip in the id of the very first run must not claim the file for ever.
+    let others = service_id.as_ref().filter(|id| **id != options.service_id);
+    if let Some(found) = others.filter(|_| !is_empty) {
         return Err(StoreError::OtherService {
             path: options.path.clone(),
             found: found.clone(),
@@ -256,9 +259,9 @@ fn open_for_writing(
     let is_claimed = matches!(
         found,
         Found::Ours {
-            service_id: Some(_),
+            service_id: Some(id),
             ..
-        }
+        } if *id == options.service_id
     );
     create_parents(path)?;
     create_private(path)?;
@@ -344,10 +347,11 @@ pub(super) fn connect(path: Option<&Path>) -> Result<Connection, StoreError> {
     connect().map_err(|e| StoreError::sql("open the database", e))
 }
 
-/// Writes the service's id into a database that has none yet.
+/// Writes the service's id into a database that has none yet, or one for which nothing was saved.
 fn claim(conn: &Connection, service_id: &str) -> Result<(), StoreError> {
     conn.execute(
-        "INSERT INTO meta (key, value) VALUES ('service_id', :id) ON CONFLICT (key) DO NOTHING",
+        "INSERT INTO meta (key, value) VALUES ('service_id', :id)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         named_params! { ":id": service_id },
     )
     .map(drop)

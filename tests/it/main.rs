@@ -38,6 +38,7 @@ mod doctor;
 mod export;
 #[cfg(test)]
 mod export_folder;
+#[cfg(test)]
 mod follow_up;
 #[cfg(test)]
 mod full_disk;
@@ -69,6 +70,8 @@ mod media_forms;
 mod media_walk;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod mistyped_id;
 #[cfg(test)]
 mod notify;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::{Sandbox, at, content, endpoint, options};
-use crate::model::{BodyStep, ContentStep};
+use crate::model::{BodyStep, ContentStep, EndpointKind};
 use crate::store::migrate::{MIGRATIONS, latest};
-use crate::store::{Mode, Options, Store, StoreError};
+use crate::store::{EndpointFacts, Mode, Options, Store, StoreError, view_backup};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,6 +44,15 @@ fn refused(folder: &TempDir, service_id: &str) -> StoreError {
     assert!(before == after, "the files' bytes differ");
     assert!(error.hint().is_some());
     error
+}
+
+fn an_api() -> EndpointFacts {
+    EndpointFacts {
+        endpoint: endpoint("blog"),
+        name: "Blog".to_owned(),
+        kind: EndpointKind::List,
+        schema: None,
+    }
 }
 
 fn database(folder: &TempDir, sql: &str) {
@@ -193,12 +202,45 @@ fn a_newer_schema_that_stands_in_the_log_only_is_seen() {
 }
 
 #[test]
+fn a_database_in_which_nothing_was_saved_takes_the_id_of_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(&folder), at(0)).unwrap();
+    store.close().unwrap();
+    let named = |service_id: &str, mode| Options {
+        service_id: service_id.to_owned(),
+        mode,
+        ..options(&folder)
+    };
+    let id = |store: &Store| {
+        let sql = "SELECT value FROM meta WHERE key = 'service_id'";
+        let ask = |conn: &Connection| conn.query_row(sql, [], |row| row.get::<_, String>(0));
+        store.read("test", ask).unwrap()
+    };
+    // Who only looks leaves it as it is.
+    let looked = Store::open(&named("demo", Mode::DryRun), at(1)).unwrap();
+    assert_eq!(id(&looked), "my-service");
+    drop(looked);
+    let path = options(&folder).path;
+    let seen = view_backup(&path, "demo", |store| Ok(id(store)));
+    assert_eq!(seen.unwrap().as_deref(), Some("my-service"));
+    let mut store = Store::open(&named("demo", Mode::ReadWrite), at(2)).unwrap();
+    assert_eq!(id(&store), "demo");
+    store.record_endpoints(&[an_api()], at(3)).unwrap();
+    store.close().unwrap();
+    let error = refused(&folder, "my-service");
+    assert!(
+        error
+            .to_string()
+            .ends_with("is the backup of service `demo`, not of `my-service`")
+    );
+}
+
+#[test]
 fn the_backup_of_another_service_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    Store::open(&options(&folder), at(0))
-        .unwrap()
-        .close()
-        .unwrap();
+    let mut store = Store::open(&options(&folder), at(0)).unwrap();
+    store.record_endpoints(&[an_api()], at(0)).unwrap();
+    store.close().unwrap();
     let error = refused(&folder, "renamed");
     let path = folder.path().join("backup.sqlite3");
     assert_eq!(
