@@ -19,6 +19,8 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
+use crate::model::plain;
+
 /// How long a hook that ran out of time has to end by itself, after SIGTERM.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// How long a hook may go on once the whole program was asked to end, before SIGTERM and after it.
@@ -252,17 +254,8 @@ impl Lines {
     fn finish(&mut self) -> Option<String> {
         self.seen += 1;
         let line = std::mem::take(&mut self.line);
-        (self.seen <= MOST_LINES).then(|| plain(&line))
+        (self.seen <= MOST_LINES).then(|| plain(String::from_utf8_lossy(&line).trim_end()))
     }
-}
-
-/// A text that cannot move the cursor or add a line.
-fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]
@@ -282,8 +275,9 @@ mod tests {
         assert_eq!(lines.take(&long), Vec::<String>::new());
         assert_eq!(lines.take(b"\nlast"), ["x".repeat(LONGEST_LINE)]);
         assert_eq!(lines.rest().as_deref(), Some("last"));
+        assert_eq!(lines.take("\u{202e}x\n".as_bytes()), ["\u{fffd}x"]);
         let many = "y\n".repeat(MOST_LINES * 2);
-        assert_eq!(lines.take(many.as_bytes()).len(), MOST_LINES - 5);
-        assert_eq!(lines.seen, MOST_LINES * 2 + 5);
+        assert_eq!(lines.take(many.as_bytes()).len(), MOST_LINES - 6);
+        assert_eq!(lines.seen, MOST_LINES * 2 + 6);
     }
 }

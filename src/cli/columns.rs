@@ -1,8 +1,7 @@
 //! Text in columns, as a terminal counts them: a Japanese character takes two.
 
+use crate::model::plain;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-
-use super::output::plain;
 
 /// The width that every terminal has.
 pub(crate) const WIDTH: usize = 80;

@@ -13,7 +13,7 @@ use super::run::Clock;
 use super::{exit, output, places};
 use crate::config::{self, Config, Sources};
 use crate::export::{Commit, Export, ExportError, Exported, Format, Git, LinkMode, Links, Options};
-use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp};
+use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp, plain};
 use crate::store::{Store, StoreError};
 
 const EXAMPLES: &str = "\
@@ -286,7 +286,7 @@ fn pruned(whole_since: Timestamp, folder: &Path) -> Failure {
     let text = format!(
         "history before {whole_since} is not whole: `prune` has removed parts of it, and `{}` may have an export from \
          before that",
-        output::plain(&folder.display().to_string())
+        plain(&folder.display().to_string())
     );
     Failure::new(ExitCode::Usage, text).with_hint("name a new folder for what is left of that time")
 }
@@ -433,7 +433,7 @@ fn conclude(done: &Done, is_past: bool) -> ExitCode {
         warn!(
             "{} files were changed by somebody else and left alone, such as `{}`; --overwrite writes them anew",
             files.kept,
-            output::plain(files.kept_paths.first().map_or("", String::as_str))
+            plain(files.kept_paths.first().map_or("", String::as_str))
         );
     }
     if let Some(whole) = done.whole_since {
@@ -468,7 +468,7 @@ fn summary(done: &Done, folder: &Path) -> String {
     format!(
         "folder    {}\ncontents  {contents}\nmedia     {media} listed\n\
          files     {} written, {} unchanged, {} removed, {} left alone\n{commit}",
-        output::plain(&folder.display().to_string()),
+        plain(&folder.display().to_string()),
         files.written,
         files.unchanged,
         files.removed,

@@ -53,13 +53,6 @@ fn written(outcome: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Returns a text that came from outside so that it cannot move the cursor or add a line.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,10 +61,5 @@ mod tests {
     fn a_reader_that_left_is_no_error_and_a_full_disk_is_one() {
         assert!(written(Err(io::Error::from(io::ErrorKind::BrokenPipe))).is_ok());
         assert!(written(Err(io::Error::from(io::ErrorKind::StorageFull))).is_err());
-    }
-
-    #[test]
-    fn a_hostile_text_stays_on_its_line() {
-        assert_eq!(plain("a\u{1b}[2Jb\nc 写真"), "a\u{fffd}[2Jb\u{fffd}c 写真");
     }
 }

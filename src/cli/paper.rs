@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::looking::look;
 use super::output;
 use crate::config::{Config, Sources};
-use crate::model::{ExitCode, Timestamp};
+use crate::model::{ExitCode, Timestamp, is_hidden};
 use crate::store::{Store, StoreError};
 
 /// How the answer looks.
@@ -125,15 +125,6 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     shown
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'
-                ..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        )
 }
 
 /// So much is kept before the first of it is printed: an answer that is not longer is printed whole, or not

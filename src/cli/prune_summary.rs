@@ -2,8 +2,7 @@
 
 use bytesize::ByteSize;
 
-use super::output::plain;
-use crate::model::{PruneReport, PrunedTables, Timestamp};
+use crate::model::{PruneReport, PrunedTables, Timestamp, plain};
 
 /// Returns the summary, each line ended by a newline.
 pub(crate) fn of(report: &PruneReport) -> String {

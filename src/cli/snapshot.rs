@@ -8,13 +8,12 @@ use tracing::warn;
 
 use super::assemble::mirror_options;
 use super::failure::Failure;
-use super::output::plain;
 use super::places::{own, real};
 use super::run::Clock;
 use super::{exit, output};
 use crate::config::{self, Config, Sources};
 use crate::daemon::Signals;
-use crate::model::{ExitCode, SnapshotFiles, SnapshotReport};
+use crate::model::{ExitCode, SnapshotFiles, SnapshotReport, plain};
 use crate::store::SnapshotOptions;
 use crate::sync::{self, SnapshotError, SnapshotPlan, Stop, TreePlan};
 

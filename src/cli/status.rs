@@ -14,7 +14,7 @@ use super::status_table;
 use crate::config::{self, Config, Sources};
 use crate::daemon::Schedule;
 use crate::mirror::{self, Disk};
-use crate::model::{BackupState, Endpoint, ExitCode, Timestamp, chain};
+use crate::model::{BackupState, Endpoint, ExitCode, Timestamp, chain, plain};
 use crate::plan::{Evidence, Judgement, judge};
 use crate::store::{self, Lock, LockState, StoreError};
 
@@ -190,7 +190,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
             let database = config.storage.database.display().to_string();
             let why = format!(
                 "no backup yet: `{}` does not exist; run `microcms-backup sync`",
-                output::plain(&database)
+                plain(&database)
             );
             (without(&why), ExitCode::Difference, None, None)
         }

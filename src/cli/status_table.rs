@@ -4,10 +4,9 @@
 use bytesize::ByteSize;
 
 use super::columns::{WIDTH, fit, pad, wrap};
-use super::output::plain;
 use super::status::{DiskSpace, Place, Status};
 use crate::model::backup::{EndpointState, RunLine};
-use crate::model::{BackupState, Outcome, Timestamp, VerifyState, counted, span};
+use crate::model::{BackupState, Outcome, Timestamp, VerifyState, counted, plain, span};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 10;

@@ -2,9 +2,8 @@
 
 use bytesize::ByteSize;
 
-use super::output::plain;
-use crate::model::RunReport;
 use crate::model::report::ListedCounts;
+use crate::model::{RunReport, plain};
 
 const MOST_LINES: usize = 10;
 

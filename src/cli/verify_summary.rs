@@ -7,10 +7,9 @@ use bytesize::ByteSize;
 use serde_json::json;
 
 use super::columns::pad;
-use super::output::plain;
 use crate::model::{
     Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, TamperReport, VerifyHead,
-    VerifyReport, VerifyScope, counted,
+    VerifyReport, VerifyScope, counted, plain,
 };
 
 /// How many differences a person is shown.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::model::is_hidden;
+
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -39,11 +41,11 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A value may hold a line break or worse; a problem stays one line.
-        let controls_escaped = |c: char| match c.is_control() {
+        let hidden_escaped = |c: char| match is_hidden(c) {
             true => c.escape_debug().to_string(),
             false => c.to_string(),
         };
-        let text: String = self.text.chars().map(controls_escaped).collect();
+        let text: String = self.text.chars().map(hidden_escaped).collect();
         write!(f, "{}: {text}", self.key)?;
         match &self.place {
             Place::Nowhere => Ok(()),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use crate::model::is_hidden;
+
 /// Words that may wait for a manager that does not read; what is said beyond that is lost.
 const WAITING: usize = 64;
 /// How long the end waits for the last word to be sent.
@@ -128,7 +130,7 @@ impl Service {
 /// Returns a text that may hold the service's own words as one that is a status and nothing else: a
 /// further line would be a further message to the manager.
 fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if is_hidden(c) { ' ' } else { c };
     text.chars().map(plain).collect()
 }
 

@@ -453,10 +453,3 @@ fn kind_at(dir: &Dir, path: &str) -> io::Result<Option<cap_std::fs::Metadata>> {
 fn is_nothing(err: &io::Error) -> bool {
     [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&err.kind())
 }
-
-/// Returns a text from outside so that it stays on its line.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::error::ExportError;
-use super::folder::{Files, printable};
+use super::folder::Files;
+use crate::model::plain;
 
 /// What a caller's Git may have set, and what would lead ours elsewhere.
 const HIDDEN: [&str; 14] = [
@@ -46,7 +47,7 @@ impl Commit {
     pub(super) fn told(&self, files: &Files) -> String {
         format!(
             "Export of {}: {} written, {} removed\n\n{}\n",
-            printable(&self.service),
+            plain(&self.service),
             files.written,
             files.removed,
             self.about.join("\n")
@@ -178,7 +179,7 @@ impl<'a> Repository<'a> {
         let from = said.ceil_char_boundary(said.len().saturating_sub(SAID));
         Err(ExportError::Git {
             command: words.first().copied().unwrap_or_default().to_owned(),
-            said: printable(said.get(from..).unwrap_or_default()),
+            said: plain(said.get(from..).unwrap_or_default()),
         })
     }
 

@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod moment;
 pub mod past;
 pub mod path;
+pub mod plain;
 pub mod proof;
 pub mod report;
 pub mod retention;
@@ -51,6 +52,7 @@ pub use merkle::{Hash, Tree};
 pub use moment::{Moment, NoMoment};
 pub use past::{State, Thing, ThingKind, Version};
 pub use path::{AssetUrl, OnDisk, RelPath};
+pub use plain::{brief, is_hidden, plain};
 pub use proof::{LastProof, Proof, RootPrefix};
 pub use report::{ExitCode, Outcome, Problem, ProblemKind, RunReport, Verdict};
 pub use retention::{

@@ -23,7 +23,7 @@ pub use media::read_medium;
 pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
 pub use title::title;
 
-use crate::model::Status;
+use crate::model::{Status, brief, plain};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
@@ -118,13 +118,13 @@ struct Message {
 /// Returns the service's own words from an error body, fit for a terminal.
 pub(crate) fn message(body: &[u8]) -> Option<String> {
     let message: Message = serde_json::from_slice(body).ok()?;
-    let shown: String = message
-        .message
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(200)
-        .collect();
-    (!shown.is_empty()).then_some(shown)
+    let shown: String = message.message.chars().take(200).collect();
+    (!shown.is_empty()).then(|| plain(&shown))
+}
+
+/// Says why something cannot be read. The words of the parser quote what they met, however long it is.
+fn cannot_be_read(err: &serde_json::Error) -> String {
+    format!("it cannot be read: {}", brief(&err.to_string()))
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
@@ -151,7 +151,7 @@ fn describe(body: &[u8], err: &serde_json::Error) -> String {
     } else if err.is_eof() {
         format!("its JSON ends early, after {} bytes", body.len())
     } else {
-        format!("it is not the expected JSON: {err}")
+        format!("it is not the expected JSON: {}", brief(&err.to_string()))
     }
 }
 

@@ -18,7 +18,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ),
     ("export", &["model"]),
     ("config", &["model"]),
-    ("hooks", &[]),
+    ("hooks", &["model"]),
     ("notify", &["model", "remote"]),
     ("logging", &[]),
     ("daemon", &["model", "sync"]),

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, File};
 
-use super::{LIST, LIST_TEMP, NOTES, WELCOME, printable};
+use super::{LIST, LIST_TEMP, NOTES, WELCOME};
 use crate::export::error::ExportError;
 use crate::export::manifest::{self, Line, Written};
+use crate::model::plain;
 
 /// Reads what earlier exports wrote, or says why this folder is not one of theirs.
 pub(super) fn earlier(path: &Path, dir: &Dir, service: &str) -> Result<Written, ExportError> {
@@ -17,7 +18,7 @@ pub(super) fn earlier(path: &Path, dir: &Dir, service: &str) -> Result<Written, 
     match found {
         Some(found) if found != service => Err(ExportError::OtherService {
             path: path.to_owned(),
-            found: printable(&found),
+            found: plain(&found),
             expected: service.to_owned(),
         }),
         Some(_) => Ok(written),
@@ -67,7 +68,7 @@ fn stranger(dir: &Dir) -> io::Result<Option<String>> {
         let name = name.to_string_lossy();
         // A list without its name: an export was cut off before it wrote anything.
         if !WELCOME.contains(&&*name) && name != LIST_TEMP {
-            return Ok(Some(printable(&name)));
+            return Ok(Some(plain(&name)));
         }
     }
     Ok(None)

@@ -1,7 +1,7 @@
 //! What the Management API says of the APIs.
 
-use super::{OneOrMany, lenient, parse};
-use crate::model::{Endpoint, EndpointKind};
+use super::{OneOrMany, cannot_be_read, lenient, parse};
+use crate::model::{Endpoint, EndpointKind, brief};
 use serde::Deserialize;
 use serde::de::Deserializer;
 use serde_json::value::RawValue;
@@ -54,8 +54,7 @@ pub(crate) fn apis(body: &[u8]) -> Result<Vec<Result<ApiEntry, String>>, String>
 }
 
 fn read_api(text: &str) -> Result<ApiEntry, String> {
-    let item: ApiItem =
-        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let item: ApiItem = serde_json::from_str(text).map_err(|err| cannot_be_read(&err))?;
     let endpoint = item.endpoint.or(item.api_endpoint);
     let endpoint = endpoint.ok_or("it has no `endpoint` that is text")?;
     let endpoint = Endpoint::parse(&endpoint).map_err(|err| err.to_string())?;
@@ -66,7 +65,7 @@ fn read_api(text: &str) -> Result<ApiEntry, String> {
             .name
             .or(item.api_name)
             .unwrap_or_else(|| endpoint.to_string()),
-        kind: EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| kind.to_owned()),
+        kind: EndpointKind::parse(&kind.to_ascii_lowercase()).ok_or_else(|| brief(kind)),
         endpoint,
     })
 }

@@ -1,6 +1,7 @@
 //! What the Content API says: bodies of contents.
 
 use super::{lenient, parse, says_something, text};
+use crate::model::brief;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -61,7 +62,7 @@ pub(crate) fn body_list(body: &[u8]) -> Result<Vec<Body>, String> {
         let Some(id) = &body.id else { continue };
         let twin = by_id.insert(id, &body.text);
         if twin.is_some_and(|twin| *twin != body.text) {
-            return Err(format!("`{}` has two bodies in it", id.escape_debug()));
+            return Err(format!("`{}` has two bodies in it", brief(id)));
         }
     }
     Ok(bodies)
@@ -72,7 +73,7 @@ pub(crate) fn body_of(body: &[u8], id: &str) -> Result<Body, String> {
     parse::<IgnoredAny>(body)?;
     let found = read_body(text(body)?)?;
     match &found.id {
-        Some(other) if other != id => Err(format!("it is about `{}`", other.escape_debug())),
+        Some(other) if other != id => Err(format!("it is about `{}`", brief(other))),
         Some(_) => Ok(found),
         None => Err("it has no `id`".to_owned()),
     }
@@ -89,8 +90,8 @@ pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
 }
 
 fn read_body(text: &str) -> Result<Body, String> {
-    let head: BodyHead =
-        serde_json::from_str(text).map_err(|err| format!("a content in it: {err}"))?;
+    let head: BodyHead = serde_json::from_str(text)
+        .map_err(|err| format!("a content in it: {}", brief(&err.to_string())))?;
     Ok(Body {
         id: head.id,
         updated_at: head.updated_at,

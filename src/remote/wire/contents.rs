@@ -4,7 +4,7 @@ use super::head::Head;
 use super::id::lone_id;
 use super::media::NO_TOTAL;
 use super::number::lenient_count;
-use super::{OneOrMany, check_depth, lenient, parse, parse_at_any_depth, text};
+use super::{OneOrMany, cannot_be_read, check_depth, lenient, parse, parse_at_any_depth, text};
 use crate::model::{ContentId, EndpointKind, ListedContent, ServedContent, Status};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -44,8 +44,7 @@ fn serve_content(text: &str, name: Option<&str>) -> Result<ServedContent, String
 /// the id of an object-type content that has none.
 pub fn read_content(text: &str, name: Option<&str>) -> Result<ListedContent, String> {
     check_depth(text.as_bytes())?;
-    let item: ContentItem =
-        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let item: ContentItem = serde_json::from_str(text).map_err(|err| cannot_be_read(&err))?;
     let id = item.id.as_deref().or(name);
     let id = id.ok_or("it has no `id` that is text")?;
     Ok(ListedContent {

@@ -1,6 +1,6 @@
 //! What is read of each content of a listing, whether it changed or not.
 
-use super::{OneOrMany, lenient};
+use super::{OneOrMany, cannot_be_read, lenient};
 use crate::model::Status;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
@@ -31,8 +31,7 @@ impl<'a> Head<'a> {
 
     /// Reads whatever there is.
     fn odd(text: &str) -> Result<Self, String> {
-        let head: OddHead =
-            serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+        let head: OddHead = serde_json::from_str(text).map_err(|err| cannot_be_read(&err))?;
         Ok(Self {
             id: head.id.map(Cow::Owned),
             status: OneOrMany::status(head.status.as_ref()),

@@ -2,7 +2,7 @@
 
 use super::id::lone_id;
 use super::number::{lenient_count, lenient_size};
-use super::{check_depth, lenient, parse_at_any_depth};
+use super::{cannot_be_read, check_depth, lenient, parse_at_any_depth};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
 use serde::Deserialize;
@@ -99,7 +99,7 @@ fn serve_medium(text: &str) -> Result<ServedMedium, String> {
     let head = serde_json::from_str::<MediumHead<'_>>(text)
         .map(|head| head.id)
         .or_else(|err| {
-            let id = lone_id(text).ok_or_else(|| format!("it cannot be read: {err}"))?;
+            let id = lone_id(text).ok_or_else(|| cannot_be_read(&err))?;
             Ok::<_, String>(Cow::Owned(id))
         });
     Ok(ServedMedium {
@@ -111,8 +111,7 @@ fn serve_medium(text: &str) -> Result<ServedMedium, String> {
 /// Reads one medium from its JSON text, as listed or as recorded.
 pub fn read_medium(text: &str) -> Result<ListedMedium, String> {
     check_depth(text.as_bytes())?;
-    let item: MediumItem<'_> =
-        serde_json::from_str(text).map_err(|err| format!("it cannot be read: {err}"))?;
+    let item: MediumItem<'_> = serde_json::from_str(text).map_err(|err| cannot_be_read(&err))?;
     // Without a URL the row is still worth keeping; its file then fails by name.
     let url = item.url.unwrap_or_default();
     Ok(ListedMedium {

@@ -209,7 +209,7 @@ fn what_is_not_json_is_named() {
     assert!(why.contains("deeper"), "{why}");
     assert_eq!(
         message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),
-        "GET is forbidden."
+        "GET is\u{fffd} forbidden."
     );
 }
 
@@ -324,4 +324,42 @@ fn a_content_with_two_bodies_has_none() {
     };
     assert_eq!(page("x", "x").unwrap().len(), 3);
     assert_eq!(page("x", "y").unwrap_err(), "`a` has two bodies in it");
+}
+
+#[test]
+fn a_text_that_is_odd_is_not_quoted_at_length() {
+    let long = format!("\u{202e}{}", "あ".repeat(1_000_000));
+    let medium = format!(r#"{{"id":["{long}"]}}"#);
+    let api = format!(r#"{{"apis":["{long}"]}}"#);
+    let list = format!(r#"{{"media":"{long}","totalCount":1}}"#);
+    let other = format!(r#"{{"id":"{long}"}}"#);
+    let twins = format!(r#"{{"contents":[{{"id":"{long}","a":1}},{{"id":"{long}","a":2}}]}}"#);
+    let whys = [
+        read_medium(&medium).unwrap_err(),
+        media_list(list.as_bytes()).unwrap_err(),
+        apis(api.as_bytes()).unwrap().remove(0).unwrap_err(),
+        read_content(&format!("\"{long}\""), None).unwrap_err(),
+        content_detail(format!("\"{long}\"").as_bytes(), "x").unwrap_err(),
+        body_of(other.as_bytes(), "x").unwrap_err(),
+        body_list(twins.as_bytes()).unwrap_err(),
+        body_list(format!(r#"{{"contents":["{long}"]}}"#).as_bytes()).unwrap_err(),
+        service_name(format!(r#"{{"name":["{long}"]}}"#).as_bytes()).unwrap_err(),
+    ];
+    for why in whys {
+        assert!(
+            why.chars().count() < 260,
+            "{} characters",
+            why.chars().count()
+        );
+        assert!(!why.contains('\u{202e}'), "{why}");
+    }
+    let kind = format!(r#"{{"apis":[{{"endpoint":"blog","type":"{long}"}}]}}"#);
+    let entry = apis(kind.as_bytes()).unwrap().remove(0).unwrap();
+    assert!(entry.kind.unwrap_err().chars().count() <= 200);
+}
+
+#[test]
+fn what_the_service_says_cannot_steer_a_terminal() {
+    let said = message("{\"message\":\"no\u{202e} right\u{200b}\\u001b[2J\"}".as_bytes());
+    assert_eq!(said.as_deref(), Some("no\u{fffd} right\u{fffd}\u{fffd}[2J"));
 }
