@@ -413,6 +413,15 @@ async fn files_that_others_can_read_and_places_that_cannot_be_used_are_named() {
     assert_eq!(found.about("can be read by others (mode 0644)").0, "warn");
     assert_eq!(found.about("from the file `").0, "ok");
 
+    // A database that is named without a folder lies in the one that this is started in.
+    fs::set_permissions(home.path("."), Permissions::from_mode(0o777)).expect("a mode");
+    let mut program = offline().set("STORAGE__DATABASE", "backup.sqlite3");
+    program.0.current_dir(home.path("."));
+    let found = examined(program);
+    let (state, help) = found.about("`.` has mode 0777: others can change or remove");
+    assert!(state == "warn" && help == "chmod go-w '.'", "{help}");
+    fs::set_permissions(home.path("."), Permissions::from_mode(0o700)).expect("a mode");
+
     let in_the_way = home.path("file");
     fs::write(&in_the_way, "x").expect("written");
     let found = examined(offline().path("STORAGE__MIRROR", in_the_way));

@@ -92,10 +92,7 @@ pub(crate) fn backup(config: &Config, checks: &mut Checks) -> Known {
     known.has_run &= is_locked;
     modes(config, checks);
     let database = store::behind_links(&storage.database);
-    let folder = match database.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
+    let folder = folder_of(&database);
     writable("database folder", folder, checks);
     let can_write = writable("mirror", &storage.mirror, checks);
     // A run may be moving what is looked for; what is in its way was told.
@@ -213,6 +210,14 @@ fn integrity_of(integrity: &Integrity, path: &Path, checks: &mut Checks) {
     }
 }
 
+/// Returns the folder of a file, also of one that is named alone.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
 /// Checks who may read drafts and draft keys, and who may take files away.
 fn modes(config: &Config, checks: &mut Checks) {
     const NAME: &str = "file modes";
@@ -223,7 +228,7 @@ fn modes(config: &Config, checks: &mut Checks) {
         name.push(suffix);
         PathBuf::from(name)
     };
-    let folder = database.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(&database);
     let reading = "others can read drafts and draft keys";
     let writing = "others can change or remove what is in it";
     let cases = [
