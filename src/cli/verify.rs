@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -42,6 +41,9 @@ Exit codes:
     6  there are differences, each named on its own line
    11  --repair: another run holds the lock
   130, 143  stopped by a signal";
+
+/// Bytes a second; `None` as fast as it goes.
+type Pace = Option<u64>;
 
 /// Hold the backup against its own records: every file, the database, the timelines
 ///
@@ -91,9 +93,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 
-    /// Read at most so many bytes a second, such as 50MiB [default: as fast as it goes]
-    #[arg(long, value_name = "SIZE", value_parser = bandwidth)]
-    bandwidth: Option<u64>,
+    /// Read at most so many bytes a second, such as 50MiB [default: unlimited]
+    #[arg(long, value_name = "SIZE", value_parser = config::bandwidth)]
+    bandwidth: Option<Pace>,
 
     /// Print everything as JSON
     #[arg(long)]
@@ -107,14 +109,6 @@ pub(crate) struct Args {
         default_value = "0s"
     )]
     wait_lock: Duration,
-}
-
-fn bandwidth(text: &str) -> Result<u64, String> {
-    match text.parse::<ByteSize>() {
-        Ok(ByteSize(0)) => Err("it must be more than nothing".to_owned()),
-        Ok(ByteSize(bytes)) => Ok(bytes),
-        Err(_unclear) => Err("it is no size, such as 50MiB".to_owned()),
-    }
 }
 
 /// Verifies and prints. Returns the number for the shell.
@@ -167,7 +161,7 @@ fn options(args: &Args, config: &Config, clock: Clock) -> VerifyOptions {
         scope,
         share: args.subset,
         jobs: args.jobs.map_or_else(processors, usize::from),
-        bandwidth: args.bandwidth,
+        bandwidth: args.bandwidth.flatten(),
         endpoints: config.service.endpoints.clone().unwrap_or_default(),
         is_repair: args.repair,
         accept_lost: args.accept_lost,
@@ -400,6 +394,9 @@ fn conclude(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
+    use super::super::args::{Cli, Command};
     use super::super::exit;
     use super::*;
 
@@ -414,7 +411,20 @@ mod tests {
 
     #[test]
     fn a_bandwidth_is_a_size() {
-        assert_eq!(bandwidth("50MiB"), Ok(50 << 20));
-        assert!(bandwidth("0").is_err() && bandwidth("fast").is_err());
+        let bandwidth = |text: &str| {
+            let words = ["microcms-backup", "verify", "--bandwidth", text];
+            let parsed = Cli::try_parse_from(words).map_err(|err| err.to_string())?;
+            match parsed.command {
+                Command::Verify(args) => Ok::<_, String>(args.bandwidth),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(bandwidth("50MiB"), Ok(Some(Some(50 << 20))));
+        assert_eq!(bandwidth("unlimited"), Ok(Some(None)));
+        assert!(bandwidth("fast").is_err() && bandwidth("0B").is_err());
+        // In the words of the configuration.
+        let refused = bandwidth("5").expect_err("no unit");
+        let words = "`5` is not a size; write `unlimited`, or a number and a unit, such as `20MiB`";
+        assert!(refused.contains(words), "{refused}");
     }
 }

@@ -304,13 +304,14 @@ fn limits(raw: &mut Raw) -> Limits {
     let management_per_10s = raw.whole("limits.management_per_10s", 8, 1..=10);
     let content_per_second = raw.whole("limits.content_per_second", 30, 1..=60);
     let downloads = raw.whole("limits.downloads", 16, 1..=64);
+    let bandwidth = raw.parsed("limits.bandwidth", None, values::bandwidth);
     let mut size =
         |key, least| raw.parsed(key, None, |text| values::size_or(text, "unlimited", least));
     Limits {
         management_per_10s,
         content_per_second,
         downloads,
-        bandwidth: size("limits.bandwidth", KIB),
+        bandwidth,
         monthly_transfer: size("limits.monthly_transfer", MIB),
         connect_timeout,
         read_timeout,

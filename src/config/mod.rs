@@ -35,4 +35,4 @@ pub use keys::KEYS;
 pub use notify::{Notify, SecretUrl, WebhookOn};
 pub use problem::{ConfigError, Place, Problem};
 pub use sources::Sources;
-pub(crate) use values::service_id;
+pub(crate) use values::{bandwidth, service_id};

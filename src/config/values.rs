@@ -220,6 +220,12 @@ pub(crate) fn size_or(text: &str, word: &str, least: u64) -> Result<Option<u64>,
     Ok(Some(size))
 }
 
+/// Parses how many bytes a second may pass; `None` means as many as can.
+pub(crate) fn bandwidth(text: &str) -> Result<Option<u64>, String> {
+    const LEAST: u64 = 1024;
+    size_or(text, "unlimited", LEAST)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
