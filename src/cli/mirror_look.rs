@@ -72,7 +72,8 @@ fn sum_up(root: &Path, looked: impl Iterator<Item = Option<Result<OnDisk, Mirror
         }
     }
     let lacks = format!(
-        "lacks {lost} of {all} files that were looked at; if its volume is mounted, the next run fetches what is missing"
+        "lacks {lost} of {all} files that were looked at; if its volume is mounted, the next run fetches what is missing of \
+         media that the service still has"
     );
     // A disk that fails is worse news than one that may not be read.
     untold.sort_by_key(|err| !err.is_of_the_disk());
@@ -113,6 +114,14 @@ mod tests {
     fn looked(files: Vec<Option<Result<OnDisk, MirrorError>>>) -> (Option<String>, Option<String>) {
         let look = sum_up(Path::new("/m"), files.into_iter());
         (look.trouble, look.doubt)
+    }
+
+    #[test]
+    fn only_what_the_service_still_has_can_come_back() {
+        let (trouble, _) = looked(vec![Some(Ok(OnDisk::Missing))]);
+        let trouble = trouble.expect("trouble");
+        let words = "the next run fetches what is missing of media that the service still has";
+        assert!(trouble.ends_with(words), "{trouble}");
     }
 
     #[test]
