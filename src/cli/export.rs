@@ -257,6 +257,7 @@ fn fill_folder(
     }
     let git = args.git.then(|| Git {
         hidden: config.hooks.hidden.clone(),
+        is_private: args.drafts,
     });
     if let Some(Err(err)) = git.as_ref().map(|git| git.prepare(export.path())) {
         return Ok(Err(refused(err)));

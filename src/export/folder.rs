@@ -5,12 +5,14 @@
 
 mod earlier;
 
-use std::fs::{self, File as StdFile, TryLockError};
+use std::fs::{DirBuilder as StdDirBuilder, File as StdFile, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Permissions, PermissionsExt as _};
 use sha2::{Digest as _, Sha256};
 
 use self::earlier::{earlier, read_both};
@@ -45,6 +47,15 @@ pub struct Files {
     pub kept_paths: Vec<String>,
 }
 
+/// How files are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ways {
+    /// Files that somebody changed are written anew.
+    pub(super) overwrites: bool,
+    /// For the owner alone, whatever the umask; also what an earlier export let others read.
+    pub(super) is_private: bool,
+}
+
 /// A folder, open for one export. Nobody else exports to it meanwhile.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -52,7 +63,7 @@ pub(super) struct Folder {
     dir: Dir,
     /// Holds the lock, and is what can be flushed: `dir` is a mere place.
     held: StdFile,
-    overwrites: bool,
+    how: Ways,
     /// What earlier exports wrote.
     earlier: Written,
     /// What this one found or made right.
@@ -83,10 +94,24 @@ enum Found {
     Somebodys,
 }
 
+impl Ways {
+    fn file_mode(self) -> u32 {
+        if self.is_private { 0o600 } else { 0o666 }
+    }
+
+    fn folder_mode(self) -> u32 {
+        if self.is_private { 0o700 } else { 0o777 }
+    }
+}
+
 impl Folder {
     /// Opens the folder, made if need be.
-    pub(super) fn open(path: &Path, service: &str, overwrites: bool) -> Result<Self, ExportError> {
-        fs::create_dir_all(path).map_err(ExportError::file("make", path))?;
+    pub(super) fn open(path: &Path, service: &str, how: Ways) -> Result<Self, ExportError> {
+        let mut builder = StdDirBuilder::new();
+        let builder = builder.recursive(true).mode(how.folder_mode());
+        builder
+            .create(path)
+            .map_err(ExportError::file("make", path))?;
         let failed = || ExportError::file("open", path);
         let path = path.canonicalize().map_err(failed())?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed())?;
@@ -100,7 +125,7 @@ impl Folder {
             path,
             dir,
             held: lock,
-            overwrites,
+            how,
             earlier,
             now: Written::default(),
             notes: None,
@@ -196,7 +221,10 @@ impl Folder {
     pub(super) fn leave(&mut self, path: &str, id: Option<&str>) -> Result<(), ExportError> {
         let found = self.sum_at(path).map_err(self.failed("read", path))?;
         match found {
-            Some(sum) if self.earlier.wrote(path, &sum) => self.list(path, id, &sum),
+            Some(sum) if self.earlier.wrote(path, &sum) => {
+                self.hide(path)?;
+                self.list(path, id, &sum)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -209,7 +237,9 @@ impl Folder {
         for path in self.vanished()? {
             match self.sum_at(&path).map_err(self.failed("read", &path))? {
                 None => {}
-                Some(sum) if self.earlier.wrote(&path, &sum) || self.overwrites => gone.push(path),
+                Some(sum) if self.earlier.wrote(&path, &sum) || self.how.overwrites => {
+                    gone.push(path)
+                }
                 Some(_) => kept.push(path),
             }
         }
@@ -253,6 +283,7 @@ impl Folder {
                 self.sum_at(LIST).map_err(failed())? == self.sum_at(LIST_TEMP).map_err(failed())?;
             if is_same {
                 self.dir.remove_file(LIST_TEMP).map_err(failed())?;
+                self.hide(LIST)?;
             } else {
                 self.dir
                     .rename(LIST_TEMP, &self.dir, LIST)
@@ -280,10 +311,11 @@ impl Folder {
     ) -> Result<bool, ExportError> {
         let writes = match found {
             Found::Right => {
+                self.hide(path)?;
                 self.files.unchanged += 1;
                 false
             }
-            Found::Somebodys if !self.overwrites => {
+            Found::Somebodys if !self.how.overwrites => {
                 self.keep(path.to_owned());
                 // It belongs there, so it is not looked at again when the folder is tidied.
                 self.now.add(&line(path, id, sum));
@@ -333,9 +365,10 @@ impl Folder {
 
     fn open_notes(&mut self) -> Result<(), ExportError> {
         let mut options = OpenOptions::new();
-        let opened = self.dir.open_with(NOTES, options.create(true).append(true));
+        options.create(true).append(true).mode(self.how.file_mode());
+        let opened = self.dir.open_with(NOTES, &options);
         self.notes = Some(opened.map_err(self.failed("write", NOTES))?);
-        Ok(())
+        self.hide(NOTES)
     }
 
     fn create(&self, name: &str) -> Result<File, ExportError> {
@@ -347,9 +380,9 @@ impl Folder {
             Ok(()) | Err(_) => {}
         }
         let mut options = OpenOptions::new();
-        let opened = self
-            .dir
-            .open_with(name, options.write(true).create_new(true));
+        options.write(true).create_new(true);
+        options.mode(self.how.file_mode());
+        let opened = self.dir.open_with(name, &options);
         opened.map_err(self.failed("write", name))
     }
 
@@ -357,14 +390,41 @@ impl Folder {
         if let Some((parent, _)) = path.rsplit_once('/')
             && parent != self.last_parent
         {
-            self.dir
-                .create_dir_all(parent)
-                .map_err(self.failed("make", parent))?;
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(self.how.folder_mode());
+            let made = self.dir.create_dir_with(parent, &builder);
+            made.map_err(self.failed("make", parent))?;
+            self.hide_one(parent)?;
             parent.clone_into(&mut self.last_parent);
         }
         self.dir
             .rename(temp, &self.dir, path)
             .map_err(self.failed("write", path))
+    }
+
+    /// Takes away what an earlier export let others do with a file of ours, and with its folder.
+    fn hide(&self, path: &str) -> Result<(), ExportError> {
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            self.hide_one(parent)?;
+        }
+        self.hide_one(path)
+    }
+
+    fn hide_one(&self, path: &str) -> Result<(), ExportError> {
+        if !self.how.is_private {
+            return Ok(());
+        }
+        let hide = || {
+            let mode = self.dir.symlink_metadata(path)?.permissions().mode();
+            match mode & 0o077 {
+                0 => Ok(()),
+                _ => {
+                    let private = Permissions::from_mode(mode & 0o700);
+                    self.dir.set_permissions(path, private)
+                }
+            }
+        };
+        hide().map_err(self.failed("close to others", path))
     }
 
     fn look(&self, path: &str, sum: &Sum, length: u64) -> io::Result<Found> {

@@ -60,7 +60,12 @@ impl Commit {
 pub struct Git {
     /// Variables that it does not get.
     pub hidden: Vec<String>,
+    /// Whether what it writes is for the owner alone.
+    pub is_private: bool,
 }
+
+/// The modes of what Git writes, in its own words; a umask would have to be that of this whole process.
+const PRIVATE: &str = "core.sharedRepository=0600";
 
 impl Git {
     /// Makes sure that the folder lies in a repository; it becomes one where it does not.
@@ -74,7 +79,12 @@ impl Git {
             return Ok(());
         }
         // "Not a repository" is no failure. Anything else comes again here, with its reason.
-        repository.ask(&["init", "--quiet"])?;
+        let mut init = vec!["init", "--quiet"];
+        if self.is_private {
+            // Also for what its owner commits there later.
+            init.push("--shared=0600");
+        }
+        repository.ask(&init)?;
         Ok(())
     }
 
@@ -196,6 +206,11 @@ impl<'a> Repository<'a> {
                 "core.hooksPath=/dev/null",
             ])
             .args(["-c", "core.quotePath=false", "-c", "core.autocrlf=false"])
+            .args(if self.git.is_private {
+                &["-c", PRIVATE][..]
+            } else {
+                &[]
+            })
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

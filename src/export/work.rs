@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::ExportError;
-use super::folder::{Files, Folder, Growing};
+use super::folder::{Files, Folder, Growing, Ways};
 use super::git::{Commit, Git};
 use super::html::Converter;
 use super::json::{self, Style};
@@ -53,7 +53,8 @@ pub struct Options {
     pub service: String,
     /// In which forms.
     pub formats: BTreeSet<Format>,
-    /// Also what visitors do not see: drafts, and what was published once and is closed.
+    /// Also what visitors do not see: drafts, and what was published once and is closed. Then all that is written is
+    /// for the owner alone.
     pub wants_unpublished: bool,
     /// Whether tables begin with a byte order mark, for Excel.
     pub has_bom: bool,
@@ -132,8 +133,12 @@ impl<'a> Export<'a> {
     /// # Errors
     /// Where it is none that an export may write to, nothing was changed.
     pub fn open(path: &Path, options: Options) -> Result<Self, ExportError> {
+        let how = Ways {
+            overwrites: options.overwrites,
+            is_private: options.wants_unpublished,
+        };
         Ok(Self {
-            folder: Folder::open(path, &options.service, options.overwrites)?,
+            folder: Folder::open(path, &options.service, how)?,
             options,
             links: None,
             converter: Converter::new(),

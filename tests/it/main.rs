@@ -39,6 +39,7 @@ mod export;
 #[cfg(test)]
 mod export_folder;
 #[cfg(test)]
+mod export_private;
 mod follow_up;
 #[cfg(test)]
 mod full_disk;
