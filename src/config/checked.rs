@@ -347,10 +347,7 @@ fn health(raw: &mut Raw) -> Health {
              APIs and hosts, counts and times. `127.0.0.1` keeps them to this machine"
         ));
     }
-    let longest = DAY * 3_650;
-    let max_age = raw.parsed("health.max_age", HOUR * 26, |text| {
-        values::duration(text, Duration::from_secs(1)..=longest)
-    });
+    let max_age = raw.parsed("health.max_age", HOUR * 26, values::age);
     let textfile = raw.parsed("health.textfile", None, |text| {
         values::prom_file(text).map(Some)
     });

@@ -96,7 +96,7 @@ impl ConfigError {
             }
             Self::Unreadable { .. } | Self::Syntax { .. } => None,
             Self::Invalid { .. } => {
-                Some("every key is explained in `config.example.toml`".to_owned())
+                Some("`microcms-backup init FILE` writes one that explains every key".to_owned())
             }
         }
     }

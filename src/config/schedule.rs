@@ -47,16 +47,34 @@ pub(crate) fn cron(text: &str, zone: Tz) -> Result<String, String> {
         ));
     }
     let cron = parse(text).map_err(|err| {
-        format!(
-            "`{text}` is not a cron line: {}",
-            err.to_string().trim_end_matches('.')
-        )
+        let why = wrong_field(text).unwrap_or_else(|| err.to_string());
+        format!("`{text}` is not a cron line: {}", why.trim_end_matches('.'))
     })?;
     // Without a year field the answer is the same for every start, so no clock is needed.
     match cron.find_next_occurrence(&some_day(zone), false) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(format!("`{text}` never happens")),
     }
+}
+
+/// The fields of a cron line in their order.
+const FIELDS: [&str; 6] = [
+    "seconds (0 to 59)",
+    "minutes (0 to 59)",
+    "hours (0 to 23)",
+    "day of the month (1 to 31)",
+    "month (1 to 12, or JAN to DEC)",
+    "day of the week (0 to 7, or SUN to SAT)",
+];
+
+/// Names the field that is wrong by itself. The library does not say which.
+fn wrong_field(text: &str) -> Option<String> {
+    let (at, field) = text.split_whitespace().enumerate().find(|(at, field)| {
+        let alone = |n| if n == *at { *field } else { "*" };
+        parse(&(0..FIELDS.len()).map(alone).collect::<Vec<_>>().join(" ")).is_err()
+    })?;
+    let name = FIELDS.get(at)?;
+    Some(format!("`{field}` cannot stand for the {name}"))
 }
 
 /// The day of the month and the day of the week must both fit, as the scheduler reads them.
@@ -159,7 +177,27 @@ mod tests {
                 ),
                 ("0 7 * * * * 2027", "(expected 6 fields, got 7)"),
                 ("@daily", "(expected 6 fields, got 1)"),
-                ("0 61 * * * *", "is not a cron line: "),
+                (
+                    "0 61 * * * *",
+                    "is not a cron line: `61` cannot stand for the minutes (0 to 59)",
+                ),
+                (
+                    "60 0 * * * *",
+                    "`60` cannot stand for the seconds (0 to 59)",
+                ),
+                ("0 7 25 * * *", "`25` cannot stand for the hours (0 to 23)"),
+                (
+                    "0 7 1 0 * *",
+                    "`0` cannot stand for the day of the month (1 to 31)",
+                ),
+                (
+                    "0 7 1 1 MAI *",
+                    "`MAI` cannot stand for the month (1 to 12, or JAN to DEC)",
+                ),
+                (
+                    "0 7 1 1 1 8",
+                    "`8` cannot stand for the day of the week (0 to 7, or SUN to SAT)",
+                ),
                 ("0 0 3 31 2 *", "never happens"),
             ],
         );

@@ -262,6 +262,14 @@ fn a_schedule_says_yes_or_no_and_its_jitter_fits_between_two_ticks() {
             "retry = \"0s\"",
             "schedule.retry: `0s` is out of range (1s to 1day) [config.toml]",
         ),
+        (
+            "[health]\nmax_age = \"0s\"",
+            "health.max_age: `0s` is too short; it is at least 1s [config.toml]",
+        ),
+        (
+            "[health]\nmax_age = \"20years\"",
+            "health.max_age: `20years` is too long; it is 10 years at most [config.toml]",
+        ),
     ] {
         assert_eq!(room(text).problems(), [problem]);
     }

@@ -177,6 +177,20 @@ pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
     Err(format!("`{text}` is out of range ({least} to {most})"))
 }
 
+/// Parses how old something may be. Nobody needs the upper bound; the clock's arithmetic does.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
+    let parsed = humantime::parse_duration(text.trim())
+        .map_err(|_why| format!("`{text}` is not a duration; write {A_DURATION}"))?;
+    if parsed < Duration::from_secs(1) {
+        Err(format!("`{text}` is too short; it is at least 1s"))
+    } else if parsed > LONGEST {
+        Err(format!("`{text}` is too long; it is 10 years at most"))
+    } else {
+        Ok(parsed)
+    }
+}
+
 /// Parses a duration, or `word` for `None`: what `word` means depends on the key.
 pub(crate) fn duration_or(
     text: &str,

@@ -48,7 +48,7 @@ fn every_problem_of_the_file_and_the_environment_is_told_in_one_go() {
          limits.downloads: `0` is out of range (1 to 64) [config.toml]\n  \
          API key: is missing; set MICROCMS_API_KEY or `service.api_key_file`, or pass the systemd \
          credential `api-key`\n\
-         hint: every key is explained in `config.example.toml`\n"
+         hint: `microcms-backup init FILE` writes one that explains every key\n"
     );
     assert_eq!(
         fs::read_dir(folder.path()).expect("a folder").count(),
