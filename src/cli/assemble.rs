@@ -1,6 +1,7 @@
 //! From a checked configuration to the rooms that do the work.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -314,7 +315,7 @@ fn open_rooms(
     };
     let options = store_options(config, mode);
     let is_new = !options.path.exists();
-    let mut store = Store::open(&options, now).map_err(|err| failed(err, StoreError::hint))?;
+    let mut store = Store::open(&options, now).map_err(|err| store_failed(err, &options.path))?;
     if is_dry_run {
         let reader = Reader::open_if_there(&mirror_options(config));
         let reader = reader.map_err(|err| failed(err, |err| err.hint().map(str::to_owned)))?;
@@ -386,6 +387,24 @@ fn facts(store: &Store) -> Result<Facts, Failure> {
         })
     });
     asked.map_err(|err| failed(err, StoreError::hint))
+}
+
+/// An error of the database as it reaches a person. Where its disk has no inode left, SQLite cannot make the files that
+/// it needs beside it, and knows no better than that it may not.
+pub(crate) fn store_failed(err: StoreError, database: &Path) -> Failure {
+    let is_of_the_disk = matches!(
+        err,
+        StoreError::ReadOnly { .. } | StoreError::OutOfSpace { .. } | StoreError::File { .. }
+    );
+    let failure = failed(err, StoreError::hint);
+    let disk = mirror::disk(&store::behind_links(database)).ok();
+    let is_full = disk.is_some_and(|disk| disk.inodes.is_some_and(|(free, _)| free == 0));
+    if !is_of_the_disk || !is_full {
+        return failure;
+    }
+    let hint = "the disk has no free inode, so that no file can be made on it (`df -i`): remove some that are not needed, \
+                then run again; nothing saved was lost";
+    failure.with_hint(hint)
 }
 
 /// An error of a room as it reaches a person.

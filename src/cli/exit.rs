@@ -36,6 +36,15 @@ pub(crate) fn with_table(text: &str) -> String {
     with_own(text, &TABLE)
 }
 
+/// The same for a run, which is neither a `verify` nor a `status`.
+pub(crate) fn with_table_of_runs(text: &str) -> String {
+    let own: Vec<(ExitCode, &str)> = TABLE
+        .into_iter()
+        .filter(|(exit, _)| *exit != ExitCode::Difference)
+        .collect();
+    with_own(text, &own)
+}
+
 /// The same for a command that ends with some of them alone, and means them in its own way.
 pub(crate) fn with_own(text: &str, own: &[(ExitCode, &str)]) -> String {
     let lines: Vec<String> = own
@@ -48,6 +57,23 @@ pub(crate) fn with_own(text: &str, own: &[(ExitCode, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_names_the_codes_alone_that_it_can_end_with() {
+        use clap::CommandFactory as _;
+        let codes = |command: &str| -> Vec<u8> {
+            let mut cli = super::super::args::Cli::command();
+            let command = cli.find_subcommand_mut(command).expect("a command");
+            let text = command.render_long_help().to_string();
+            let (_, table) = text.split_once("Exit codes:").expect("a table");
+            let words = table
+                .lines()
+                .filter_map(|line| line.split_whitespace().next());
+            words.filter_map(|word| word.parse().ok()).collect()
+        };
+        assert_eq!(codes("sync"), [0, 1, 2, 3, 4, 5, 11, 130, 143]);
+        assert_eq!(codes("prune"), [0, 1, 2, 3, 11, 130, 143]);
+    }
 
     #[test]
     fn the_table_is_the_one_of_the_design() {

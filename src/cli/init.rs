@@ -61,6 +61,16 @@ pub(crate) fn run(args: &Args, sources: &Sources) -> Result<u8, Failure> {
 }
 
 fn refused(path: &Path, err: &io::Error) -> Failure {
+    let folder = path
+        .parent()
+        .filter(|_| err.kind() == io::ErrorKind::NotFound);
+    let hint = folder.map_or_else(
+        || "its folder must belong to you".to_owned(),
+        |folder| {
+            let folder = folder.display().to_string().replace('\'', r"'\''");
+            format!("make its folder first: mkdir -p '{folder}'")
+        },
+    );
     let path = path.display();
     if err.kind() == io::ErrorKind::AlreadyExists {
         return Failure::new(
@@ -69,8 +79,7 @@ fn refused(path: &Path, err: &io::Error) -> Failure {
         )
         .with_hint("name another file, or move that one away");
     }
-    Failure::new(ExitCode::Failed, format!("cannot write `{path}`: {err}"))
-        .with_hint("its folder must exist and belong to you")
+    Failure::new(ExitCode::Failed, format!("cannot write `{path}`: {err}")).with_hint(hint)
 }
 
 fn next(path: &Path, has_id: bool) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tracing::{info, warn};
 
-use super::assemble::{failed, lock, mirror_options, store_options};
+use super::assemble::{failed, lock, mirror_options, store_failed, store_options};
 use super::failure::Failure;
 use super::run::Clock;
 use super::{exit, output, prune_summary};
@@ -24,6 +24,28 @@ Examples:
   microcms-backup prune                        remove it
   microcms-backup prune --json --wait-lock 10m";
 
+const EXITS: &[(ExitCode, &str)] = &[
+    (ExitCode::Complete, "done, also where nothing was to go"),
+    (
+        ExitCode::Failed,
+        "failed: no backup, or a database that cannot be read or written",
+    ),
+    (ExitCode::Usage, "wrong usage or configuration"),
+    (
+        ExitCode::Partial,
+        "partial: files that could not be removed wait for the next `prune`",
+    ),
+    (ExitCode::Locked, "another run holds the lock"),
+    (
+        ExitCode::Interrupted,
+        "stopped by SIGINT, the state is consistent",
+    ),
+    (
+        ExitCode::Terminated,
+        "stopped by SIGTERM, the state is consistent",
+    ),
+];
+
 /// Remove what is older than the retention settings allow
 ///
 /// Removes what is older than the retention settings allow: versions that a newer one superseded
@@ -36,7 +58,7 @@ Examples:
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(
     after_help = "Exit codes and examples: --help",
-    after_long_help = exit::with_table(EXAMPLES)
+    after_long_help = exit::with_own(EXAMPLES, EXITS)
 )]
 pub(crate) struct Args {
     /// Tell what would go, remove nothing (takes no lock, so it works beside a run)
@@ -175,7 +197,7 @@ async fn open(
             Mode::ReadWrite
         };
         let store = Store::open(&store_options(&config, mode), now)
-            .map_err(|err| failed(err, StoreError::hint))?;
+            .map_err(|err| store_failed(err, &config.storage.database))?;
         let options = mirror_options(&config);
         let files = if is_dry_run {
             Reader::open(&options).map(PruneFiles::Look)

@@ -49,11 +49,11 @@ Examples:
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(
     after_help = "Exit codes and examples: --help",
-    after_long_help = exit::with_table(EXAMPLES)
+    after_long_help = exit::with_table_of_runs(EXAMPLES)
 )]
 pub(crate) struct Args {
-    /// Do only this part (repeatable)
-    #[arg(long, value_enum, value_name = "PART")]
+    /// Do only this part (repeatable, or with commas)
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
 
     /// Only these APIs, instead of those in the configuration (repeatable, or with commas)
@@ -374,6 +374,10 @@ mod tests {
 
     #[test]
     fn lists_may_be_repeated_and_endpoints_may_stand_between_commas() {
+        assert_eq!(
+            args("--only media,assets").only,
+            [Part::Media, Part::Assets]
+        );
         let parsed = args("--only media --only assets --endpoint a,b --endpoint c --wait-lock 2m");
         assert_eq!(parsed.only, [Part::Media, Part::Assets]);
         let endpoints: Vec<&str> = parsed.endpoints.iter().map(AsRef::as_ref).collect();

@@ -9,7 +9,7 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::assemble::{failed, lock, mirror_options, remote, store_options, tidy};
+use super::assemble::{failed, lock, mirror_options, remote, store_failed, store_options, tidy};
 use super::failure::Failure;
 use super::output;
 use super::prune::{check_places, heed};
@@ -329,7 +329,7 @@ impl Work<'_> {
 
 fn open_store(config: &Config, now: Timestamp) -> Result<Store, Failure> {
     Store::open(&store_options(config, Mode::ReadWrite), now)
-        .map_err(|err| failed(err, StoreError::hint))
+        .map_err(|err| store_failed(err, &config.storage.database))
 }
 
 fn unusable(err: MirrorError) -> Failure {

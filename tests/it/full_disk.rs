@@ -402,3 +402,34 @@ async fn the_rest_of_a_file_needs_room_for_no_more_than_that() {
     home.sync_with(&sim, again).await.expect_complete();
     assert_holds(&home, &sim.truth());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_a_free_inode_is_called_so() {
+    let sim = Sim::builder().media(2).list_api("blog", 2).start().await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("test-volume"), "size=16m,nr_inodes=64") else {
+        return;
+    };
+    let database = volume.path("backup.sqlite3");
+    let command = |words: &[&str]| {
+        let program = Program::command(words, &home, &sim);
+        program.path("STORAGE__DATABASE", database.clone())
+    };
+    assert_eq!(command(&["sync"]).run().status.code(), Some(0));
+    let mut number = 0;
+    while std::fs::write(volume.path(&format!("filler-{number}")), "").is_ok() {
+        number += 1;
+    }
+    for words in [&["sync"][..], &["prune"], &["verify", "--repair"]] {
+        let program = command(words).set("RETENTION__DELETED", "1d");
+        let output = program.run();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words:?}\n{said}");
+        assert!(
+            said.contains("hint: the disk has no free inode"),
+            "{words:?}\n{said}"
+        );
+        assert!(!said.contains("read-only"), "{words:?}\n{said}");
+    }
+    drop(volume);
+}
