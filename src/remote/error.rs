@@ -1,5 +1,6 @@
 //! What can go wrong while asking the service, and what to do about it.
 
+use super::rights;
 use std::time::Duration;
 
 /// Why an answer could not be had. The text never holds a key, a token or a query.
@@ -272,8 +273,11 @@ impl RemoteError {
                 refusal: Refusal::Forbidden,
                 ..
             } => {
-                "check that the key belongs to this service, and that it has the rights the README lists \
-                 under \"API key\" (admin screen: API key > Management API tab)"
+                return Some(format!(
+                    "the key is another service's, or lacks a right (admin screen: {}); {}",
+                    rights::PLACE,
+                    rights::TRY_EACH
+                ));
             }
             Self::Refused {
                 refusal: Refusal::Gate,
@@ -286,7 +290,8 @@ impl RemoteError {
                 refusal: Refusal::EndpointForbidden,
                 ..
             } => {
-                "give the key the GET right for this API (admin screen: API key > default or per-API permissions)"
+                "give the key the right GET for this API (admin screen: ○個のAPIキー (API keys) > the key > デフォルト権限 or \
+                 個別権限 (default or per-API permissions)); `microcms-backup doctor` tries each"
             }
             Self::Refused {
                 refusal: Refusal::Ip,

@@ -26,6 +26,7 @@ mod notes;
 mod notice;
 mod probe;
 mod retry;
+pub mod rights;
 mod service;
 mod throttle;
 mod wire;

@@ -3,7 +3,7 @@
 use super::RunError;
 use super::run::Run;
 use crate::model::report::{Budget, FAILED_LISTED, FailedAsset};
-use crate::model::{ProblemKind, RunReport};
+use crate::model::{ProblemKind, RunReport, counted};
 use crate::store::AssetTotals;
 use bytesize::ByteSize;
 
@@ -132,8 +132,8 @@ fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
     }
     if let Some(example) = example {
         let message = format!(
-            "{now_failed} failed, for example `{}`: {}",
-            example.url,
+            "{now_failed} failed, for example {}: {}",
+            which(example.media_id.as_str(), &example.url),
             without(&example.error, &example.url)
         );
         run.problem(ProblemKind::Owed, "assets", message, None);
@@ -143,16 +143,25 @@ fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
     let next = failed.iter().filter_map(|file| file.next_attempt_at).min();
     let next = next.map_or_else(String::new, |at| format!(", the first at {at}"));
     let message = format!(
-        "{total} that failed before wait for their next attempt{next}; for example `{}`, {} times: {}",
-        first.url,
-        first.attempts,
+        "{total} that failed before wait for their next attempt{next}; for example {}, {}: {}",
+        which(&first.media_id, &first.url),
+        counted(first.attempts.into(), "time", "times"),
         without(&first.error, &first.url)
     );
     let hint = "`sync --retry-failed` tries now";
     run.problem(ProblemKind::Owed, "assets", message, Some(hint.to_owned()));
 }
 
+/// Names a file by where it is asked for; one of which the service does not say that, by its medium.
+fn which(media_id: &str, url: &str) -> String {
+    match url {
+        "" => format!("the file of medium `{media_id}`"),
+        url => format!("`{url}`"),
+    }
+}
+
 /// The error without the address that stands before it.
 fn without(error: &str, url: &str) -> String {
-    error.replace(&format!("`{url}`"), "it")
+    let word = if url.is_empty() { "its URL" } else { "it" };
+    error.replace(&format!("`{url}`"), word)
 }

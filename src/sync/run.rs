@@ -8,7 +8,7 @@ use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, List
 use crate::model::{
     Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
 };
-use crate::remote::RemoteError;
+use crate::remote::{Refusal, RemoteError, rights};
 use crate::store::{RunId, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -281,7 +281,12 @@ impl Run {
     /// that is the operator's problem, whatever its words (design.md section 2).
     pub(super) fn listing_problem(&self, scope: &str, err: &RemoteError) {
         if err.refusal().is_some() {
-            self.problem(ProblemKind::Refused, scope, err.chain(), hint_of(err));
+            self.problem(
+                ProblemKind::Refused,
+                scope,
+                err.chain(),
+                hint_of(scope, err),
+            );
         } else {
             self.remote_problem(scope, err);
         }
@@ -295,7 +300,7 @@ impl Run {
         } else {
             ProblemKind::Fault
         };
-        self.problem(kind, scope, err.chain(), hint_of(err));
+        self.problem(kind, scope, err.chain(), hint_of(scope, err));
     }
 
     pub(super) fn failed_asset(&self, failed: FailedNow) {
@@ -412,8 +417,20 @@ fn difference(now: &[HostTransfer], before: &[HostTransfer]) -> Vec<HostTransfer
         .collect()
 }
 
-/// What a person can do where an API answers no: at a wrong address it has nothing.
-fn hint_of(err: &RemoteError) -> Option<String> {
+/// What a person can do where an API answers no: at a wrong address it has nothing, and without a right, too.
+fn hint_of(scope: &str, err: &RemoteError) -> Option<String> {
+    let right = match scope.split('/').next() {
+        Some("media") => Some(rights::MEDIA),
+        Some("contents") => Some(rights::CONTENTS),
+        Some(_) | None => None,
+    };
+    if let Some(right) = right.filter(|_| err.refusal() == Some(Refusal::Forbidden)) {
+        return Some(format!(
+            "the key is another service's, or lacks the right {right} (admin screen: {}); {}",
+            rights::PLACE,
+            rights::TRY_EACH
+        ));
+    }
     let elsewhere = "there is nothing at that address: check service.id, and service.management_url and \
                      service.content_url where they are set";
     let is_elsewhere = err.is_wrong_address().then(|| elsewhere.to_owned());

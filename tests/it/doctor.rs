@@ -182,6 +182,23 @@ async fn before_the_first_run_the_rights_are_tried_all_the_same_and_nothing_is_m
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_without_its_database_is_told() {
+    let sim = service().await;
+    let home = backed_up(&sim).await;
+    let offline = || Program::command(&["doctor", "--json", "--offline"], &home, &sim);
+    let elsewhere = home.path("elsewhere.sqlite3");
+    let found = examined(offline().path("STORAGE__DATABASE", elsewhere));
+    let (state, help) = found.about("none yet, though the mirror `");
+    assert!(state == "warn" && help.contains("not mounted"), "{help}");
+    let empty = examined(
+        offline()
+            .path("STORAGE__DATABASE", home.path("elsewhere.sqlite3"))
+            .path("STORAGE__MIRROR", home.path("empty")),
+    );
+    assert_eq!(empty.about("none yet; `sync` makes `").0, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_right_that_is_missing_is_named_as_the_admin_screen_does() {
     let sim = service().await;
     let home = backed_up(&sim).await;

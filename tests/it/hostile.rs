@@ -226,3 +226,23 @@ async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
         assert_eq!(home.texts("SELECT id FROM contents"), ["good"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_medium_without_a_url_is_told_by_its_id() {
+    let sim = Sim::builder().start().await;
+    let media = r#"{"media":[{"id":"no-url","url":null}],"totalCount":1,"token":null}"#;
+    sim.fault(Route::Media, Occasion::Every, listing(media));
+    let home = Sandbox::new();
+    for _run in 0..2 {
+        let report = home.sync(&sim).await;
+        let told = report
+            .problems
+            .iter()
+            .find(|problem| problem.scope == "assets");
+        let message = &told
+            .unwrap_or_else(|| panic!("{:?}", report.problems))
+            .message;
+        assert!(message.contains("the file of medium `no-url`"), "{message}");
+        assert!(!message.contains("``"), "{message}");
+    }
+}

@@ -92,6 +92,13 @@ async fn a_wrong_key_says_so_and_loses_nothing() {
             .as_deref()
             .is_some_and(|hint| hint.contains("key"))
     );
+    let hint = problem(&report, "media").hint.clone().expect("a hint");
+    assert!(hint.contains("メディアの取得 (Retrieve Media)"), "{hint}");
+    assert!(hint.contains("tab マネジメントAPI（ベータ）"), "{hint}");
+    assert!(
+        hint.ends_with("`microcms-backup doctor` tries each"),
+        "{hint}"
+    );
     assert_eq!(home.count("SELECT count(*) FROM media"), 0);
 
     home.sync(&sim).await.expect_complete();
@@ -158,6 +165,22 @@ async fn each_missing_management_right_costs_its_part_alone() {
     );
     assert_nothing_lost(&home, &sim);
     assert_holds(&home, &sim.truth());
+
+    let of_contents = |problem: &&Problem| problem.scope.starts_with("contents/");
+    let hint = report
+        .problems
+        .iter()
+        .find(of_contents)
+        .and_then(|problem| problem.hint.clone());
+    let hint = hint.expect("a hint");
+    assert!(
+        hint.contains("コンテンツの取得 (一覧・詳細) (Retrieve Content, List/Detail)"),
+        "{hint}"
+    );
+    assert!(
+        hint.ends_with("`microcms-backup doctor` tries each"),
+        "{hint}"
+    );
 
     // What is known is still walked without the list of APIs.
     sim.edit(Edit::AddContent {

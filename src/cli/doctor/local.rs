@@ -154,7 +154,7 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
     });
     match looked {
         Ok(None) => {
-            checks.ok(NAME, format!("none yet; `sync` makes `{}`", path.display()));
+            none_yet(config, checks);
             Known::default()
         }
         Ok(Some((integrity, known))) => {
@@ -170,6 +170,28 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
             Known::default()
         }
     }
+}
+
+/// Files without their records tell of a database that is elsewhere.
+fn none_yet(config: &Config, checks: &mut Checks) {
+    const NAME: &str = "database";
+    let database = config.storage.database.display();
+    let mirror = &config.storage.mirror;
+    let is_file = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+    };
+    if !fs::read_dir(mirror).is_ok_and(|mut entries| entries.any(is_file)) {
+        return checks.ok(NAME, format!("none yet; `sync` makes `{database}`"));
+    }
+    let text = format!(
+        "none yet, though the mirror `{}` has files",
+        mirror.display()
+    );
+    let help = format!(
+        "if `{database}` lies on a volume that is not mounted, or was moved, put that right before the next run: with a new \
+         one all is fetched again"
+    );
+    checks.warn(NAME, text, help);
 }
 
 const OWNER: &str =

@@ -1,5 +1,7 @@
 //! The key's rights as the admin screen names them (microcms-facts 1.1 and 2.2).
 
+use crate::remote::rights;
+
 /// One right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Right {
@@ -15,17 +17,17 @@ const MANAGEMENT: &str = "tab マネジメントAPI（ベータ） (Management A
 const CONTENT: &str = "デフォルト権限 or 個別権限 (default or per-API permissions)";
 
 pub(crate) const MEDIA: Right = Right {
-    name: "メディアの取得 (Retrieve Media)",
+    name: rights::MEDIA,
     place: MANAGEMENT,
     without: "the media library cannot be listed",
 };
 pub(crate) const CONTENTS: Right = Right {
-    name: "コンテンツの取得 (一覧・詳細) (Retrieve Content, List/Detail)",
+    name: rights::CONTENTS,
     place: MANAGEMENT,
     without: "no content can be listed, and no deletion proven",
 };
 pub(crate) const APIS: Right = Right {
-    name: "API情報の取得（一覧・詳細） (Retrieve API Information)",
+    name: rights::APIS,
     place: MANAGEMENT,
     without: "APIs are backed up only if `service.endpoints` names them, and without their schemas",
 };

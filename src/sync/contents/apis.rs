@@ -4,7 +4,7 @@ use super::super::RunError;
 use super::super::run::Run;
 use super::DISAGREE;
 use crate::model::{Endpoint, EndpointKind, ProblemKind};
-use crate::remote::{ApiInfo, ApiList, Refusal, Schema, StrangeApi};
+use crate::remote::{ApiInfo, ApiList, Refusal, Schema, StrangeApi, rights};
 use crate::store::EndpointFacts;
 use tracing::warn;
 
@@ -97,15 +97,14 @@ pub(super) async fn plan(run: &Run) -> Result<Plan, RunError> {
         }
         Err(err) => {
             if err.refusal() == Some(Refusal::Forbidden) {
-                let hint = "check the key; if it is this service's own, give it the right \
-                            `API情報の取得（一覧・詳細）` (Retrieve API Information), or name the APIs in \
-                            service.endpoints";
-                run.problem(
-                    ProblemKind::Refused,
-                    "apis",
-                    err.chain(),
-                    Some(hint.to_owned()),
+                let hint = format!(
+                    "the key is another service's, or lacks the right {} (admin screen: {}); or name the APIs in \
+                     service.endpoints; {}",
+                    rights::APIS,
+                    rights::PLACE,
+                    rights::TRY_EACH
                 );
+                run.problem(ProblemKind::Refused, "apis", err.chain(), Some(hint));
             } else {
                 run.remote_problem("apis", &err);
             }

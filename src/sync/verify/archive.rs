@@ -264,7 +264,7 @@ async fn name(
 pub(super) fn lost(kind: DifferenceKind) -> &'static str {
     if kind.is_of_bytes() {
         "no other copy is here: put the file back from another copy of this backup, or say that it is lost with \
-         `verify --repair --accept-lost`"
+         `verify --repair --accept-lost N`, for N of them at most"
     } else {
         "no other copy is here: put the file back from another copy of this backup"
     }

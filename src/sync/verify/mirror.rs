@@ -173,7 +173,7 @@ fn remedy(file: &HeldFile, wrong: &Wrong, is_archived: bool) -> &'static str {
         "the next `sync` fetches it again; `verify --repair` first looks for its bytes here"
     } else {
         "its medium was deleted upstream: put the file back from another copy of this backup; `verify --repair` looks \
-         for its bytes here, and with `--accept-lost` ends the matter where there are none"
+         for its bytes here, and with `--accept-lost N` ends the matter for N of them where there are none"
     }
 }
 

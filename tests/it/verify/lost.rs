@@ -43,7 +43,7 @@ async fn a_lost_file_of_a_deleted_medium_stays_a_difference_until_it_is_back() {
         assert!(
             said.hint
                 .as_deref()
-                .is_some_and(|hint| hint.contains("--accept-lost")),
+                .is_some_and(|hint| hint.contains("--accept-lost N")),
             "{said:?}"
         );
         let (code, json) = verify(&home, &sim, &[]);
