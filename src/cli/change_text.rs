@@ -1,6 +1,7 @@
 //! Changes as lines for people.
 
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::change::Change;
 use super::paper::{Ink, Paper, Style, visible};
@@ -20,26 +21,35 @@ pub(super) fn ink(became: Became) -> Ink {
     }
 }
 
-/// Returns what a change is about: `blog/hello  Hello`, `medium 4f…  logo.png`.
-pub(super) fn name(change: &Change, style: &Style) -> String {
+/// Returns what a change is about, how the status moved and who did it: `blog/hello  Hello  DRAFT → PUBLISH  by m_1`,
+/// `medium 4f…  logo.png`. So many columns stand before it.
+pub(super) fn about(change: &Change, used: usize, style: &Style) -> String {
     let thing = &change.thing;
-    let name = style.ink(Ink::Name, &visible(&thing.to_string()));
-    // Behind a time, a word and an id.
-    const USED: usize = 48;
-    let title = change.title.as_deref().unwrap_or_default();
-    let named = match thing.kind() {
-        ThingKind::Content => {
-            // The first text of a content without a title may be all of it.
-            let first = title.lines().next().unwrap_or_default();
-            format!("{name}  {}", style.line(&brief_title(first), USED))
-        }
+    let kind = match thing.kind() {
+        ThingKind::Content => String::new(),
         kind @ (ThingKind::Api | ThingKind::Medium | ThingKind::File) => {
-            // The end of a path is its name.
-            let title = title.rsplit_once('/').map_or(title, |(_, name)| name);
-            format!("{} {name}  {}", kind.as_str(), style.line(title, USED))
+            format!("{} ", kind.as_str())
         }
     };
-    named.trim_end().to_owned()
+    let name = visible(&thing.to_string());
+    let title = change.title.as_deref().unwrap_or_default();
+    let title = match thing.kind() {
+        // The first text of a content without a title may be all of it.
+        ThingKind::Content => brief_title(title.lines().next().unwrap_or_default()),
+        // The end of a path is its name.
+        ThingKind::Api | ThingKind::Medium | ThingKind::File => title
+            .rsplit_once('/')
+            .map_or(title, |(_, name)| name)
+            .to_owned(),
+    };
+    let aside = aside(change);
+    let before = used + kind.width() + name.width() + 2;
+    let behind = aside.iter().map(|word| word.width() + 2).sum();
+    let mut words = vec![format!("{kind}{}", style.ink(Ink::Name, &name))];
+    words.push(style.title(&title, before, behind));
+    words.extend(aside.iter().map(|word| style.ink(Ink::Faint, word)));
+    words.retain(|word| !word.is_empty());
+    words.join("  ")
 }
 
 /// The beginning of a title, where nothing else limits it.
@@ -51,8 +61,8 @@ fn brief_title(title: &str) -> String {
     }
 }
 
-/// Returns how the status moved and who did it: `DRAFT → PUBLISH  by m_1`.
-pub(super) fn aside(change: &Change, style: &Style) -> String {
+/// Returns how the status moved and who did it: `DRAFT → PUBLISH`, `by m_1`.
+fn aside(change: &Change) -> Vec<String> {
     let status = match (&change.status_before, &change.status) {
         (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
         (Some(status), None) => format!("was {status}"),
@@ -60,12 +70,11 @@ pub(super) fn aside(change: &Change, style: &Style) -> String {
         (None, None) => String::new(),
     };
     let by = change.by.as_ref().map(|by| format!("by {by}"));
-    let words: Vec<String> = [status, by.unwrap_or_default()]
+    [status, by.unwrap_or_default()]
         .into_iter()
         .filter(|word| !word.is_empty())
-        .map(|word| style.ink(Ink::Faint, &visible(&word)))
-        .collect();
-    words.join("  ")
+        .map(|word| visible(&word))
+        .collect()
 }
 
 /// Returns the names of the fields that differ, by part, on one line: `published: title, body`.
@@ -136,7 +145,7 @@ fn field(label: &str, change: &FieldChange, style: &Style, paper: &mut Paper) {
             text(before, after, style, paper);
         }
         (before, after) => {
-            let head_width = unicode_width::UnicodeWidthStr::width(&*head) + 4;
+            let head_width = head.width() + 4;
             let shown = |value: &Value| brief(value);
             let (words, ink) = match (before, after) {
                 (Some(before), Some(after)) => {
@@ -220,4 +229,56 @@ fn text(before: &str, after: &str, style: &Style, paper: &mut Paper) {
 /// Returns a value as JSON.
 fn brief(value: &Value) -> String {
     value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::paper::style_for_test;
+    use super::*;
+    use crate::model::{Endpoint, MediaId, Thing};
+    use crate::plan::Difference;
+
+    fn change(thing: Thing, title: &str, by: Option<&str>) -> Change {
+        Change {
+            thing,
+            difference: Difference {
+                became: Became::Changed,
+                parts: Vec::new(),
+                missing: Vec::new(),
+            },
+            is_oldest_kept: false,
+            at: None,
+            by: by.map(str::to_owned),
+            status_before: None,
+            status: by.map(|_| "PUBLISH".to_owned()),
+            title: Some(title.to_owned()),
+        }
+    }
+
+    /// Behind a time and a word, as `history` has them.
+    fn about_in(width: usize, change: &Change) -> String {
+        about(change, 26 + 2 + 8 + 2, &style_for_test(false, Some(width)))
+    }
+
+    #[test]
+    fn a_line_ends_where_the_terminal_does() {
+        let id = "4f3a0b5c-1111-2222-3333-444455556666";
+        let medium = Thing::Medium(MediaId::parse(id).expect("an id"));
+        let long = format!("{}.png", "写真".repeat(20));
+        let medium = change(medium, &long, None);
+        for width in [100, 120, 160] {
+            let line = about_in(width, &medium);
+            assert!(line.starts_with(&format!("medium {id}  写真")), "{line}");
+            let used = 38 + line.width();
+            assert!(used == width || used == width - 1, "{width}: {used}");
+        }
+        // Behind an id, 80 columns have no room for a name that says something: it is whole.
+        let line = about_in(80, &medium);
+        assert!(line.ends_with(&long), "{line}");
+
+        let api = Thing::Api(Endpoint::parse("blog").expect("a name"));
+        let line = about_in(90, &change(api, &"x".repeat(80), Some("m_1")));
+        assert_eq!(38 + line.width(), 90, "{line}");
+        assert!(line.ends_with("…  PUBLISH  by m_1"), "{line}");
+    }
 }

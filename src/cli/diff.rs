@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use chrono_tz::Tz;
+use unicode_width::UnicodeWidthStr as _;
+
 use super::change::Change;
-use super::change_text::{aside, fields, ink, name};
+use super::change_text::{about, fields, ink};
 use super::failure::Failure;
 use super::looking::{instant, moment};
 use super::named::{self, Only};
@@ -84,7 +87,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     let style = Style::new(&args.looks, sources, &config);
     let times = Times::read(args, &config, now)?;
     paper::print(&config, |store, paper| {
-        let span = match times.span(store, now)? {
+        let span = match times.span(store, now, style.zone())? {
             Ok(span) => span,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -130,12 +133,17 @@ impl Times {
         })
     }
 
-    fn span(self, store: &Store, now: Timestamp) -> Result<Result<Span, Failure>, StoreError> {
+    fn span(
+        self,
+        store: &Store,
+        now: Timestamp,
+        zone: Tz,
+    ) -> Result<Result<Span, Failure>, StoreError> {
         let span = |from, to, run| Span { from, to, now, run };
         match self {
-            Self::Last => last(store, now),
+            Self::Last => last(store, now, zone),
             Self::Run(run) => {
-                let end = match instant(store, Moment::Run(run), now)? {
+                let end = match instant(store, Moment::Run(run), now, zone)? {
                     Ok(end) => end,
                     Err(failure) => return Ok(Err(failure)),
                 };
@@ -143,11 +151,11 @@ impl Times {
                 Ok(Ok(span(before(began), Some(end), Some(run))))
             }
             Self::From(from, to) => {
-                let from = match instant(store, from, now)? {
+                let from = match instant(store, from, now, zone)? {
                     Ok(from) => from,
                     Err(failure) => return Ok(Err(failure)),
                 };
-                let to = match to.map(|to| instant(store, to, now)).transpose()? {
+                let to = match to.map(|to| instant(store, to, now, zone)).transpose()? {
                     Some(Err(failure)) => return Ok(Err(failure)),
                     Some(Ok(to)) => Some(to),
                     None => None,
@@ -165,9 +173,9 @@ impl Times {
 }
 
 /// From the begin of the last run that changed something.
-fn last(store: &Store, now: Timestamp) -> Result<Result<Span, Failure>, StoreError> {
+fn last(store: &Store, now: Timestamp, zone: Tz) -> Result<Result<Span, Failure>, StoreError> {
     // Where there was no run yet, this says so.
-    if let Err(failure) = instant(store, Moment::At(now), now)? {
+    if let Err(failure) = instant(store, Moment::At(now), now, zone)? {
         return Ok(Err(failure));
     }
     let changed = store.last_change()?.unwrap_or(now);
@@ -309,8 +317,9 @@ fn write(change: &Change, is_brief: bool, style: &Style, paper: &mut Paper) {
         Became::Returned => "^",
     };
     let word = format!("{sign} {:<8}", change.word());
+    let about = about(change, word.width() + 2, style);
     let word = style.ink(ink(change.difference.became), &word);
-    let line = format!("{word}  {}  {}", name(change, style), aside(change, style));
+    let line = format!("{word}  {about}");
     // What has lines of its own stands apart; what has none would only take room.
     let has_lines = !change.difference.parts.is_empty() || !change.difference.missing.is_empty();
     if !is_brief && has_lines {

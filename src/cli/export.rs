@@ -9,11 +9,12 @@ use tracing::warn;
 use super::assemble::failed;
 use super::failure::Failure;
 use super::looking::{instant, look, moment};
+use super::named::no_api;
 use super::run::Clock;
 use super::{exit, output, places};
 use crate::config::{self, Config, Sources};
 use crate::export::{Commit, Export, ExportError, Exported, Format, Git, LinkMode, Links, Options};
-use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp, plain};
+use crate::model::{Endpoint, EndpointAt, ExitCode, Timestamp, counted, plain};
 use crate::store::{Store, StoreError};
 
 const EXAMPLES: &str = "\
@@ -183,6 +184,10 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
         warn!("{warning}");
     }
     check_place(&args.folder, &config)?;
+    if args.bom && !args.formats.contains(&Form::Csv) {
+        let text = "`--bom` is for CSV, and none is to be written";
+        return Err(Failure::new(ExitCode::Usage, text).with_hint("add `--format csv`"));
+    }
     let now = clock();
     let filled = look(&config, |store| fill_folder(args, &config, store, now))??;
     let done = filled.finish()?;
@@ -230,7 +235,7 @@ fn fill_folder(
     let at = match &args.at {
         None => None,
         Some(text) => match moment(text, config, now) {
-            Ok(moment) => match instant(store, moment, now)? {
+            Ok(moment) => match instant(store, moment, now, config.schedule.timezone)? {
                 Ok(at) => Some(at),
                 Err(failure) => return Ok(Err(failure)),
             },
@@ -354,15 +359,8 @@ fn links<'a>(
 fn chosen(apis: Vec<EndpointAt>, wanted: &[Endpoint]) -> Result<Vec<EndpointAt>, Failure> {
     for endpoint in wanted {
         if !apis.iter().any(|api| api.endpoint == *endpoint) {
-            let nearest = apis
-                .iter()
-                .map(|api| api.endpoint.as_str())
-                .min_by_key(|name| strsim::levenshtein(name, endpoint.as_str()));
-            let failure = Failure::new(ExitCode::Usage, format!("there is no API `{endpoint}`"));
-            return Err(match nearest {
-                Some(name) => failure.with_hint(format!("did you mean `{name}`?")),
-                None => failure,
-            });
+            let known = apis.iter().map(|api| api.endpoint.as_str());
+            return Err(no_api(endpoint.as_str(), known));
         }
     }
     let is_wanted = |api: &EndpointAt| wanted.is_empty() || wanted.contains(&api.endpoint);
@@ -423,17 +421,19 @@ fn refused(err: ExportError) -> Failure {
 fn conclude(done: &Done, is_past: bool) -> ExitCode {
     let owed = done.exported.owed;
     if owed > 0 && is_past {
-        warn!("{owed} bodies of that time are missing: they never came, or have not come yet");
+        let bodies = counted(owed, "body of that time is", "bodies of that time are");
+        warn!("{bodies} missing: never came, or not yet");
     } else if owed > 0 {
+        let bodies = counted(owed, "body is", "bodies are");
         warn!(
-            "{owed} bodies are not saved yet and are missing; `sync` fetches them, and says where the key may not read them"
+            "{bodies} not saved yet and missing; `sync` fetches what the key may read, and says where it may not"
         );
     }
     let files = &done.exported.files;
     if files.kept > 0 {
         warn!(
-            "{} files were changed by somebody else and left alone, such as `{}`; --overwrite writes them anew",
-            files.kept,
+            "{} changed by somebody else and left alone, such as `{}`; --overwrite writes such files anew",
+            counted(files.kept, "file was", "files were"),
             plain(files.kept_paths.first().map_or("", String::as_str))
         );
     }
@@ -458,9 +458,10 @@ fn summary(done: &Done, folder: &Path) -> String {
         commit,
         ..
     } = &done.exported;
-    let mut contents = format!("{contents} of {endpoints} APIs");
+    let mut contents = format!("{contents} in {}", counted(*endpoints, "API", "APIs"));
     if drafts + closed > 0 {
-        contents.push_str(&format!(", {drafts} drafts, {closed} closed"));
+        let drafts = counted(*drafts, "draft", "drafts");
+        contents.push_str(&format!(", {drafts}, {closed} closed"));
     }
     let commit = match commit {
         Some(commit) => format!("commit    {commit}\n"),

@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use chrono_tz::Tz;
+use unicode_width::UnicodeWidthStr as _;
+
 use super::change::Change;
-use super::change_text::{aside, field_names, ink, name};
+use super::change_text::{about, field_names, ink};
 use super::failure::Failure;
-use super::looking::{instant, moment};
+use super::looking::{instant, local, moment};
 use super::named::{self, Only};
 use super::paper::{self, Looks, Paper, Style};
 use super::run::Clock;
@@ -82,7 +85,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     };
     let (since, until) = (read(&args.since)?, read(&args.until)?);
     paper::print(&config, |store, paper| {
-        let wanted = match wanted(store, args, (since, until), now)? {
+        let wanted = match wanted(store, args, (since, until), now, style.zone())? {
             Ok(wanted) => wanted,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -95,6 +98,7 @@ fn wanted(
     args: &Args,
     (since, until): (Option<Moment>, Option<Moment>),
     now: Timestamp,
+    zone: Tz,
 ) -> Result<Result<Wanted, Failure>, StoreError> {
     let mut wanted = Wanted {
         kinds: Only::kinds(&args.only),
@@ -106,7 +110,7 @@ fn wanted(
     };
     for (moment, is_since) in [(since, true), (until, false)] {
         let Some(moment) = moment else { continue };
-        let at = match instant(store, moment, now)? {
+        let at = match instant(store, moment, now, zone)? {
             Ok(at) => at,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -124,7 +128,8 @@ fn wanted(
     if wanted.since > wanted.until {
         let text = format!(
             "--since ({}) is later than --until ({})",
-            wanted.since, wanted.until
+            local(wanted.since, zone),
+            local(wanted.until, zone)
         );
         return Ok(Err(Failure::new(ExitCode::Usage, text)));
     }
@@ -231,12 +236,9 @@ fn without_difference(after: &Version) -> Difference {
 fn write(change: &Change, style: &Style, paper: &mut Paper) {
     let when = change.at.map(|at| style.time(at)).unwrap_or_default();
     let word = format!("{:<8}", change.word());
+    let about = about(change, when.width() + 2 + word.width() + 2, style);
     let word = style.ink(ink(change.difference.became), &word);
-    let line = format!(
-        "{when}  {word}  {}  {}",
-        name(change, style),
-        aside(change, style)
-    );
+    let line = format!("{when}  {word}  {about}");
     paper.line(line.trim_end());
     if change.difference.became == Became::Changed {
         let names = field_names(change);
@@ -253,7 +255,9 @@ fn conclude(
     style: &Style,
     paper: &mut Paper,
 ) {
-    if told == 0 {
+    if told == 0 && wanted.is_everything() {
+        paper.line("nothing was saved yet");
+    } else if told == 0 {
         paper.line("nothing changed in that time");
     }
     if told > most {

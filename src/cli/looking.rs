@@ -1,7 +1,10 @@
 //! What every command shares that only looks at the backup: the database as it lies there, and the
 //! time that a person named.
 
-use super::assemble::failed;
+use chrono::TimeZone as _;
+use chrono_tz::Tz;
+
+use super::assemble::store_failed;
 use super::failure::Failure;
 use crate::config::Config;
 use crate::model::{ExitCode, Moment, Timestamp};
@@ -18,11 +21,13 @@ pub(super) fn look<T>(
 ) -> Result<T, Failure> {
     let path = &config.storage.database;
     let seen = store::view(path, config.service.id.as_str(), ask)
-        .map_err(|err| failed(err, StoreError::hint))?;
+        .map_err(|err| store_failed(err, path))?;
     seen.ok_or_else(|| {
+        // A relative path says nothing to who started this in another folder than they think.
+        let place = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let text = format!(
             "there is no backup yet: `{}` does not exist",
-            path.display()
+            place.display()
         );
         Failure::new(ExitCode::Failed, text).with_hint(
             "check `storage.database`, and that its volume is mounted; `sync` makes a backup",
@@ -39,14 +44,30 @@ pub(super) fn moment(text: &str, config: &Config, now: Timestamp) -> Result<Mome
         .map_err(|err| Failure::new(ExitCode::Usage, err))
 }
 
+/// Returns a time as the owner's clocks show it, with its offset.
+pub(super) fn local(at: Timestamp, zone: Tz) -> String {
+    shown(at, zone, "%Y-%m-%d %H:%M:%S %:z")
+}
+
+/// The same to the millisecond: read again, it is this very instant and not its second.
+pub(super) fn exact(at: Timestamp, zone: Tz) -> String {
+    shown(at, zone, "%Y-%m-%d %H:%M:%S%.3f %:z")
+}
+
+fn shown(at: Timestamp, zone: Tz, form: &str) -> String {
+    let local = zone.timestamp_millis_opt(at.unix_millis()).single();
+    local.map_or_else(|| at.to_string(), |local| local.format(form).to_string())
+}
+
 /// Returns the instant that a moment means, and that the history can say something about.
 ///
 /// # Errors
-/// As wrong usage: a time before the first run, a time to come, a run that there never was.
+/// As wrong usage, in the times of `zone`: a time before the first run, a time to come, a run that there never was.
 pub(super) fn instant(
     store: &Store,
     moment: Moment,
     now: Timestamp,
+    zone: Tz,
 ) -> Result<Result<Timestamp, Failure>, StoreError> {
     let covered = store.covered()?;
     let at = match moment {
@@ -56,19 +77,29 @@ pub(super) fn instant(
             None => return Ok(Err(no_run(run, covered.runs))),
         },
     };
-    Ok(within(at, covered.since, now))
+    Ok(within(at, covered.since, now, zone))
 }
 
-fn within(at: Timestamp, since: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Failure> {
+fn within(
+    at: Timestamp,
+    since: Option<Timestamp>,
+    now: Timestamp,
+    zone: Tz,
+) -> Result<Timestamp, Failure> {
     let usage = |text: String, hint: &str| Err(Failure::new(ExitCode::Usage, text).with_hint(hint));
+    let told = |at| local(at, zone);
     match since {
         None => usage("there was no run yet".to_owned(), "`sync` makes a backup"),
         Some(since) if at < since => usage(
-            format!("nothing is known of {at}: the first run began at {since}"),
+            format!(
+                "nothing is known of {}: the first run began at {}",
+                told(at),
+                told(since)
+            ),
             "name that time or a later one",
         ),
         Some(_) if at > now => usage(
-            format!("{at} has not come yet"),
+            format!("{} has not come yet", told(at)),
             "without a time, the latest state is told",
         ),
         Some(_) => Ok(at),
@@ -76,9 +107,10 @@ fn within(at: Timestamp, since: Option<Timestamp>, now: Timestamp) -> Result<Tim
 }
 
 fn no_run(run: i64, runs: u64) -> Failure {
-    Failure::new(
-        ExitCode::Usage,
-        format!("there was no run {run}; the database knows {runs}"),
-    )
-    .with_hint("the table `runs` has their numbers and times")
+    let hint = match runs {
+        0 => "`sync` makes a backup".to_owned(),
+        1 => "there is run 1 alone; `status` lists it".to_owned(),
+        _ => format!("there are runs 1 to {runs}; `status` lists the newest"),
+    };
+    Failure::new(ExitCode::Usage, format!("there was no run {run}")).with_hint(hint)
 }

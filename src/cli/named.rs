@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::failure::Failure;
 use super::paper::visible;
-use crate::model::{Endpoint, ExitCode, Thing, ThingKind};
+use crate::model::{Endpoint, ExitCode, State, Thing, ThingKind, Timestamp};
 use crate::plan::Nearest;
 use crate::store::{Name, Store, StoreError, Wanted};
 
@@ -75,11 +75,14 @@ pub(super) fn thing(
         found.retain(|thing| thing.endpoint() != Some(&endpoint));
         found.push(content);
     }
+    let left_out = found.iter().find(|thing| !kinds.contains(&thing.kind()));
+    let left_out = left_out.cloned();
     found.retain(|thing| kinds.contains(&thing.kind()));
-    match &*found {
-        [one] => Ok(Ok(one.clone())),
-        [] => unknown(store, name).map(Err),
-        several => Ok(Err(ambiguous(name, several))),
+    match (&*found, left_out) {
+        ([one], _) => Ok(Ok(one.clone())),
+        ([], Some(other)) => Ok(Err(left_out_by_only(name, &other))),
+        ([], None) => unknown(store, name).map(Err),
+        (several, _) => ambiguous(store, name, several).map(Err),
     }
 }
 
@@ -94,8 +97,53 @@ fn endpoint(store: &Store, name: &str) -> Result<Result<Endpoint, Failure>, Stor
     });
     match found {
         Some(endpoint) => Ok(Ok(endpoint)),
-        None => unknown(store, name).map(Err),
+        None => {
+            let known = store.load_endpoints()?;
+            let known = known.iter().map(|row| row.endpoint.as_str());
+            Ok(Err(no_api(name, known)))
+        }
     }
+}
+
+/// Says that there is no API of a name, with the nearest of those that there are.
+pub(super) fn no_api<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    const SOME: usize = 12;
+    let known: Vec<&str> = known.collect();
+    let mut nearest = Nearest::new(name, 1);
+    for api in &known {
+        nearest.offer(api, || (*api).to_owned());
+    }
+    let hint = match (nearest.names().first(), known.len()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, 0) => "no API was saved yet".to_owned(),
+        (None, all) => {
+            let names = known.iter().take(SOME).map(|name| format!("`{name}`"));
+            let more = match all.saturating_sub(SOME) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "the APIs are {}{more}",
+                names.collect::<Vec<_>>().join(", ")
+            )
+        }
+    };
+    let text = format!("there is no API `{}`", visible(name));
+    Failure::new(ExitCode::Usage, text).with_hint(hint)
+}
+
+/// What has the name is of a kind that was not asked for.
+fn left_out_by_only(name: &str, other: &Thing) -> Failure {
+    let what = match other {
+        Thing::Api(_) => "an API",
+        Thing::Content(..) => "a content",
+        Thing::Medium(_) | Thing::File(_) => "a medium",
+    };
+    let text = format!(
+        "nothing of what `--only` names is called `{}`",
+        visible(name)
+    );
+    Failure::new(ExitCode::Usage, text).with_hint(format!("it is {what}: leave out `--only`"))
 }
 
 /// Asks for the versions of one API and its contents alone, or of the named things; a medium's file goes with it.
@@ -133,43 +181,64 @@ fn with_file(thing: Thing) -> Vec<Thing> {
     }
 }
 
-fn ambiguous(name: &str, several: &[Thing]) -> Failure {
-    let tell = |thing: &Thing| {
+/// Media are told apart by where and from when they are, each on a line of its own; others by their names.
+fn ambiguous(store: &Store, name: &str, several: &[Thing]) -> Result<Failure, StoreError> {
+    let is_medium = |thing: &Thing| matches!(thing, Thing::Medium(_) | Thing::File(_));
+    let are_media = several.iter().all(is_medium);
+    let mut ways = Vec::new();
+    for thing in several {
         let shown = visible(&thing.to_string());
-        match thing {
+        ways.push(match thing {
             Thing::Content(..) => format!("`{shown}`"),
             Thing::Api(_) => format!("`{shown} --only apis`"),
-            Thing::Medium(_) | Thing::File(_) => format!("`{shown} --only media`"),
-        }
+            Thing::Medium(_) | Thing::File(_) if !are_media => format!("`{shown} --only media`"),
+            Thing::Medium(_) | Thing::File(_) => format!("`{shown}`{}", looks(store, thing)?),
+        });
+    }
+    let ways = match are_media {
+        true => ways.iter().map(|way| format!("\n  {way}")).collect(),
+        false => format!(" {}", ways.join(", ")),
     };
-    let ways: Vec<String> = several.iter().map(tell).collect();
-    Failure::new(
-        ExitCode::Usage,
-        format!("`{}` names {} things", visible(name), several.len()),
-    )
-    .with_hint(format!("say which: {}", ways.join(", ")))
+    let text = format!("`{}` names {} things", visible(name), several.len());
+    Ok(Failure::new(ExitCode::Usage, text).with_hint(format!("say which:{ways}")))
+}
+
+/// Returns a medium's URL, and when it was made.
+fn looks(store: &Store, thing: &Thing) -> Result<String, StoreError> {
+    let latest = store.version_at(thing, Timestamp::from_unix_millis(i64::MAX))?;
+    let Some(State::Medium(medium)) = latest.map(|version| version.state) else {
+        return Ok(String::new());
+    };
+    let fact = |name| {
+        let mut facts = medium.facts.iter();
+        facts.find_map(|(column, value)| (*column == name).then(|| visible(value)))
+    };
+    let facts = [fact("url"), fact("created_at")].into_iter().flatten();
+    let facts = facts.collect::<Vec<_>>().join(", ");
+    Ok(format!(" ({facts})"))
 }
 
 fn unknown(store: &Store, name: &str) -> Result<Failure, StoreError> {
     let mut nearest = Nearest::new(name, SUGGESTIONS);
     let has_endpoint = name.contains('/');
-    store.each_name(|Name { endpoint, text }| {
-        match endpoint {
+    let quoted = |name: &str| format!("`{}`", visible(name));
+    store.each_name(|Name { endpoint, text, id }| {
+        match (endpoint, id) {
             // Both forms are offered: `blgo/hello` is as wrong as `helo`.
-            Some(endpoint) if has_endpoint => {
+            (Some(endpoint), _) if has_endpoint => {
                 let whole = format!("{endpoint}/{text}");
-                nearest.offer(&whole, || whole.clone());
+                nearest.offer(&whole, || quoted(&whole));
             }
-            Some(endpoint) => nearest.offer(text, || format!("{endpoint}/{text}")),
-            None => nearest.offer(text, || text.to_owned()),
+            (Some(endpoint), _) => nearest.offer(text, || quoted(&format!("{endpoint}/{text}"))),
+            // A file's name may look as the one that was typed, and be written in another way.
+            (None, Some(id)) => {
+                nearest.offer(text, || format!("{} ({})", quoted(text), quoted(id)));
+            }
+            (None, None) => nearest.offer(text, || quoted(text)),
         }
         ControlFlow::Continue(())
     })?;
-    let names: Vec<String> = nearest
-        .names()
-        .iter()
-        .map(|name| format!("`{}`", visible(name)))
-        .collect();
+    let names = nearest.names();
     let hint = if names.is_empty() {
         "`history` without a name lists what changed last".to_owned()
     } else {

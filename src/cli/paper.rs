@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 
-use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::columns;
 use super::failure::Failure;
-use super::looking::look;
+use super::looking::{local, look};
 use super::output;
 use crate::config::{Config, Sources};
 use crate::model::{ExitCode, Timestamp, is_hidden};
@@ -45,6 +44,16 @@ pub(super) struct Style {
     /// Columns of the terminal; `None` where stdout is none: then nothing is cut.
     width: Option<usize>,
     zone: Tz,
+}
+
+/// So many columns of a text say something.
+const LEAST: usize = 16;
+
+fn cut(text: &str, room: usize) -> String {
+    // Longer than any terminal is wide: what follows would only be made visible to be cut away.
+    const MOST: usize = 4_096;
+    let start: String = text.chars().take(MOST).collect();
+    columns::fit(&visible(&start), room)
 }
 
 /// What a piece of text is, which decides about its colour.
@@ -90,25 +99,33 @@ impl Style {
     /// Returns a text from outside on one line that fits behind `used` columns, with everything visible that
     /// would steer a terminal.
     pub(super) fn line(&self, text: &str, used: usize) -> String {
-        const LEAST: usize = 16;
-        // Longer than any terminal is wide: what follows would only be made visible to be cut away.
-        const MOST: usize = 4_096;
         match self.width {
             None => visible(text),
-            Some(width) => {
-                let start: String = text.chars().take(MOST).collect();
-                columns::fit(&visible(&start), width.saturating_sub(used).max(LEAST))
-            }
+            Some(width) => cut(text, width.saturating_sub(used).max(LEAST)),
+        }
+    }
+
+    /// The same of a title, where other words stand behind it: `before` and `behind` are their columns. Where what is
+    /// left would say nothing, the title is whole, and the terminal wraps.
+    pub(super) fn title(&self, text: &str, before: usize, behind: usize) -> String {
+        let room = |taken| {
+            let room = self.width?.checked_sub(taken)?;
+            (room >= LEAST).then_some(room)
+        };
+        match room(before + behind).or_else(|| room(before)) {
+            Some(room) => cut(text, room),
+            None => visible(text),
         }
     }
 
     /// Returns a time as the owner's clocks show it, with its offset.
     pub(super) fn time(&self, at: Timestamp) -> String {
-        let local = self.zone.timestamp_millis_opt(at.unix_millis()).single();
-        local.map_or_else(
-            || at.to_string(),
-            |local| local.format("%Y-%m-%d %H:%M:%S %:z").to_string(),
-        )
+        local(at, self.zone)
+    }
+
+    /// Returns the zone of the owner's clocks.
+    pub(super) fn zone(&self) -> Tz {
+        self.zone
     }
 }
 
@@ -250,6 +267,21 @@ mod tests {
         assert_eq!(style_for_test(false, None).line(&long, 4), long);
         let cut = style_for_test(false, Some(40)).line(&long, 20);
         assert_eq!(cut, format!("{}料…", "料金".repeat(4)));
+    }
+
+    #[test]
+    fn a_title_has_the_rest_of_its_line_or_is_whole() {
+        let title = |width, before, behind| {
+            let long = "x".repeat(60);
+            let shown = style_for_test(false, width).title(&long, before, behind);
+            unicode_width::UnicodeWidthStr::width(&*shown)
+        };
+        assert_eq!(title(Some(100), 50, 10), 40);
+        // What stands behind it wraps before the title says nothing.
+        assert_eq!(title(Some(80), 50, 20), 30);
+        assert_eq!(title(Some(80), 70, 0), 60);
+        assert_eq!(title(Some(80), 90, 0), 60);
+        assert_eq!(title(None, 50, 20), 60);
     }
 
     #[test]

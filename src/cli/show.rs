@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
-use super::looking::{instant, moment};
+use super::looking::{instant, local, moment};
 use super::named::{self, Only};
 use super::paper::{self, Looks, Style, visible};
 use super::run::Clock;
@@ -153,7 +154,8 @@ fn shown(
     at: Option<Moment>,
     now: Timestamp,
 ) -> Result<Result<Shown, Failure>, StoreError> {
-    let at = match at.map(|at| instant(store, at, now)).transpose()? {
+    let zone = config.schedule.timezone;
+    let at = match at.map(|at| instant(store, at, now, zone)).transpose()? {
         None => None,
         Some(Ok(at)) => Some(at),
         Some(Err(failure)) => return Ok(Err(failure)),
@@ -165,7 +167,7 @@ fn shown(
     // A clock that was set back leaves versions that begin later than now.
     let then = at.unwrap_or_else(|| Timestamp::from_unix_millis(i64::MAX));
     let Some(version) = store.version_at(&thing, then)? else {
-        return nothing(store, &thing, then).map(Err);
+        return nothing(store, &thing, then, zone).map(Err);
     };
     let file = match &thing {
         Thing::Medium(id) => file(store, config, &Thing::File(id.clone()), then)?,
@@ -247,23 +249,28 @@ pub(super) fn missing(content: &ContentState) -> Vec<Part> {
 }
 
 /// Says why nothing is known of a thing at a time.
-fn nothing(store: &Store, thing: &Thing, at: Timestamp) -> Result<Failure, StoreError> {
+fn nothing(store: &Store, thing: &Thing, at: Timestamp, zone: Tz) -> Result<Failure, StoreError> {
     let name = visible(&thing.to_string());
     Ok(match store.first_known(thing)? {
         Some(first) if at < first => {
-            let text = format!("`{name}` was not there yet at {at}, as far as is known");
+            let text = format!(
+                "`{name}` was not there yet at {}, as far as is known",
+                local(at, zone)
+            );
             let pruned = store.covered()?.whole_since.is_some_and(|whole| at < whole);
             let note = match pruned {
                 true => " (`prune` has removed parts of the history before that)",
                 false => "",
             };
             Failure::new(ExitCode::Usage, text).with_hint(format!(
-                "its first version began at {first}: `--at {first}`{note}"
+                "its first version began at {}: {}{note}",
+                local(first, zone),
+                show_text::command(thing, first, zone)
             ))
         }
         _ => Failure::new(
             ExitCode::Usage,
-            format!("nothing is known of `{name}` at {at}"),
+            format!("nothing is known of `{name}` at {}", local(at, zone)),
         )
         .with_hint("`prune` may have removed it; `history` lists the versions that are kept"),
     })

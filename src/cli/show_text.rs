@@ -1,9 +1,11 @@
 //! What `show` says to a person.
 
 use bytesize::ByteSize;
+use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::columns::pad;
+use super::looking::exact;
 use super::paper::{Ink, Paper, Style, visible};
 use super::show::{FileShown, Shown, missing};
 use crate::model::past::{ApiState, ContentState, MediumState};
@@ -30,7 +32,8 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         );
         paper.line(&style.ink(Ink::Removed, &text));
         if let Some(last) = shown.last_there {
-            paper.line(&format!("its last version: `--at {last}`"));
+            let command = command(&shown.thing, last, style.zone());
+            paper.line(&format!("its last version: {command}"));
         }
         return;
     }
@@ -56,6 +59,25 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         // Shown with its medium.
         State::File(_) => {}
     }
+}
+
+/// Returns the command that shows a thing as it was at this very instant, as a shell takes it.
+pub(super) fn command(thing: &Thing, at: Timestamp, zone: Tz) -> String {
+    let name = visible(&thing.to_string());
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let name = match name.chars().all(is_word) {
+        true => name,
+        false => format!("'{}'", name.replace('\'', r"'\''")),
+    };
+    let only = match thing {
+        // Without it the name may mean the content.
+        Thing::Api(_) => " --only apis",
+        Thing::Content(..) | Thing::Medium(_) | Thing::File(_) => "",
+    };
+    format!(
+        "microcms-backup show {name}{only} --at \"{}\"",
+        exact(at, zone)
+    )
 }
 
 fn row(label: &str, text: &str, paper: &mut Paper) {

@@ -88,7 +88,7 @@ fn instant(lower: &str, now: Timestamp, zone: Tz) -> Option<Timestamp> {
 
 /// Times of the calendar.
 fn written(words: &str, now: Timestamp, zone: Tz) -> Option<Moment> {
-    let apart = || DateTime::parse_from_str(words, "%Y-%m-%d %H:%M:%S %:z").ok();
+    let apart = || DateTime::parse_from_str(words, "%Y-%m-%d %H:%M:%S%.f %:z").ok();
     let with_offset = DateTime::parse_from_rfc3339(words).ok().or_else(apart);
     if let Some(at) = with_offset {
         let instant = Timestamp::from_unix_millis(at.timestamp_millis());
@@ -160,6 +160,8 @@ mod tests {
             // As it is printed.
             ("2026-05-03 18:00:05 +09:00", "2026-05-03T09:00:05.999Z"),
             ("2026-05-03 09:00:05 +00:00", "2026-05-03T09:00:05.999Z"),
+            ("2026-05-03 18:00:05.123 +09:00", "2026-05-03T09:00:05.123Z"),
+            ("2026-05-03 18:00:05.000 +09:00", "2026-05-03T09:00:05.000Z"),
             (" 2026-05-03 ", "2026-05-03T14:59:59.999Z"),
             ("2026-05-03 18:00", "2026-05-03T09:00:00.999Z"),
             ("2026-05-03T18:00:05", "2026-05-03T09:00:05.999Z"),

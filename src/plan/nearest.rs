@@ -47,6 +47,10 @@ impl Nearest {
     /// part of is as near as one wrong letter.
     fn distance(&self, name: &str) -> Option<usize> {
         const SHORTEST_PART: usize = 3;
+        // They look the same.
+        if name != self.wanted && letters(name).eq(letters(&self.wanted)) {
+            return Some(0);
+        }
         let length = self.wanted.chars().count();
         if length == 0 {
             return None;
@@ -63,6 +67,33 @@ impl Nearest {
         let distance = strsim::damerau_levenshtein(name, &self.wanted);
         (distance <= most).then_some(distance)
     }
+}
+
+/// Returns the letters of a name without their marks, and without white space. A Mac writes a mark behind its letter
+/// (`カ` and `゙`), most others write both as one (`ガ`); on a screen these are the same.
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter_map(|c| {
+        let is_mark = matches!(c, '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}');
+        (!is_mark && !c.is_whitespace()).then(|| unmarked(c))
+    })
+}
+
+/// Returns a kana without its mark. Katakana stand in the order of hiragana.
+fn unmarked(c: char) -> char {
+    const KATAKANA: u32 = 0x60;
+    let code = u32::from(c);
+    let kana = match code {
+        0x30a1..=0x30f6 => code - KATAKANA,
+        _ => code,
+    };
+    let steps = match kana {
+        0x304b..=0x3062 => (kana - 0x304b) % 2,
+        0x3064..=0x3069 => (kana - 0x3064) % 2,
+        0x306f..=0x307d => (kana - 0x306f) % 3,
+        0x3094 => 0x3094 - 0x3046,
+        _ => 0,
+    };
+    char::from_u32(code - steps).unwrap_or(c)
 }
 
 #[cfg(test)]
@@ -87,5 +118,12 @@ mod tests {
         assert_eq!(nearest("記事", &["記亊", "何か"]), ["記亊"]);
         assert!(nearest("hello", &["", "something-else"]).is_empty());
         assert_eq!(nearest("abc", &["abd", "abd"]), ["abd"]);
+        let mac = "カ\u{3099}イト\u{3099}フ\u{309a}.png";
+        assert_eq!(nearest("ガイドプ.png", &["カイロ.png", mac]), [mac]);
+        assert_eq!(
+            nearest("がぢづどばぽゔ", &["かちつとはほう"]),
+            ["かちつとはほう"]
+        );
+        assert_eq!(nearest("a  b c", &["a b\u{a0}c"]), ["a b\u{a0}c"]);
     }
 }

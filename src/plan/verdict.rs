@@ -106,8 +106,12 @@ pub fn verdict_line(
 /// Says what the backup holds, as every verdict does.
 pub(super) fn held(holdings: &Holdings) -> String {
     format!(
-        "{} media, {} contents in {} APIs, {} files ({} bytes)",
-        holdings.media, holdings.contents, holdings.endpoints, holdings.files, holdings.bytes
+        "{} media, {} in {}, {} ({})",
+        holdings.media,
+        counted(holdings.contents, "content", "contents"),
+        counted(holdings.endpoints, "API", "APIs"),
+        counted(holdings.files, "file", "files"),
+        counted(holdings.bytes, "byte", "bytes")
     )
 }
 

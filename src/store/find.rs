@@ -15,6 +15,8 @@ pub struct Name<'a> {
     pub endpoint: Option<&'a str>,
     /// An endpoint, an id or a file's name.
     pub text: &'a str,
+    /// Of a file's name: the id of its medium.
+    pub id: Option<&'a str>,
 }
 
 impl Store {
@@ -59,16 +61,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.read("read all names", |conn| {
             let mut select = conn.prepare(
-                "SELECT NULL, endpoint FROM endpoints
-                 UNION ALL SELECT endpoint, id FROM contents
-                 UNION ALL SELECT NULL, file_name FROM media
-                 UNION ALL SELECT NULL, id FROM media",
+                "SELECT NULL, endpoint, NULL FROM endpoints
+                 UNION ALL SELECT endpoint, id, NULL FROM contents
+                 UNION ALL SELECT NULL, file_name, id FROM media
+                 UNION ALL SELECT NULL, id, NULL FROM media",
             )?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 let name = Name {
                     endpoint: row.get_ref(0)?.as_str_or_null()?,
                     text: row.get_ref(1)?.as_str()?,
+                    id: row.get_ref(2)?.as_str_or_null()?,
                 };
                 if visit(name).is_break() {
                     break;

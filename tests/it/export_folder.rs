@@ -34,7 +34,7 @@ async fn what_somebody_else_put_there_is_left_alone() {
     fs::remove_file(out.join("blog/_schema.json")).expect("removed");
     let said = expect(&program(&home, &sim, &[]).run(), 3);
     assert!(
-        said.contains("1 files were changed by somebody else"),
+        said.contains("1 file was changed by somebody else"),
         "{said}"
     );
     assert!(out.join("blog/_schema.json").is_file());
@@ -78,6 +78,11 @@ async fn wrong_places_and_unknown_apis_are_named() {
         said.contains("there is no API `blag`") && said.contains("did you mean `blog`?"),
         "{said}"
     );
+    let said = expect(&program(&home, &sim, &["--bom"]).run(), 2);
+    assert!(
+        said.contains("`--bom` is for CSV") && said.contains("hint: add `--format csv`"),
+        "{said}"
+    );
     assert!(!home.path("out").exists());
     for own in ["mirror", "mirror/new", "archive/new"] {
         let said = expect(&program_to(&home, &sim, &home.path(own), &[]).run(), 2);
@@ -88,7 +93,8 @@ async fn wrong_places_and_unknown_apis_are_named() {
     let said = expect(&program(&nowhere, &sim, &[]).run(), 1);
     assert!(said.contains("there is no backup yet"), "{said}");
     assert!(!nowhere.path("out").exists());
-    export(&home, &sim, &["--endpoint", "news"]);
+    let said = expect(&program(&home, &sim, &["--endpoint", "news"]).run(), 0);
+    assert!(said.contains("contents  3 in 1 API\n"), "{said}");
     assert!(!home.path("out/blog").exists() && home.path("out/news").is_dir());
 }
 
@@ -237,7 +243,7 @@ async fn a_body_that_is_owed_is_missed_and_its_old_file_stays() {
     .expect("owed");
     drop(conn);
     let said = expect(&program(&home, &sim, &[]).run(), 3);
-    assert!(said.contains("1 bodies are not saved yet"), "{said}");
+    assert!(said.contains("1 body is not saved yet"), "{said}");
     assert_eq!(fs::read(&file).expect("a file"), before);
 }
 

@@ -102,7 +102,7 @@ fn a_complete_run_with_nothing_owed_is_safe_as_of_its_start() {
     assert!(judgement.safe);
     assert_eq!(
         judgement.line,
-        "SAFE as of 2023-11-15T07:13:20.000Z: 3 media, 2 contents in 1 APIs, 3 files (4 bytes)"
+        "SAFE as of 2023-11-15T07:13:20.000Z: 3 media, 2 contents in 1 API, 3 files (4 bytes)"
     );
     assert_eq!(judgement.notes, Vec::<String>::new());
     assert_eq!(judgement.under_way, None);
@@ -113,7 +113,7 @@ fn without_a_complete_run_of_everything_nothing_is_safe() {
     let nothing = judged(&after(&[]));
     assert_eq!(
         nothing.line,
-        "UNSAFE: no run of everything was complete yet; saved so far: 3 media, 2 contents in 1 APIs, \
+        "UNSAFE: no run of everything was complete yet; saved so far: 3 media, 2 contents in 1 API, \
          3 files (4 bytes)"
     );
     let mut part = complete(9);

@@ -18,6 +18,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Returns whether nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        let is_any_time =
+            self.since == Timestamp::EPOCH && self.until == Timestamp::from_unix_millis(i64::MAX);
+        let is_any_kind = ThingKind::ALL.iter().all(|kind| self.kinds.contains(kind));
+        is_any_time && is_any_kind && self.endpoint.is_none() && self.things.is_none()
+    }
+
     /// Returns one text for each table that may hold what is wanted: present rows, then the history's.
     pub(super) fn arms(&self, arm: impl Fn(ThingKind, &str, &str) -> String) -> Vec<String> {
         let mut arms = Vec::new();

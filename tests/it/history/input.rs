@@ -87,14 +87,17 @@ async fn a_time_that_nothing_is_known_of_is_wrong_usage() {
     for (time, words) in [
         (
             "2001-01-01",
-            "nothing is known of 2001-01-01T14:59:59.999Z: the first run began at ",
+            "nothing is known of 2001-01-01 23:59:59 +09:00: the first run began at 2",
         ),
-        ("2999-01-01", "2999-01-01T14:59:59.999Z has not come yet"),
+        ("2999-01-01", "2999-01-01 23:59:59 +09:00 has not come yet"),
         (
             "the other day",
             "`the other day` is no time: expected RFC 3339",
         ),
-        ("99", "there was no run 99; the database knows 1"),
+        (
+            "99",
+            "there was no run 99\nhint: there is run 1 alone; `status` lists it",
+        ),
     ] {
         let forms: [&[&str]; 5] = [
             &["show", "blog/a", "--at", time],
@@ -115,7 +118,10 @@ async fn a_time_that_nothing_is_known_of_is_wrong_usage() {
     assert!(message.contains("there was no run 7"), "{message}");
     refused(&home, &sim, &["diff", "1", "--run", "1"]);
     let message = refused(&home, &sim, &["history", "--since", "now", "--until", "1"]);
-    assert!(message.contains("is later than --until"), "{message}");
+    assert!(
+        message.contains(" +09:00) is later than --until ("),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,6 +150,20 @@ async fn names_are_found_however_people_know_them() {
     assert_eq!(
         json(&home, &sim, &["show", "settings", "--only", "apis"])["kind"],
         "api"
+    );
+
+    for (only, hint) in [
+        ("contents", "hint: it is a medium: leave out `--only`"),
+        ("apis", "hint: it is a medium: leave out `--only`"),
+    ] {
+        let message = refused(&home, &sim, &["show", &medium.name, "--only", only]);
+        assert!(message.contains(hint), "{message}");
+        assert!(!message.contains("did you mean"), "{message}");
+    }
+    let message = refused(&home, &sim, &["show", "blog/a", "--only", "media"]);
+    assert!(
+        message.contains("hint: it is a content: leave out `--only`"),
+        "{message}"
     );
 
     // Two contents of one id, and an API that a content is called like.
@@ -188,11 +208,6 @@ async fn an_unknown_name_is_told_with_the_nearest_ones() {
         ),
         (&["show", "blgo/twin"], "did you mean `blog/twin`?"),
         (&["history", "blogg"], "did you mean `blog`?"),
-        (&["history", "--endpoint", "newz"], "did you mean `news`"),
-        (
-            &["diff", "--endpoint", "setings"],
-            "did you mean `settings`",
-        ),
         (&["diff", "--id", "twim"], "did you mean `blog/twin`"),
         (
             &["show", "nothing-like-that-at-all"],
@@ -206,6 +221,30 @@ async fn an_unknown_name_is_told_with_the_nearest_ones() {
             "{words:?}\n{message}"
         );
         assert!(message.contains(nearest), "{words:?}\n{message}");
+    }
+    for (words, text, hint) in [
+        (
+            &["history", "--endpoint", "newz"][..],
+            "there is no API `newz`",
+            "did you mean `news`?",
+        ),
+        (
+            &["diff", "--endpoint", "setings"],
+            "there is no API `setings`",
+            "did you mean `settings`?",
+        ),
+        // Not the content of that name.
+        (
+            &["history", "--endpoint", "twin"],
+            "there is no API `twin`",
+            "the APIs are `blog`, `news`, `settings`",
+        ),
+    ] {
+        let message = refused(&home, &sim, words);
+        assert!(
+            message.contains(text) && message.contains(hint),
+            "{message}"
+        );
     }
     // Nothing that SQL would understand is understood.
     let message = refused(&home, &sim, &["show", "a' OR '1'='1"]);
@@ -325,4 +364,78 @@ async fn a_time_that_was_printed_means_what_it_was_printed_for() {
         let since = told(&home, &sim, &["history", "blog/a", "--since", time]);
         assert!(since.contains("changed"), "{time}\n{since}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_look_the_same_are_told_apart() {
+    let sim = service().await;
+    let home = Sandbox::new();
+    // As a Mac writes it, and twice.
+    for (name, path) in [
+        (
+            "カ\u{3099}イト\u{3099}.png",
+            "/assets/sim/one/%E3%82%AB%E3%82%99%E3%82%A4%E3%83%88%E3%82%99.png",
+        ),
+        ("two.png", "/assets/sim/two/two.png"),
+        ("two.png", "/assets/sim/three/two.png"),
+    ] {
+        let added = Edit::AddMedium {
+            name: name.to_owned(),
+            bytes: None,
+            path: Some(path.to_owned()),
+            alt: None,
+            tags: Vec::new(),
+        };
+        sim.edit(added).expect("added");
+    }
+    home.sync(&sim).await.expect_complete();
+    let truth = sim.truth();
+    let of_mac = truth
+        .media
+        .iter()
+        .find(|medium| medium.url.contains("/one/"))
+        .expect("it is there");
+    let message = refused(&home, &sim, &["show", "ガイド.png"]);
+    let hint = format!(
+        "did you mean `カ\u{3099}イト\u{3099}.png` (`{}`)?",
+        of_mac.id
+    );
+    assert!(message.contains(&hint), "{message}");
+
+    let message = refused(&home, &sim, &["show", "two.png"]);
+    assert!(message.contains("`two.png` names 2 things"), "{message}");
+    for medium in truth
+        .media
+        .iter()
+        .filter(|medium| medium.url.ends_with("/two.png"))
+    {
+        let line = format!("`{}` ({}, ", medium.id, medium.url);
+        assert!(message.contains(&line), "{line}\n{message}");
+    }
+    assert!(!message.contains("--only"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nothing_it_is_said_where_that_is() {
+    let sim = Sim::builder().start().await;
+    let home = Sandbox::new();
+    for command in COMMANDS {
+        let mut program =
+            Program::command(command, &home, &sim).set("STORAGE__DATABASE", "b.sqlite3");
+        program.0.current_dir(home.path("."));
+        let output = program.run();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let place = home.path("b.sqlite3");
+        let words = format!(
+            "there is no backup yet: `{}` does not exist",
+            place.display()
+        );
+        assert!(said.contains(&words), "{said}");
+    }
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(told(&home, &sim, &["history"]), "nothing was saved yet\n");
+    assert_eq!(
+        told(&home, &sim, &["history", "--only", "media"]),
+        "nothing changed in that time\n"
+    );
 }

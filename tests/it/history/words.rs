@@ -125,14 +125,22 @@ async fn a_content_is_shown_to_be_read() {
         assert!(text.contains(words), "{words}\n{text}");
     }
     let text = told(&home, &sim, &["show", "hello"]);
-    let hint = "its last version: `--at ";
+    let hint = "its last version: microcms-backup ";
     assert!(
         text.contains("deleted: the service had it no more at "),
         "{text}"
     );
     let (_, rest) = text.split_once(hint).expect("a hint");
-    let (last, _) = rest.split_once('`').expect("its end");
-    assert!(told(&home, &sim, &["show", "hello", "--at", last]).contains("一つ 120 円"));
+    let words: Vec<&str> = rest.lines().next().expect("a line").split('"').collect();
+    let [before, last, ""] = *words else {
+        panic!("{rest}");
+    };
+    assert_eq!(before, "show blog/hello --at ");
+    assert!(last.ends_with(" +09:00"), "{last}");
+    assert!(told(&home, &sim, &["show", "blog/hello", "--at", last]).contains("一つ 120 円"));
+    // The whole command for the first version, too.
+    let message = refused(&home, &sim, &["show", "news/none"]);
+    assert!(message.contains("nothing is called"), "{message}");
 
     let medium = sim.truth().media[0].clone();
     let text = told(&home, &sim, &["show", &medium.id]);
