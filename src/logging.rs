@@ -26,6 +26,7 @@
 //!
 //! The last landmarks are kept in memory, too, for those who are told how a run ended ([`Tail`]).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -43,6 +44,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
+
+use crate::model::is_hidden;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,7 +116,7 @@ impl Tail {
 impl Write for Tail {
     // The layer hands over a whole line at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(String::from_utf8_lossy(line).into_owned());
+        self.push(shown(line).into_owned());
         Ok(line.len())
     }
 
@@ -175,14 +178,15 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = fmt::layer()
-        .with_writer(writer)
+        .with_writer(Shown(writer))
         // The module helps whoever debugs, and nobody else.
         .with_target(options.level >= LevelFilter::DEBUG)
         // A line that cannot be written is lost. Saying so goes to the same closed stderr, with
         // `eprintln!`, which panics: a daemon must outlive its log.
         .log_internal_errors(false);
-    let plain =
-        |lines: fmt::Layer<registry::Registry, _, _, W>| lines.with_ansi(options.colour).boxed();
+    let plain = |lines: fmt::Layer<registry::Registry, _, _, Shown<W>>| {
+        lines.with_ansi(options.colour).boxed()
+    };
     let lines = match options.format {
         Format::Text => plain(lines),
         // A journal that cannot be reached still reads stderr.
@@ -232,6 +236,43 @@ fn filter(level: LevelFilter) -> Targets {
         // Calls it an error when a job that has rung is taken away, which is how it is used here.
         .with_target("tokio_cron_scheduler", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+/// Returns a line in which no name from outside hides or reorders anything. What the formatter puts in, colours and the
+/// end of the line, stays; other control characters it has escaped.
+fn shown(line: &[u8]) -> Cow<'_, str> {
+    let hides = |c: char| is_hidden(c) && !c.is_control();
+    let text = String::from_utf8_lossy(line);
+    if text.contains(hides) {
+        Cow::Owned(text.replace(hides, "\u{fffd}"))
+    } else {
+        text
+    }
+}
+
+/// Writes lines as [`shown`] has them.
+#[derive(Debug, Clone)]
+struct Shown<W>(W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Shown<W> {
+    type Writer = Shown<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Shown(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Shown<W> {
+    // The layer hands over a whole line at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0
+            .write_all(shown(line).as_bytes())
+            .map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Stderr that lifts the bars while a line is written.
@@ -319,6 +360,25 @@ mod tests {
         warn!(target: "hyper", "w2");
         info!(target: "hyper", "i2");
         trace!(target: "h2", "t2");
+    }
+
+    #[test]
+    fn a_name_from_outside_hides_nothing_in_a_line() {
+        let said = || {
+            warn!(
+                name = "写\u{202e}真",
+                "no\u{200b} \u{1b}[2Jfile `gnp.\u{202e}a`"
+            );
+        };
+        for format in [Format::Text, Format::Json] {
+            let line = logged(format, LevelFilter::INFO, false, said);
+            assert!(line.contains("gnp.\u{fffd}a"), "{line}");
+            assert!(!line.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+        let mut tail = Tail::default();
+        tail.write_all("a\u{202e}b\n".as_bytes()).expect("kept");
+        assert_eq!(tail.text(), "a\u{fffd}b\n");
     }
 
     #[test]

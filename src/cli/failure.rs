@@ -8,7 +8,7 @@ use tracing::error;
 use super::output;
 use crate::config::ConfigError;
 use crate::daemon::Trouble;
-use crate::model::{ExitCode, chain};
+use crate::model::{ExitCode, chain, plain};
 
 /// An error at the edge: with its exit code, and apart from it what can be done.
 #[derive(Debug)]
@@ -70,7 +70,9 @@ impl Failure {
         if let Some(hint) = &self.hint {
             let _ok = writeln!(text, "hint: {hint}");
         }
-        text
+        // Names from outside stand in it; the ends of its lines are its own.
+        let lines = text.lines().map(|line| plain(line) + "\n");
+        lines.collect()
     }
 }
 
@@ -117,6 +119,12 @@ mod tests {
             "error: cannot read the configuration file `config.toml`\n  \
              caused by: permission denied\n\
              hint: the user that runs this program needs read permission\n"
+        );
+        let hostile =
+            Failure::new(ExitCode::Failed, "gnp.\u{202e}a\u{1b}[2J").with_hint("a\n  b\u{200b}");
+        assert_eq!(
+            hostile.render(),
+            "error: gnp.\u{fffd}a\u{fffd}[2J\nhint: a\n  b\u{fffd}\n"
         );
         let bare = Failure::new(ExitCode::Failed, "something");
         assert_eq!(bare.render(), "error: something\n");

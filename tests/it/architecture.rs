@@ -20,7 +20,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("config", &["model"]),
     ("hooks", &["model"]),
     ("notify", &["model", "remote"]),
-    ("logging", &[]),
+    ("logging", &["model"]),
     ("daemon", &["model", "sync"]),
     ("health", &["model"]),
     (
