@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use clap::ValueEnum;
 use tracing::warn;
 
 use super::assemble::failed;
 use super::failure::Failure;
-use super::looking::{instant, look, moment};
+use super::looking::{instant, local, look, moment};
 use super::named::no_api;
 use super::run::Clock;
 use super::{exit, output, places};
@@ -191,7 +192,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
     let now = clock();
     let filled = look(&config, |store| fill_folder(args, &config, store, now))??;
     let done = filled.finish()?;
-    let exit = conclude(&done, args.at.is_some());
+    let exit = conclude(&done, args.at.is_some(), config.schedule.timezone);
     let text = if args.json {
         let folder = args.folder.display().to_string();
         let report = Report {
@@ -258,7 +259,8 @@ fn fill_folder(
     if let Some(whole) = whole_since
         && export.has_earlier()
     {
-        return Ok(Err(pruned(whole, &args.folder)));
+        let whole = local(whole, config.schedule.timezone);
+        return Ok(Err(pruned(&whole, &args.folder)));
     }
     let git = args.git.then(|| Git {
         hidden: config.hooks.hidden.clone(),
@@ -288,7 +290,7 @@ fn fill_folder(
 }
 
 /// What is in the folder may be what is here no more.
-fn pruned(whole_since: Timestamp, folder: &Path) -> Failure {
+fn pruned(whole_since: &str, folder: &Path) -> Failure {
     let text = format!(
         "history before {whole_since} is not whole: `prune` has removed parts of it, and `{}` may have an export from \
          before that",
@@ -418,7 +420,7 @@ fn refused(err: ExportError) -> Failure {
 }
 
 /// Returns how it ended: something is missing where a body is owed or a file is somebody else's.
-fn conclude(done: &Done, is_past: bool) -> ExitCode {
+fn conclude(done: &Done, is_past: bool, zone: Tz) -> ExitCode {
     let owed = done.exported.owed;
     if owed > 0 && is_past {
         let bodies = counted(owed, "body of that time is", "bodies of that time are");
@@ -438,6 +440,7 @@ fn conclude(done: &Done, is_past: bool) -> ExitCode {
         );
     }
     if let Some(whole) = done.whole_since {
+        let whole = local(whole, zone);
         warn!("history before {whole} is not whole: `prune` has removed parts of it");
     }
     if done.exported.owed > 0 || files.kept > 0 || done.whole_since.is_some() {

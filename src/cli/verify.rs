@@ -414,10 +414,10 @@ mod tests {
         let bandwidth = |text: &str| {
             let words = ["microcms-backup", "verify", "--bandwidth", text];
             let parsed = Cli::try_parse_from(words).map_err(|err| err.to_string())?;
-            match parsed.command {
-                Command::Verify(args) => Ok::<_, String>(args.bandwidth),
-                other => panic!("{other:?}"),
-            }
+            let Command::Verify(args) = parsed.command else {
+                panic!("{:?}", parsed.command);
+            };
+            Ok::<_, String>(args.bandwidth)
         };
         assert_eq!(bandwidth("50MiB"), Ok(Some(Some(50 << 20))));
         assert_eq!(bandwidth("unlimited"), Ok(Some(None)));

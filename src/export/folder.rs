@@ -238,7 +238,7 @@ impl Folder {
             match self.sum_at(&path).map_err(self.failed("read", &path))? {
                 None => {}
                 Some(sum) if self.earlier.wrote(&path, &sum) || self.how.overwrites => {
-                    gone.push(path)
+                    gone.push(path);
                 }
                 Some(_) => kept.push(path),
             }
