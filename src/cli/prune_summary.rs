@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 
-use crate::model::{PruneReport, PrunedTables, Timestamp, plain};
+use crate::model::{PruneReport, PrunedTables, Timestamp, counted, plain};
 
 /// Returns the summary, each line ended by a newline.
 pub(crate) fn of(report: &PruneReport) -> String {
@@ -38,10 +38,10 @@ fn counts(report: &PruneReport) -> [String; 3] {
             rows.versions(),
             kinds(rows, |rows| {
                 [
-                    (rows.endpoints.versions, "of APIs"),
-                    (rows.contents.versions, "of contents"),
-                    (rows.media.versions, "of media"),
-                    (rows.assets.versions, "of files"),
+                    (rows.endpoints.versions, ["of APIs"; 2]),
+                    (rows.contents.versions, ["of contents"; 2]),
+                    (rows.media.versions, ["of media"; 2]),
+                    (rows.assets.versions, ["of files"; 2]),
                 ]
             })
         ),
@@ -50,10 +50,10 @@ fn counts(report: &PruneReport) -> [String; 3] {
             rows.deleted(),
             kinds(rows, |rows| {
                 [
-                    (rows.endpoints.deleted, "APIs"),
-                    (rows.contents.deleted, "contents"),
-                    (rows.media.deleted, "media"),
-                    (0, ""),
+                    (rows.endpoints.deleted, ["API", "APIs"]),
+                    (rows.contents.deleted, ["content", "contents"]),
+                    (rows.media.deleted, ["medium", "media"]),
+                    (0, [""; 2]),
                 ]
             })
         ),
@@ -68,11 +68,14 @@ fn counts(report: &PruneReport) -> [String; 3] {
 }
 
 /// What a sum is made of, in parentheses; empty if of nothing.
-fn kinds(rows: &PrunedTables, parts: impl Fn(&PrunedTables) -> [(u64, &'static str); 4]) -> String {
+fn kinds(
+    rows: &PrunedTables,
+    parts: impl Fn(&PrunedTables) -> [(u64, [&'static str; 2]); 4],
+) -> String {
     let parts: Vec<String> = parts(rows)
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, words)| format!("{count} {words}"))
+        .map(|(count, [one, many])| counted(*count, one, many))
         .collect();
     if parts.is_empty() {
         String::new()
@@ -86,14 +89,14 @@ fn troubles(report: &PruneReport) -> Vec<String> {
     let mut lines = Vec::new();
     if files.moved > 0 {
         lines.push(format!(
-            "moved     {} files from the mirror to the archive: what stays needs their bytes",
-            files.moved
+            "moved     {} from the mirror to the archive: what stays needs the bytes",
+            counted(files.moved, "file", "files")
         ));
     }
     if files.left > 0 {
         lines.push(format!(
-            "left      {} files in the mirror: their bytes are not those that were recorded",
-            files.left
+            "left      {} in the mirror whose bytes are not those that were recorded",
+            counted(files.left, "file", "files")
         ));
     }
     lines.extend(report.problems.iter().map(|problem| {
@@ -122,13 +125,17 @@ fn gist(report: &PruneReport) -> String {
             "stopped before everything was looked at; nothing was removed".to_owned()
         }
         (130 | 143, false) => format!(
-            "stopped, {bytes} freed so far: the next `prune` goes on ({} files wait)",
-            report.waiting
+            "stopped, {bytes} freed so far: the next `prune` goes on ({})",
+            counted(report.waiting, "file waits", "files wait")
         ),
         (_, true) => format!("would free {bytes}: {what}; nothing was removed"),
         (_, false) if report.waiting > 0 => format!(
-            "freed {bytes}; {} files could not be removed and wait for the next `prune`",
-            report.waiting
+            "freed {bytes}; {} for the next `prune`",
+            counted(
+                report.waiting,
+                "file could not be removed and waits",
+                "files could not be removed and wait"
+            )
         ),
         (_, false) => format!("freed {bytes}: {what} is gone"),
     }
@@ -190,7 +197,7 @@ mod tests {
         assert_eq!(
             of(&report()),
             "versions  342 removed (300 of contents, 20 of media, 22 of files)\n\
-             deleted   19 removed (1 APIs, 15 contents, 3 media)\n\
+             deleted   19 removed (1 API, 15 contents, 3 media)\n\
              files     21 removed, 3 from the mirror and 18 from the archive, 12.3 MiB freed\n\
              database  its file keeps its size, 2.0 KiB within it are free for new rows\n\
              freed 12.3 MiB: what was superseded before 2025-11-22T05:00:00.000Z and what was deleted before \
@@ -209,7 +216,7 @@ mod tests {
         assert_eq!(
             of(&dry),
             "versions  342 would go (300 of contents, 20 of media, 22 of files)\n\
-             deleted   19 would go (1 APIs, 15 contents, 3 media)\n\
+             deleted   19 would go (1 API, 15 contents, 3 media)\n\
              files     21 would go, 3 from the mirror and 18 from the archive, 12.3 MiB to free\n\
              would free 12.3 MiB: what was superseded before 2025-11-22T05:00:00.000Z; nothing was removed\n"
         );
@@ -249,8 +256,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "moved     4 files from the mirror to the archive: what stays needs their bytes",
-                "left      1 files in the mirror: their bytes are not those that were recorded",
+                "moved     4 files from the mirror to the archive: what stays needs the bytes",
+                "left      1 file in the mirror whose bytes are not those that were recorded",
                 "problem   2 files, for example: cannot remove `a\u{fffd}[2J` (hint: look)",
                 "freed 12.3 MiB; 2 files could not be removed and wait for the next `prune`",
             ]

@@ -13,7 +13,7 @@ use super::run::Clock;
 use super::{exit, output};
 use crate::config::{self, Config, Sources};
 use crate::daemon::Signals;
-use crate::model::{ExitCode, SnapshotFiles, SnapshotReport, plain};
+use crate::model::{ExitCode, SnapshotFiles, SnapshotReport, counted, plain};
 use crate::store::SnapshotOptions;
 use crate::sync::{self, SnapshotError, SnapshotPlan, Stop, TreePlan};
 
@@ -236,8 +236,8 @@ fn about_files(files: &SnapshotFiles) -> Vec<String> {
     )];
     if let Some(first) = files.missing_files.first() {
         lines.push(format!(
-            "missing   {} files are not there as they were recorded, for example `{}`; `verify` names all of them",
-            files.missing,
+            "missing   {} not there as recorded, for example `{}`; `verify` names all",
+            counted(files.missing, "file is", "files are"),
             plain(&first.path)
         ));
     }

@@ -12,7 +12,7 @@ use super::checks::{About, Checks};
 use super::local::Known;
 use super::rights::{self, Right};
 use crate::config::{ApiKey, Config};
-use crate::model::{Endpoint, EndpointKind, ServedContent, Status, Timestamp, span};
+use crate::model::{Endpoint, EndpointKind, ServedContent, Status, Timestamp, counted, span};
 use crate::remote::{self, Lookup, Refusal, Remote, RemoteError};
 use crate::store::Sample;
 
@@ -120,7 +120,11 @@ async fn management(
     }
     match apis {
         Ok(apis) => {
-            let text = format!("{}: {} APIs", rights::APIS.name, apis.len());
+            let text = format!(
+                "{}: {}",
+                rights::APIS.name,
+                counted(apis.len() as u64, "API", "APIs")
+            );
             checks.ok("right", text);
             for api in &apis.strange {
                 let text = format!(

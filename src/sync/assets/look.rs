@@ -2,7 +2,7 @@
 
 use super::{ROWS, elsewhere};
 use crate::mirror::{MirrorError, Reader};
-use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why};
+use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why, counted};
 use crate::store::SavedAsset;
 use crate::sync::RunError;
 use crate::sync::dry;
@@ -68,8 +68,12 @@ pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
         }
         if !found.is_empty() {
             info!(
-                "{} files that were gone are back in the mirror",
-                found.len()
+                "{} back in the mirror",
+                counted(
+                    found.len() as u64,
+                    "file that was gone is",
+                    "files that were gone are"
+                )
             );
             run.store(move |store| store.record_found(&found)).await?;
         }
@@ -112,7 +116,10 @@ fn say_untold(run: &Run, untold: u64, refusal: Option<&MirrorError>) {
     run.problem(
         ProblemKind::Owed,
         "assets",
-        format!("{untold} files of the mirror cannot be looked at, for example: {why}"),
+        format!(
+            "{} of the mirror cannot be looked at, for example: {why}",
+            counted(untold, "file", "files")
+        ),
         refusal.hint().map(str::to_owned),
     );
 }

@@ -338,7 +338,7 @@ async fn a_file_that_cannot_be_removed_is_told_and_tried_again() {
     assert_eq!(report["problems"].as_array().map(Vec::len), Some(1));
     let output = program(&home, &sim, &[], ["30d", "forever"]).run();
     assert!(
-        said(&output, 3).ends_with("1 files could not be removed and wait for the next `prune`\n")
+        said(&output, 3).ends_with("1 file could not be removed and waits for the next `prune`\n")
     );
 
     std::fs::remove_file(&stuck).expect("removed");
