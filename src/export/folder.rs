@@ -4,6 +4,7 @@
 //! off, the next export knows from list and notes which files are its own.
 
 mod earlier;
+mod ways;
 
 use std::fs::{DirBuilder as StdDirBuilder, File as StdFile, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
-use cap_std::fs::{Permissions, PermissionsExt as _};
 use sha2::{Digest as _, Sha256};
 
 use self::earlier::{earlier, read_both};
+pub(super) use self::ways::Ways;
 use super::error::ExportError;
 use super::manifest::{self, Line, Sum, Written, sum_of};
 
@@ -45,15 +46,6 @@ pub struct Files {
     pub kept: u64,
     /// The first of those, by their paths.
     pub kept_paths: Vec<String>,
-}
-
-/// How files are written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ways {
-    /// Files that somebody changed are written anew.
-    pub(super) overwrites: bool,
-    /// For the owner alone, whatever the umask; also what an earlier export let others read.
-    pub(super) is_private: bool,
 }
 
 /// A folder, open for one export. Nobody else exports to it meanwhile.
@@ -92,16 +84,6 @@ enum Found {
     /// Bytes that an export wrote.
     Ours,
     Somebodys,
-}
-
-impl Ways {
-    fn file_mode(self) -> u32 {
-        if self.is_private { 0o600 } else { 0o666 }
-    }
-
-    fn folder_mode(self) -> u32 {
-        if self.is_private { 0o700 } else { 0o777 }
-    }
 }
 
 impl Folder {
@@ -400,31 +382,6 @@ impl Folder {
         self.dir
             .rename(temp, &self.dir, path)
             .map_err(self.failed("write", path))
-    }
-
-    /// Takes away what an earlier export let others do with a file of ours, and with its folder.
-    fn hide(&self, path: &str) -> Result<(), ExportError> {
-        if let Some((parent, _)) = path.rsplit_once('/') {
-            self.hide_one(parent)?;
-        }
-        self.hide_one(path)
-    }
-
-    fn hide_one(&self, path: &str) -> Result<(), ExportError> {
-        if !self.how.is_private {
-            return Ok(());
-        }
-        let hide = || {
-            let mode = self.dir.symlink_metadata(path)?.permissions().mode();
-            match mode & 0o077 {
-                0 => Ok(()),
-                _ => {
-                    let private = Permissions::from_mode(mode & 0o700);
-                    self.dir.set_permissions(path, private)
-                }
-            }
-        };
-        hide().map_err(self.failed("close to others", path))
     }
 
     fn look(&self, path: &str, sum: &Sum, length: u64) -> io::Result<Found> {
