@@ -82,7 +82,9 @@ impl Download {
             .await;
         match moved {
             Ok(published) => Ok(Some(published.path)),
-            Err(Unsaved::Mirror(err)) if err.is_gone() => Ok(None),
+            // What cannot be read cannot be moved either: its bytes are asked for. A device on which nothing goes any more
+            // says so again when they are written.
+            Err(Unsaved::Mirror(err)) if err.is_gone() || err.is_device_failure() => Ok(None),
             Err(err) => Err(err),
         }
     }

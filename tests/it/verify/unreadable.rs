@@ -24,7 +24,14 @@ fn run(words: &[&str], home: &Sandbox, sim: &Sim, file: &Path, error: &str) -> O
     let file = file.to_str().expect("UTF-8");
     let before = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", file];
     let before = [&before[..], &["-e", "trace=read,pread64", "-e", &inject]].concat();
-    Some(Program::of(&before, words, home, sim).run())
+    let hosts = [
+        sim.image_host(),
+        sim.file_host(),
+        sim.custom_image_host(),
+        sim.custom_file_host(),
+    ];
+    let program = Program::of(&before, words, home, sim);
+    Some(program.set("ASSETS__HOSTS", hosts.join(",")).run())
 }
 
 fn verified(output: &Output) -> (Option<i32>, Value) {
@@ -91,6 +98,27 @@ async fn a_new_version_leaves_alone_what_cannot_be_read_and_holds_no_other_file_
     assert_ne!(file_of(&home, &ids[0]), file);
     // Nobody else has those bytes: whoever can rescue them finds them where they were.
     assert_eq!(digest(&fs::read(&file).expect("read")), digest(&old));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moved_to_another_host_and_cannot_be_read_is_fetched_to_its_new_place() {
+    let (sim, home) = backed_up(4).await;
+    let file = file_of(&home, &sim.media_ids()[0]);
+    sim.edit(microcms_sim::Edit::SwitchAssetHosts { touch: false })
+        .expect("switched");
+    sim.forget_requests();
+    let Some(output) = run(&["sync"], &home, &sim, &file, "EIO") else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(sim.counters().assets(), 1, "the others are moved");
+    for medium in &sim.truth().media {
+        let held = home.saved_bytes(&medium.id).expect("saved");
+        assert_eq!(digest(&held), medium.sha256());
+        assert_ne!(home.saved_path(&medium.id).expect("saved"), file);
+    }
+    assert!(file.exists(), "it stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]
