@@ -31,7 +31,7 @@ pub(super) async fn seek(
     run: &Run,
     mut lost: Vec<(MediaId, Why)>,
 ) -> Result<Vec<(MediaId, Why)>, RunError> {
-    let Some(mirror) = run.rooms.files.mirror() else {
+    let Some(mirror) = run.rooms.files.mirror().filter(|_| !lost.is_empty()) else {
         return Ok(lost);
     };
     let ids: Vec<MediaId> = lost.iter().map(|(id, _)| id.clone()).collect();
