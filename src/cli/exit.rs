@@ -2,11 +2,23 @@
 
 use crate::model::ExitCode;
 
+/// What means the same at the end of every command that can end so.
+pub(super) const USAGE: (ExitCode, &str) = (ExitCode::Usage, "wrong usage or configuration");
+pub(super) const LOCKED: (ExitCode, &str) = (ExitCode::Locked, "another run holds the lock");
+pub(super) const INTERRUPTED: (ExitCode, &str) = (
+    ExitCode::Interrupted,
+    "stopped by SIGINT, the state is consistent",
+);
+pub(super) const TERMINATED: (ExitCode, &str) = (
+    ExitCode::Terminated,
+    "stopped by SIGTERM, the state is consistent",
+);
+
 /// Every exit code with its meaning, in the order of the numbers.
 const TABLE: [(ExitCode, &str); 10] = [
     (ExitCode::Complete, "complete and proven"),
     (ExitCode::Failed, "failed"),
-    (ExitCode::Usage, "wrong usage or configuration"),
+    USAGE,
     (
         ExitCode::Partial,
         "partial: what was safe is saved, the report lists what is owed",
@@ -20,15 +32,9 @@ const TABLE: [(ExitCode, &str); 10] = [
         ExitCode::Difference,
         "`verify` found a difference, or `status` is UNSAFE",
     ),
-    (ExitCode::Locked, "another run holds the lock"),
-    (
-        ExitCode::Interrupted,
-        "stopped by SIGINT, the state is consistent",
-    ),
-    (
-        ExitCode::Terminated,
-        "stopped by SIGTERM, the state is consistent",
-    ),
+    LOCKED,
+    INTERRUPTED,
+    TERMINATED,
 ];
 
 /// Returns the table of the exit codes, set under `text`.

@@ -30,20 +30,14 @@ const EXITS: &[(ExitCode, &str)] = &[
         ExitCode::Failed,
         "failed: no backup, or a database that cannot be read or written",
     ),
-    (ExitCode::Usage, "wrong usage or configuration"),
+    exit::USAGE,
     (
         ExitCode::Partial,
         "partial: files that could not be removed wait for the next `prune`",
     ),
-    (ExitCode::Locked, "another run holds the lock"),
-    (
-        ExitCode::Interrupted,
-        "stopped by SIGINT, the state is consistent",
-    ),
-    (
-        ExitCode::Terminated,
-        "stopped by SIGTERM, the state is consistent",
-    ),
+    exit::LOCKED,
+    exit::INTERRUPTED,
+    exit::TERMINATED,
 ];
 
 /// Remove what is older than the retention settings allow

@@ -20,7 +20,7 @@ impl Mirror {
     /// With what is in the way. A file of another folder may be saved all the same.
     pub fn rehearse(&self, path: &RelPath) -> Result<(), MirrorError> {
         let inner = &self.inner;
-        let (host, _) = path.as_str().split_once('/').unwrap_or_default();
+        let host = path.host_folder();
         let folder = inner.tree.folder(host, host)?;
         inner.temp.try_out(host)?;
         may_enter(&folder.dir).map_err(MirrorError::io("write into", host))?;

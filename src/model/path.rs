@@ -145,6 +145,11 @@ impl RelPath {
         self.0.rsplit_once('/').unwrap_or(("", &self.0))
     }
 
+    /// Returns the folder directly below the mirror's, which is that of the URL's host.
+    pub fn host_folder(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// Tells whether this is the safe form rather than the URL's own path.
     pub fn is_fallback(&self) -> bool {
         self.0.split('/').nth(1) == Some(UNSAFE_FOLDER)

@@ -214,20 +214,23 @@ impl Store {
             )?
             .query_map(
                 named_params! { ":after": after, ":limit": int(limit as u64) },
-                |row| {
-                    Ok(SavedAsset {
-                        row: row.get(0)?,
-                        media_id: row.get(1)?,
-                        path: row.get(2)?,
-                        bytes: count(row, 3)?,
-                        sha256: row.get(4)?,
-                        is_gone: row.get(5)?,
-                    })
-                },
+                saved_asset,
             )?
             .collect()
         })
     }
+}
+
+/// Reads number, medium, path, length, digest and whether it is gone, in this order.
+pub(super) fn saved_asset(row: &Row<'_>) -> rusqlite::Result<SavedAsset> {
+    Ok(SavedAsset {
+        row: row.get(0)?,
+        media_id: row.get(1)?,
+        path: row.get(2)?,
+        bytes: count(row, 3)?,
+        sha256: row.get(4)?,
+        is_gone: row.get(5)?,
+    })
 }
 
 /// Rows behind each place among which a saved one is looked for, at most.

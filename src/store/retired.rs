@@ -1,6 +1,7 @@
 //! Files of media that were deleted upstream: what their rows say of them.
 
-use super::values::{count, json_array};
+use super::assets::saved_asset;
+use super::values::json_array;
 use super::{SavedAsset, Store, StoreError};
 use crate::model::MediaId;
 use rusqlite::named_params;
@@ -23,22 +24,13 @@ impl Store {
     pub fn saved_assets_of(&self, ids: &[MediaId]) -> Result<Vec<SavedAsset>, StoreError> {
         self.read("read which of some files are saved", |conn| {
             conn.prepare_cached(
-                "SELECT a.rowid, a.media_id, a.path, a.bytes, a.sha256
+                "SELECT a.rowid, a.media_id, a.path, a.bytes, a.sha256, FALSE
                  FROM json_each(:ids) AS wanted CROSS JOIN assets AS a ON a.media_id = wanted.value
                  WHERE a.state = 'saved'",
             )?
             .query_map(
                 named_params! { ":ids": json_array(ids.iter().map(MediaId::as_str)) },
-                |row| {
-                    Ok(SavedAsset {
-                        row: row.get(0)?,
-                        media_id: row.get(1)?,
-                        path: row.get(2)?,
-                        bytes: count(row, 3)?,
-                        sha256: row.get(4)?,
-                        is_gone: false,
-                    })
-                },
+                saved_asset,
             )?
             .collect()
         })

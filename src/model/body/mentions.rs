@@ -192,9 +192,9 @@ fn before_sentence(url: &str, ends: impl Fn(char) -> bool) -> &str {
     url
 }
 
-/// What the end of a URL looks like, read letter by letter: as [`has_ending`] sees it.
+/// Whether a URL ends like a file's name, read letter by letter: a dot, and two to five letters or digits.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
+struct Ending {
     has_slash: bool,
     /// A query or a fragment has begun, which has no say.
     is_over: bool,
@@ -203,7 +203,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn read(&mut self, c: char) {
+    fn read(&mut self, c: char) {
         match c {
             _ if self.is_over => {}
             '?' | '#' => self.is_over = true,
@@ -217,7 +217,7 @@ impl Ending {
         }
     }
 
-    pub(super) fn is_file(&self) -> bool {
+    fn is_file(&self) -> bool {
         self.has_slash && self.length.is_some_and(|length| ENDING.contains(&length))
     }
 }
@@ -225,12 +225,9 @@ impl Ending {
 /// How long the ending of a file's name is.
 const ENDING: RangeInclusive<usize> = 2..=5;
 
-/// Whether a URL ends like a file's name: a dot, and two to five letters or digits.
+/// Whether a URL ends like a file's name.
 pub(super) fn has_ending(url: &str) -> bool {
-    let url = url.split(['?', '#']).next().unwrap_or(url);
-    url.rsplit_once('/')
-        .and_then(|(_, name)| name.rsplit_once('.'))
-        .is_some_and(|(_, ending)| {
-            ENDING.contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
-        })
+    let mut ending = Ending::default();
+    url.chars().for_each(|c| ending.read(c));
+    ending.is_file()
 }

@@ -35,13 +35,7 @@ impl Download {
     /// they have room there.
     pub(super) async fn rehearse(&self, url: &AssetUrl) -> Result<(), Unsaved> {
         let path = RelPath::for_url(&self.owed.listed_url).unwrap_or_else(|_| self.fallback(url));
-        let host = path
-            .as_str()
-            .split('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let tried = self.shared.rehearsals.of(&host);
+        let tried = self.shared.rehearsals.of(path.host_folder());
         self.tried(&tried, move |mirror| mirror.rehearse(&path))
             .await?;
         let Some(bytes) = self.owed.row.bytes.filter(|_| self.superseded().is_some()) else {

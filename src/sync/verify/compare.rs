@@ -174,9 +174,9 @@ impl Verify {
         kind: DifferenceKind,
         thing: String,
         place: String,
-        detail: &str,
+        detail: impl Into<Detail<'_>>,
     ) {
-        let (expected, found, remedy) = words(kind, detail);
+        let (expected, found, remedy) = words(kind, &detail.into());
         {
             let mut sheet = self.sheet();
             let compared = area(&mut sheet.compared);
@@ -219,11 +219,22 @@ impl Verify {
     }
 }
 
-/// How the difference of a file's length is told: no listing may know of it.
-const LENGTH: &str = "length";
+/// What is different, or why nobody can tell.
+struct Detail<'a> {
+    text: &'a str,
+    /// What helps, where it is not the next run.
+    remedy: Option<&'static str>,
+}
+
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Detail<'a> {
+    fn from(text: &'a T) -> Self {
+        let text = text.as_ref();
+        Self { text, remedy: None }
+    }
+}
 
 /// What is expected, what is found, and what can be done.
-fn words(kind: DifferenceKind, detail: &str) -> (String, String, &'static str) {
+fn words(kind: DifferenceKind, detail: &Detail<'_>) -> (String, String, &'static str) {
     let (expected, found, remedy) = if kind == DifferenceKind::MissingHere {
         (
             "a row",
@@ -239,19 +250,16 @@ fn words(kind: DifferenceKind, detail: &str) -> (String, String, &'static str) {
     } else if kind == DifferenceKind::Unverifiable {
         (
             "an answer",
-            detail.to_owned(),
+            detail.text.to_owned(),
             "it is neither right nor wrong: verify again, or look there",
         )
     } else {
-        let remedy = if detail.starts_with(LENGTH) {
-            "the next `sync` fetches it if its listing moved, too; otherwise `sync --full` asks for it"
-        } else {
-            "the next `sync` saves what changed"
-        };
         (
             "the same here and there",
-            format!("another {detail}"),
-            remedy,
+            format!("another {}", detail.text),
+            detail
+                .remedy
+                .unwrap_or("the next `sync` saves what changed"),
         )
     };
     (expected.to_owned(), found, remedy)

@@ -1,6 +1,6 @@
 //! The lengths of files, as their hosts tell them without sending the bytes.
 
-use super::{LENGTH, Verify, VerifyError};
+use super::{Detail, Verify, VerifyError};
 use crate::model::{AssetUrl, Compared, ComparedAll, DifferenceKind};
 use crate::remote::{AssetClient, Refusal, Remote};
 use crate::store::HostedFile;
@@ -66,14 +66,21 @@ async fn ask(verify: &Verify, client: &AssetClient, files: &[HostedFile]) {
             }
             Told::Length(bytes) => (
                 DifferenceKind::Differs,
-                format!("{LENGTH}: {bytes} there, {} here", file.bytes),
+                format!("length: {bytes} there, {} here", file.bytes),
             ),
             Told::Absent => (DifferenceKind::MissingThere, String::new()),
             Told::Nothing(why) => (DifferenceKind::Unverifiable, why),
         };
         let thing = format!("length of the file of medium `{}`", file.media_id);
+        let detail = Detail {
+            text: &detail,
+            // No listing may know of it.
+            remedy: Some(
+                "the next `sync` fetches it if its listing moved, too; otherwise `sync --full` asks for it",
+            ),
+        };
         verify
-            .compared(area, kind, thing, file.url.clone(), &detail)
+            .compared(area, kind, thing, file.url.clone(), detail)
             .await;
     }
 }
