@@ -64,7 +64,11 @@ async fn a_deleted_api_is_told_from_a_forbidden_one() {
             Occasion::Every,
             fault,
         );
-        home.sync(&sim).await.expect_code(code);
+        let report = home.sync(&sim).await.expect_code(code);
+        assert!(
+            report.problems.iter().all(|problem| problem.hint.is_some()),
+            "{report:#?}"
+        );
         sim.clear_faults();
         assert_eq!(marked(), (0, 0));
     }

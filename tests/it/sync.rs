@@ -208,7 +208,7 @@ async fn a_dry_run_plans_the_same_and_writes_nothing() {
         (report.media.new, report.contents.new),
         (plan.media.new, plan.contents.new)
     );
-    let plan = home.sync_with(&sim, dry).await;
+    let plan = home.sync_with(&sim, dry.clone()).await;
     assert_eq!(
         (
             plan.media.new,
@@ -219,6 +219,32 @@ async fn a_dry_run_plans_the_same_and_writes_nothing() {
         (0, 0, 0, 0)
     );
     assert_eq!(home.count("SELECT count(*) FROM runs"), 1);
+
+    // As many as before, and one of each is another one.
+    let id = sim.media_ids()[3].clone();
+    sim.edit(Edit::DeleteMedium { id }).expect("deleted");
+    let (endpoint, id) = ("blog".to_owned(), sim.content_ids("blog")[3].clone());
+    sim.edit(Edit::DeleteContent { endpoint, id })
+        .expect("deleted");
+    let added = Edit::AddMedium {
+        name: "new.png".into(),
+        bytes: None,
+        path: None,
+        alt: None,
+        tags: Vec::new(),
+    };
+    sim.edit(added).expect("added");
+    let added = Edit::AddContent {
+        endpoint: "blog".into(),
+        id: None,
+        status: Status::Publish,
+        fields: None,
+        place: 0,
+    };
+    sim.edit(added).expect("added");
+    let plan = home.sync_with(&sim, dry).await;
+    assert_eq!((plan.media.new, plan.media.missing), (1, 1));
+    assert_eq!((plan.contents.new, plan.contents.missing), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! Files that the mirror has no place for.
 
 use super::{after, at};
-use crate::support::{Expect as _, Sandbox, Setup, assert_holds, assert_sound_and_tidy};
+use crate::support::{
+    Expect as _, Sandbox, Setup, Volume, assert_holds, assert_sound_and_tidy, replace_bytes,
+};
 use microcms_backup::model::{ExitCode, Problem, Timestamp};
-use microcms_sim::Sim;
+use microcms_sim::{Edit, Sim};
 use std::path::{Path, PathBuf};
 
 /// The folder of the one host that has files.
@@ -113,4 +115,70 @@ async fn a_mirror_that_takes_no_file_ends_the_downloads_after_some() {
         .collect();
     assert_eq!(told.len(), 1, "{:#?}", report.problems);
     assert!(told[0].message.contains("is in the way"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_s_folder_that_is_a_mount_of_its_own_costs_nothing() {
+    let sim = Sim::builder().media(6).media_size(500..=500).start().await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let Some(volume) = Volume::mount(host_folder(&home), "size=1m") else {
+        return;
+    };
+    // What it hides is missing, and would be fetched into it.
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(sim.counters().assets(), 0);
+    let hints: Vec<&str> = report
+        .problems
+        .iter()
+        .filter_map(|problem| problem.hint.as_deref())
+        .collect();
+    assert!(
+        hints.iter().any(|hint| hint.contains("mount of its own")),
+        "{report:#?}"
+    );
+    drop(volume);
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(sim.counters().assets(), 0, "all is there again");
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_without_room_costs_nothing_and_keeps_no_new_file_out() {
+    let sim = Sim::builder()
+        .media(6)
+        .media_size(9_000..=9_000)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    let Some(volume) = Volume::mount(home.path("archive"), "size=16k") else {
+        return;
+    };
+    home.sync(&sim).await.expect_complete();
+    std::fs::write(volume.path("filling"), [0; 8_000]).expect("written");
+    for id in sim.media_ids().iter().take(3) {
+        replace_bytes(&sim, id.clone());
+    }
+    let added = Edit::AddMedium {
+        name: "new.png".into(),
+        bytes: None,
+        path: None,
+        alt: None,
+        tags: Vec::new(),
+    };
+    sim.edit(added).expect("added");
+    sim.forget_requests();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    assert_eq!(
+        (sim.counters().assets(), report.assets.owed),
+        (1, 3),
+        "the new one"
+    );
+    volume.remount("size=1m");
+    std::fs::remove_file(volume.path("filling")).expect("it goes");
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
+    assert_sound_and_tidy(&home);
 }
