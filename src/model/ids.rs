@@ -116,7 +116,8 @@ fn check_opaque(what: &'static str, text: &str) -> Result<(), InvalidId> {
     if text.len() > 256 {
         return Err(refuse(what, text, "it is longer than 256 bytes"));
     }
-    if text.chars().any(char::is_control) {
+    let is_usual = text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if !is_usual && text.chars().any(char::is_control) {
         return Err(refuse(what, text, "it holds a control character"));
     }
     Ok(())

@@ -302,9 +302,10 @@ fn decoded_last_segment(url: &str) -> Cow<'_, str> {
 }
 
 fn is_safe_segment(segment: &str) -> bool {
+    let is_usual = |b: u8| matches!(b, b' '..=b'~') && b != b'/' && b != b'\\';
     !matches!(segment, "" | "." | "..")
         && segment.len() <= MAX_SEGMENT_BYTES
-        && !segment.chars().any(is_hostile)
+        && (segment.bytes().all(is_usual) || !segment.chars().any(is_hostile))
 }
 
 /// Characters that separate segments, end texts, steer terminals or reorder what a person reads.

@@ -93,10 +93,8 @@ pub struct SavedAsset {
     pub path: String,
     /// Its length.
     pub bytes: u64,
-    /// Its digest, hex.
-    pub sha256: String,
-    /// Whether it is gone.
-    pub is_gone: bool,
+    /// The digest of its bytes, hex, where they are gone.
+    pub gone: Option<String>,
 }
 
 /// A content with what was recorded of both its sides.

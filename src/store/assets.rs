@@ -208,7 +208,7 @@ impl Store {
         self.read("read which files are saved", |conn| {
             // By number: a row's neighbours lie beside it, where those of an id lie anywhere.
             conn.prepare_cached(
-                "SELECT rowid, media_id, path, bytes, sha256, state = 'gone' FROM assets NOT INDEXED
+                "SELECT rowid, media_id, path, bytes, iif(state = 'gone', sha256, NULL) FROM assets NOT INDEXED
                  WHERE rowid > :after AND (state = 'saved' OR state = 'gone' AND sha256 IS NOT NULL)
                  ORDER BY rowid LIMIT :limit",
             )?
@@ -221,15 +221,14 @@ impl Store {
     }
 }
 
-/// Reads number, medium, path, length, digest and whether it is gone, in this order.
+/// Reads number, medium, path, length and the digest of what is gone, in this order.
 pub(super) fn saved_asset(row: &Row<'_>) -> rusqlite::Result<SavedAsset> {
     Ok(SavedAsset {
         row: row.get(0)?,
         media_id: row.get(1)?,
         path: row.get(2)?,
         bytes: count(row, 3)?,
-        sha256: row.get(4)?,
-        is_gone: row.get(5)?,
+        gone: row.get(4)?,
     })
 }
 

@@ -24,7 +24,7 @@ impl Store {
     pub fn saved_assets_of(&self, ids: &[MediaId]) -> Result<Vec<SavedAsset>, StoreError> {
         self.read("read which of some files are saved", |conn| {
             conn.prepare_cached(
-                "SELECT a.rowid, a.media_id, a.path, a.bytes, a.sha256, FALSE
+                "SELECT a.rowid, a.media_id, a.path, a.bytes, NULL
                  FROM json_each(:ids) AS wanted CROSS JOIN assets AS a ON a.media_id = wanted.value
                  WHERE a.state = 'saved'",
             )?

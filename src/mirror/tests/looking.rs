@@ -26,6 +26,76 @@ fn a_look_tells_intact_missing_and_damaged_apart() {
 }
 
 #[test]
+fn many_looks_tell_what_single_ones_tell() {
+    let home = Home::new();
+    let _mirror = home.open();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("out")).unwrap();
+    fs::write(outside.path().join("out/file"), b"12345").unwrap();
+    let names: Vec<String> = (0..200).map(|i| format!("{i:03}")).collect();
+    for host in ["a.io", "b.io"] {
+        for (i, name) in names.iter().enumerate() {
+            let folder = home.file(&format!("{host}/all/{name}"));
+            home.put(&format!("{host}/all/hidden/{name}/file"), b"12345");
+            match i % 7 {
+                0 => home.put(&format!("{host}/all/{name}/file"), b"1234"),
+                1 => {}
+                2 => home.put(
+                    &format!("{host}/all/{name}"),
+                    b"a file in the folder's place",
+                ),
+                3 => home.put(&format!("{host}/all/{name}/file/x"), b""),
+                4 => symlink(format!("hidden/{name}"), folder).unwrap(),
+                5 => symlink(outside.path().join("out"), folder).unwrap(),
+                _ => home.put(&format!("{host}/all/{name}/file"), b"12345"),
+            }
+        }
+    }
+    symlink("all", home.file("a.io/linked")).unwrap();
+    home.put("a.io/file", b"12345");
+    let reader = Reader::open(&home.options()).unwrap();
+    let mut glances = Glances::new(reader.clone());
+    let tell = |found: Result<OnDisk, MirrorError>| match found {
+        Ok(on_disk) => format!("{on_disk:?}"),
+        Err(err) => format!("{err}, no answer: {}", err.is_no_answer()),
+    };
+    let mut told = BTreeMap::new();
+    for name in &names {
+        for place in ["a.io/all", "b.io/all", "a.io/linked", "c.io/all"] {
+            let path = rel(&format!("{place}/{name}/file"));
+            let glance = tell(glances.check(&path, 5));
+            assert_eq!(glance, tell(reader.check(&path, 5)), "{path}");
+            *told
+                .entry(glance.split(' ').next().unwrap().to_owned())
+                .or_insert(0) += 1;
+        }
+        let top = rel("a.io/file");
+        assert_eq!(glances.check(&top, 5).unwrap(), OnDisk::Intact);
+    }
+    // Of each kind some, or nothing was compared.
+    assert_eq!(told.len(), 4, "{told:?}");
+}
+
+#[test]
+fn many_looks_do_not_follow_a_folder_that_is_a_link_out_of_the_mirror() {
+    let home = Home::new();
+    let _mirror = home.open();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("file"), b"12345").unwrap();
+    for i in 0..300 {
+        home.put(&format!("h.io/all/{i}/file"), b"12345");
+    }
+    symlink(outside.path(), home.file("h.io/all/link")).unwrap();
+    let mut glances = Glances::new(Reader::open(&home.options()).unwrap());
+    for i in 0..300 {
+        let path = rel(&format!("h.io/all/{i}/file"));
+        assert_eq!(glances.check(&path, 5).unwrap(), OnDisk::Intact);
+    }
+    let err = glances.check(&rel("h.io/all/link/file"), 5).unwrap_err();
+    assert!(!err.is_no_answer(), "{err}");
+}
+
+#[test]
 fn hashing_reads_every_byte_and_follows_no_link() {
     let home = Home::new();
     let mirror = home.open();

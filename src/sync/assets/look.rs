@@ -1,7 +1,7 @@
 //! Looking at the mirror before a run asks for anything.
 
 use super::{ROWS, elsewhere};
-use crate::mirror::{MirrorError, Reader};
+use crate::mirror::{Glances, MirrorError};
 use crate::model::{MediaId, OnDisk, ProblemKind, RelPath, Why, counted};
 use crate::store::SavedAsset;
 use crate::sync::RunError;
@@ -38,7 +38,8 @@ struct Seen {
 ///
 /// A dry run counts them and records nothing.
 pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
-    let (reader, is_dry) = (run.rooms.files.reader(), run.id.is_none());
+    let mut glances = run.rooms.files.reader().map(Glances::new);
+    let is_dry = run.id.is_none();
     let mut after = 0;
     let (mut wanted, mut lost_so_far, mut missing) = (0, 0, 0);
     let (mut untold, mut refusal) = (0, None);
@@ -48,9 +49,8 @@ pub(super) async fn sweep(run: &Run) -> Result<(), RunError> {
             .await?;
         let Some(last) = files.last() else { break };
         after = last.row;
-        let looked = reader.clone();
         let named = NAMED.saturating_sub(lost_so_far);
-        let seen = crate::blocking::run(move || look_at(looked.as_ref(), files, named)).await?;
+        let seen = look_at(&mut glances, files, named).await?;
         wanted += seen.wanted;
         lost_so_far += seen.lost.len() as u64;
         missing += seen
@@ -130,7 +130,7 @@ fn say_untold(run: &Run, untold: u64, refusal: Option<&MirrorError>) {
 /// Where a run is cut off before it, the next one's sweep finds the same.
 pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> {
     let retired = std::mem::take(&mut run.sheet().retired);
-    let reader = run.rooms.files.reader();
+    let mut glances = run.rooms.files.reader().map(Glances::new);
     let (mut untold, mut refusal, mut lost_so_far) = (0, None, 0);
     for ids in retired.chunks(4 * ROWS) {
         if run.is_stopping() {
@@ -138,9 +138,8 @@ pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> 
         }
         let ids = ids.to_vec();
         let files = run.store(move |store| store.saved_assets_of(&ids)).await?;
-        let looked = reader.clone();
         let named = NAMED.saturating_sub(lost_so_far);
-        let seen = crate::blocking::run(move || look_at(looked.as_ref(), files, named)).await?;
+        let seen = look_at(&mut glances, files, named).await?;
         untold += seen.untold;
         refusal = refusal.or(seen.refusal);
         let lost = elsewhere::seek(run, seen.lost).await?;
@@ -157,16 +156,32 @@ pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> 
     Ok(())
 }
 
-/// Looks at files in their order. The first lost ones are named, so many at most.
-fn look_at(reader: Option<&Reader>, files: Vec<SavedAsset>, named: u64) -> Seen {
+/// Looks at files in their order, on a thread that may wait for the disk. The first lost ones are named, so many at most.
+async fn look_at(
+    glances: &mut Option<Glances>,
+    files: Vec<SavedAsset>,
+    named: u64,
+) -> Result<Seen, RunError> {
+    let mut lent = glances.take();
+    let (seen, lent) = crate::blocking::run(move || {
+        let seen = look(lent.as_mut(), files, named);
+        (seen, lent)
+    })
+    .await?;
+    *glances = lent;
+    Ok(seen)
+}
+
+/// Without a mirror no file is there.
+fn look(mut glances: Option<&mut Glances>, files: Vec<SavedAsset>, named: u64) -> Seen {
     let mut seen = Seen::default();
     for asset in files {
-        seen.wanted += u64::from(!asset.is_gone);
-        // A path that is no path any more is a file that is not there; without a mirror none is.
-        let place = reader.zip(RelPath::parse(&asset.path).ok());
+        seen.wanted += u64::from(asset.gone.is_none());
+        // A path that is no path any more is a file that is not there.
+        let mut place = glances.as_deref_mut().zip(RelPath::parse(&asset.path).ok());
         let checked = place
-            .as_ref()
-            .map(|(reader, path)| reader.check(path, asset.bytes));
+            .as_mut()
+            .map(|(glances, path)| glances.check(path, asset.bytes));
         let on_disk = match standing(checked) {
             Ok(on_disk) => on_disk,
             Err(refusal) => {
@@ -175,19 +190,19 @@ fn look_at(reader: Option<&Reader>, files: Vec<SavedAsset>, named: u64) -> Seen 
                 continue;
             }
         };
-        let why = match on_disk {
-            OnDisk::Intact if asset.is_gone => {
+        let why = match (on_disk, &asset.gone) {
+            (OnDisk::Intact, Some(sha256)) => {
                 // Read, not only measured: this is the one chance to see that it is the same file.
-                let hashed = place.and_then(|(reader, path)| reader.hash(&path).ok().flatten());
-                if hashed.is_some_and(|hashed| hashed.sha256.to_string() == asset.sha256) {
+                let hashed =
+                    place.and_then(|(glances, path)| glances.reader().hash(&path).ok().flatten());
+                if hashed.is_some_and(|hashed| hashed.sha256.to_string() == *sha256) {
                     seen.found.push(asset.media_id);
                 }
                 continue;
             }
-            OnDisk::Missing | OnDisk::Damaged if asset.is_gone => continue,
-            OnDisk::Intact => continue,
-            OnDisk::Missing => Why::Missing,
-            OnDisk::Damaged => Why::Damaged,
+            (OnDisk::Intact, None) | (OnDisk::Missing | OnDisk::Damaged, Some(_)) => continue,
+            (OnDisk::Missing, None) => Why::Missing,
+            (OnDisk::Damaged, None) => Why::Damaged,
         };
         if (seen.lost.len() as u64) < named {
             warn!(asset.path = asset.path, %why, "`{}` in the mirror is {why}", asset.path);

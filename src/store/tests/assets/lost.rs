@@ -29,7 +29,7 @@ fn a_lost_file_is_not_taken_for_merely_described_anew() {
     // Lost here and deleted there: nobody has it any more, and nothing says otherwise.
     home.store.retire_media(&[media_id("a")], at(6)).unwrap();
     assert_eq!(home.ask("SELECT state || why FROM assets"), "gonemissing");
-    assert!(home.store.saved_assets(0, 9).unwrap()[0].is_gone);
+    assert!(home.store.saved_assets(0, 9).unwrap()[0].gone.is_some());
     list(&mut home, "a", 3, AssetStep::Keep, 7);
     assert_eq!(home.ask("SELECT state || why FROM assets"), "owedmissing");
 }
@@ -57,8 +57,7 @@ fn a_deleted_medium_keeps_its_saved_file() {
         media_id: media_id("a"),
         path,
         bytes: 10,
-        sha256: "aa".to_owned(),
-        is_gone: false,
+        gone: None,
     };
     assert_eq!(home.store.saved_assets(0, 9).unwrap(), [kept]);
     let holdings = home.store.holdings(at(5)).unwrap();
