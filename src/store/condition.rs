@@ -1,6 +1,6 @@
 //! The condition of the backup, for monitors: one look, one moment.
 
-use super::assets::LONGEST_WAIT;
+use super::counts;
 use super::values::{count, optional_count};
 use super::verifications::verify_state;
 use super::{Store, StoreError};
@@ -14,7 +14,7 @@ impl Store {
     /// Returns the condition of the backup. `configured` are the APIs that the configuration names, if
     /// it names any.
     ///
-    /// Counts whole tables: milliseconds for thousands of rows, up to a second for millions.
+    /// Counts by indexes: milliseconds for a hundred thousand rows.
     pub fn condition(
         &self,
         configured: &[Endpoint],
@@ -34,18 +34,9 @@ impl Store {
                 files: files(tx, now)?,
                 bodies_owed: bodies(tx, "owed")?,
                 bodies_refused: bodies(tx, "refused")?,
-                endpoints: rows(
-                    tx,
-                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM endpoints",
-                )?,
-                contents: rows(
-                    tx,
-                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM contents NOT INDEXED",
-                )?,
-                media: rows(
-                    tx,
-                    "SELECT count(*) - count(deleted_at), count(deleted_at) FROM media NOT INDEXED",
-                )?,
+                endpoints: endpoints(tx)?,
+                contents: counts::contents(tx)?,
+                media: counts::media(tx)?,
                 transfer: transfer(tx, "%")?,
                 transfer_this_month: transfer(tx, &now.month())?,
                 database_bytes: tx.query_row(
@@ -141,31 +132,17 @@ fn ended_walk(row: &Row<'_>) -> rusqlite::Result<EndedWalk> {
 }
 
 fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
-    conn.query_row(
-        "SELECT count(*) FILTER (WHERE state = 'saved'),
-             count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
-             coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
-             count(*) FILTER (WHERE state = 'owed'),
-             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
-             count(*) FILTER (WHERE state = 'failed'),
-             count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now
-                         AND next_attempt_at <= :latest),
-             count(*) FILTER (WHERE state = 'gone')
-         FROM assets",
-        named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) },
-        |row| {
-            Ok(FileCondition {
-                saved: count(row, 0)?,
-                held: count(row, 1)?,
-                held_bytes: count(row, 2)?,
-                owed: count(row, 3)?,
-                owed_bytes: count(row, 4)?,
-                failed: count(row, 5)?,
-                waiting: count(row, 6)?,
-                gone: count(row, 7)?,
-            })
-        },
-    )
+    let files = counts::files(conn, now)?;
+    Ok(FileCondition {
+        saved: files.state.saved,
+        held: files.held,
+        held_bytes: files.held_bytes,
+        owed: files.state.owed,
+        owed_bytes: files.state.owed_bytes,
+        failed: files.state.failed,
+        waiting: files.waiting,
+        gone: files.state.gone,
+    })
 }
 
 fn bodies(conn: &Connection, state: &str) -> rusqlite::Result<u64> {
@@ -176,7 +153,8 @@ fn bodies(conn: &Connection, state: &str) -> rusqlite::Result<u64> {
     )
 }
 
-fn rows(conn: &Connection, sql: &str) -> rusqlite::Result<Rows> {
+fn endpoints(conn: &Connection) -> rusqlite::Result<Rows> {
+    let sql = "SELECT count(*) - count(deleted_at), count(deleted_at) FROM endpoints";
     conn.query_row(sql, [], |row| {
         Ok(Rows {
             live: count(row, 0)?,

@@ -41,11 +41,12 @@ impl Store {
     /// them: they get another place anyway.
     pub fn assets_aside(&self, after: i64, limit: usize) -> Result<Vec<AsideAsset>, StoreError> {
         self.read("read which files were put aside", |conn| {
-            // One pass over the rows, and a look at the medium of those few alone.
             conn.prepare_cached(
                 "SELECT a.rowid, a.media_id, a.url, a.path, a.sha256
-                 FROM assets AS a NOT INDEXED CROSS JOIN media AS m ON m.id = a.media_id
-                 WHERE a.rowid > :after AND instr(a.path, '/_unsafe/') > 0 AND a.state = 'saved'
+                 FROM assets AS a INDEXED BY assets_aside
+                 CROSS JOIN media AS m ON m.id = a.media_id
+                 WHERE (a.state < '') = 0 AND a.rowid > :after
+                     AND a.state = 'saved' AND instr(a.path, '/_unsafe/') > 0
                      AND m.deleted_at IS NULL AND m.url = a.url
                  ORDER BY a.rowid LIMIT :limit",
             )?

@@ -16,6 +16,7 @@ mod before;
 mod bodies;
 mod condition;
 mod contents;
+mod counts;
 mod doomed;
 mod doubts;
 mod endpoints;

@@ -1,13 +1,13 @@
 //! What the database says about the backup's state as a whole: read, never written.
 
 use super::assets::LONGEST_WAIT;
-use super::losses::is_lost;
+use super::counts::{self, next_attempt};
 use super::proof::last_proof;
 use super::values::count;
 use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::{
-    EndpointState, FAILED_SHOWN, FailedFile, FileState, RUNS_LISTED, RunLine, UnprovenWalk,
+    EndpointState, FAILED_SHOWN, FailedFile, RUNS_LISTED, RunLine, UnprovenWalk,
 };
 use crate::model::report::{Holdings, HostTransfer};
 use crate::model::{BackupState, ContentId, Endpoint, Outcome, Timestamp, WalkVerdict};
@@ -154,9 +154,9 @@ fn state(
         Some(run) => unproven(conn, run.id)?,
         None => Vec::new(),
     };
-    let contents = contents(conn)?;
+    let contents = counts::live_contents(conn)?;
     let endpoints = endpoints(conn, &contents)?;
-    let files = files(conn, now)?;
+    let files = counts::files(conn, now)?;
     let month = now.month();
     Ok(BackupState {
         schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
@@ -164,7 +164,7 @@ fn state(
             endpoints: endpoints.len() as u64,
             // Not over the APIs: a content whose API has no row is a content all the same.
             contents: contents.values().sum(),
-            media: media(conn)?,
+            media: counts::media(conn)?.live,
             files: files.held,
             bytes: files.held_bytes,
         },
@@ -174,7 +174,7 @@ fn state(
         needs_person: runs.needs_person,
         unproven,
         endpoints,
-        files: files.counts,
+        files: files.state,
         failed: failed(conn, now)?,
         transfer: transfer(conn, &month)?,
         month,
@@ -287,87 +287,14 @@ fn endpoints(
     .collect()
 }
 
-/// Counts the contents of each API that exist upstream, in one pass: the table may be large.
-fn contents(conn: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
-    // By the index, every row would be a jump through the file.
-    conn.prepare(
-        "SELECT endpoint, count(*) FROM contents NOT INDEXED WHERE deleted_at IS NULL GROUP BY endpoint",
-    )?
-    .query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?
-    .collect()
-}
-
-fn media(conn: &Connection) -> rusqlite::Result<u64> {
-    conn.query_row(
-        "SELECT count(*) FROM media WHERE deleted_at IS NULL",
-        [],
-        |row| count(row, 0),
-    )
-}
-
-/// The files with their bytes.
-struct Files {
-    counts: FileState,
-    /// What lies in the mirror: saved versions whose replacement is owed included. As in
-    /// [`Store::holdings`].
-    held: u64,
-    held_bytes: u64,
-}
-
-/// When the next attempt is due: now, if a clock that stood wrong planned it.
-macro_rules! next_attempt {
-    () => {
-        "iif(next_attempt_at > :latest, :now, next_attempt_at)"
-    };
-}
-
-/// Counts the files in one pass: the table may be large.
-fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<Files> {
-    conn.query_row(
-        concat!(
-            "SELECT count(*) FILTER (WHERE state = 'saved'), count(*) FILTER (WHERE state = 'owed'),
-             count(*) FILTER (WHERE state = 'failed'),
-             count(*) FILTER (WHERE state IN ('owed', 'failed') AND why IN ('missing', 'damaged')),
-             count(*) FILTER (WHERE state = 'gone'),
-             min(",
-            next_attempt!(),
-            ") FILTER (WHERE state = 'failed'),
-             count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
-             coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
-             coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
-             count(*) FILTER (WHERE ",
-            is_lost!(),
-            ") FROM assets"
-        ),
-        named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) },
-        |row| {
-            let counts = FileState {
-                saved: count(row, 0)?,
-                owed: count(row, 1)?,
-                owed_bytes: count(row, 8)?,
-                failed: count(row, 2)?,
-                lost: count(row, 3)?,
-                gone: count(row, 4)?,
-                gone_from_here: count(row, 9)?,
-                next_attempt_at: row.get(5)?,
-            };
-            Ok(Files {
-                counts,
-                held: count(row, 6)?,
-                held_bytes: count(row, 7)?,
-            })
-        },
-    )
-}
-
 fn failed(conn: &Connection, now: Timestamp) -> rusqlite::Result<Vec<FailedFile>> {
     let limit = super::values::int(FAILED_SHOWN as u64);
     conn.prepare(concat!(
         "SELECT a.media_id, coalesce(m.url, a.url), coalesce(m.file_name, ''), coalesce(a.last_error, ''),
              a.attempts, ",
         next_attempt!(),
-        " FROM assets AS a LEFT JOIN media AS m ON m.id = a.media_id
-         WHERE a.state = 'failed' ORDER BY a.attempts DESC, a.media_id LIMIT :limit",
+        " FROM assets AS a INDEXED BY assets_due LEFT JOIN media AS m ON m.id = a.media_id
+         WHERE (a.state IN ('owed', 'failed') OR a.recheck_at IS NOT NULL) AND a.state = 'failed' ORDER BY a.attempts DESC, a.media_id LIMIT :limit",
     ))?
     .query_map(
         named_params! { ":limit": limit, ":now": now, ":latest": now.plus(LONGEST_WAIT) },

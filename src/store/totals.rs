@@ -1,7 +1,6 @@
 //! How much there is, and which files trouble us.
 
-use super::assets::LONGEST_WAIT;
-use super::losses::is_lost;
+use super::counts;
 use super::values::{count, int, optional_count};
 use super::{AssetTotals, Store, StoreError};
 use crate::model::report::{FailedAsset, Holdings, MissingBody, OwedFile};
@@ -12,29 +11,15 @@ impl Store {
     /// Returns where the files stand.
     pub fn asset_counts(&self, now: Timestamp) -> Result<AssetTotals, StoreError> {
         self.read("count the files", |conn| {
-            conn.prepare_cached(
-                concat!(
-                    "SELECT count(*) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'),
-                     coalesce(sum(bytes) FILTER (WHERE sha256 IS NOT NULL AND state <> 'gone'), 0),
-                     count(*) FILTER (WHERE state = 'owed'), count(*) FILTER (WHERE state = 'failed'),
-                     count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > :now
-                         AND next_attempt_at <= :latest),
-                     coalesce(sum(announced_bytes) FILTER (WHERE state = 'owed'), 0),
-                     count(*) FILTER (WHERE ",
-                    is_lost!(),
-                    ") FROM assets"
-                ),
-            )?
-            .query_row(named_params! { ":now": now, ":latest": now.plus(LONGEST_WAIT) }, |row| {
-                Ok(AssetTotals {
-                    held: count(row, 0)?,
-                    held_bytes: count(row, 1)?,
-                    owed: count(row, 2)?,
-                    failed: count(row, 3)?,
-                    waiting: count(row, 4)?,
-                    owed_bytes: count(row, 5)?,
-                    lost: count(row, 6)?,
-                })
+            let files = counts::files(conn, now)?;
+            Ok(AssetTotals {
+                held: files.held,
+                held_bytes: files.held_bytes,
+                owed: files.state.owed,
+                failed: files.state.failed,
+                waiting: files.waiting,
+                owed_bytes: files.state.owed_bytes,
+                lost: files.state.gone_from_here,
             })
         })
     }
@@ -89,22 +74,15 @@ impl Store {
     /// As [`Self::holdings`], where the files have been counted.
     pub fn holdings_beside(&self, files: &AssetTotals) -> Result<Holdings, StoreError> {
         self.read("count what the backup holds", |conn| {
-            // What there is, less the tombstones: both from indexes, and bodies are not paged through.
-            conn.prepare_cached(
-                "SELECT (SELECT count(*) FROM endpoints WHERE deleted_at IS NULL),
-                     (SELECT count(*) FROM contents)
-                         - (SELECT count(*) FROM contents INDEXED BY contents_deleted WHERE deleted_at IS NOT NULL),
-                     (SELECT count(*) FROM media)
-                         - (SELECT count(*) FROM media INDEXED BY media_deleted WHERE deleted_at IS NOT NULL)",
-            )?
-            .query_row([], |row| {
-                Ok(Holdings {
-                    endpoints: count(row, 0)?,
-                    contents: count(row, 1)?,
-                    media: count(row, 2)?,
-                    files: files.held,
-                    bytes: files.held_bytes,
-                })
+            let endpoints = conn
+                .prepare_cached("SELECT count(*) FROM endpoints WHERE deleted_at IS NULL")?
+                .query_row([], |row| count(row, 0))?;
+            Ok(Holdings {
+                endpoints,
+                contents: counts::contents(conn)?.live,
+                media: counts::media(conn)?.live,
+                files: files.held,
+                bytes: files.held_bytes,
             })
         })
     }

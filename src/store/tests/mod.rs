@@ -4,6 +4,7 @@ mod assets;
 mod bodies;
 mod condition;
 mod contents;
+mod counts;
 mod endpoints;
 mod inspection;
 mod links;
