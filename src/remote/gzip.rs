@@ -8,7 +8,7 @@ pub(crate) const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Decodes a gzip body; `Err` names what is wrong with it.
 pub(crate) fn decode(compressed: &[u8]) -> Result<Vec<u8>, String> {
     let mut body = Vec::with_capacity(compressed.len().saturating_mul(4).min(MAX_BODY));
-    let mut decoder = flate2::read::MultiGzDecoder::new(compressed).take(MAX_BODY as u64 + 1);
+    let mut decoder = flate2::bufread::MultiGzDecoder::new(compressed).take(MAX_BODY as u64 + 1);
     decoder
         .read_to_end(&mut body)
         .map_err(|err| format!("its gzip body is damaged: {err}"))?;

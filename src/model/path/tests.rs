@@ -335,6 +335,12 @@ proptest! {
     }
 
     #[test]
+    fn the_short_look_at_a_text_misses_nothing(text in "[ -~\u{7f}\u{80}\u{e9}\u{202e}\u{0}\n]{0,12}") {
+        let is_hostile = text.chars().any(|c| c != '/' && is_hostile(c));
+        prop_assert!(!is_plain(&text) || !is_hostile, "{text:?}");
+    }
+
+    #[test]
     fn a_parsed_text_is_kept_as_it_is(text in "\\PC{0,40}/\\PC{0,40}") {
         if let Ok(path) = RelPath::parse(&text) {
             prop_assert_eq!(path.as_str(), text);
