@@ -288,8 +288,9 @@ fn transfer(table: &mut Table, status: &Status, backup: &BackupState) {
     table.rows(
         "transfer",
         [format!(
-            "{month}: {} in {requests} requests{limit}",
-            ByteSize(bytes)
+            "{month}: {} in {}{limit}",
+            ByteSize(bytes),
+            counted(requests, "request", "requests")
         )],
     );
     let hosts: Vec<String> = backup

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 
 use crate::model::report::ListedCounts;
-use crate::model::{RunReport, plain};
+use crate::model::{RunReport, counted, plain};
 
 const MOST_LINES: usize = 10;
 
@@ -12,9 +12,9 @@ pub(crate) fn of(report: &RunReport) -> String {
     let mut lines = counts(report);
     if let Some(forecast) = report.forecast {
         lines.push(format!(
-            "forecast  about {} in {} files, by the sizes of {} of them",
+            "forecast  about {} in {}, by the sizes of {} of them",
             ByteSize(forecast.bytes),
-            forecast.files,
+            counted(forecast.files, "file", "files"),
             forecast.asked
         ));
     }
@@ -64,7 +64,8 @@ fn counts(report: &RunReport) -> Vec<String> {
             some(assets.withheld, "over the month's budget"),
         ),
         format!(
-            "transfer  {requests} requests, {}, {}",
+            "transfer  {}, {}, {}",
+            counted(requests, "request", "requests"),
             ByteSize(bytes),
             seconds(report.elapsed_ms)
         ),

@@ -165,8 +165,9 @@ fn summary(head: &VerifyHead, report: &VerifyReport, told: u64) -> String {
                 format!(", {share} of all by their names; of the others existence and length")
             })
             .unwrap_or_default();
-        let (files, bytes) = (report.files_read, ByteSize(report.bytes_read));
-        lines.push(row("read", &format!("{files} files, {bytes}{share}")));
+        let files = counted(report.files_read, "file", "files");
+        let bytes = ByteSize(report.bytes_read);
+        lines.push(row("read", &format!("{files}, {bytes}{share}")));
     }
     lines.extend(report.remote.iter().flat_map(compared));
     lines.extend(report.notes.iter().map(|note| row("note", &plain(note))));

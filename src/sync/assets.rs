@@ -17,7 +17,7 @@ use super::options::RunFiles;
 use super::room::Room;
 use super::run::Run;
 use crate::mirror::Mirror;
-use crate::model::MediaId;
+use crate::model::{MediaId, counted};
 use feed::Feed;
 pub(super) use look::look_at_retired;
 use std::collections::HashSet;
@@ -62,8 +62,9 @@ async fn plan_looks(run: &Run) -> Result<(), RunError> {
             .await?;
         if planned > 0 {
             info!(
-                "{planned} files were checked {} days ago or earlier: their hosts are asked whether they changed",
-                age.as_secs() / 86_400
+                "{} {} ago or earlier: their hosts are asked whether they changed",
+                counted(planned, "file was checked", "files were checked"),
+                counted(age.as_secs() / 86_400, "day", "days")
             );
         }
     }

@@ -3,8 +3,8 @@
 
 use super::RunError;
 use super::run::Run;
-use crate::model::AssetUrl;
 use crate::model::report::Forecast;
+use crate::model::{AssetUrl, counted};
 use bytesize::ByteSize;
 use futures_util::stream::{self, StreamExt as _};
 use tracing::info;
@@ -65,8 +65,8 @@ async fn ask_and_say(run: &Run, files: u64) {
     info!(
         forecast.files = forecast.files,
         forecast.bytes = forecast.bytes,
-        "{} files are to be fetched, about {} by the sizes of {} of them{left}",
-        forecast.files,
+        "{} to be fetched, about {} by the sizes of {} of them{left}",
+        counted(forecast.files, "file is", "files are"),
         ByteSize(forecast.bytes),
         forecast.asked
     );

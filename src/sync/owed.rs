@@ -88,7 +88,10 @@ fn say_what_the_budget_withheld(run: &Run) {
     };
     let message = over_budget(
         &budget,
-        &format!("{withheld} files{known}, which stay owed"),
+        &match withheld {
+            1 => format!("1 file{known}, which stays owed"),
+            _ => format!("{withheld} files{known}, which stay owed"),
+        },
     );
     run.problem(
         ProblemKind::Owed,

@@ -14,9 +14,11 @@ use crate::mirror::{Mirror, Reader};
 use crate::model::retention::PRUNE_REPORT_VERSION;
 use crate::model::{
     Cutoffs, ExitCode, Problem, ProblemKind, PruneReport, PrunedFiles, PrunedTables, Timestamp,
+    counted,
 };
 use crate::plan::cutoffs;
 use crate::store::{PruneId, PruneStep, StoreHandle};
+use bytesize::ByteSize;
 use files::Hand;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,7 +209,8 @@ impl Prune {
         if doomed.is_empty() {
             warn!(
                 files = left,
-                "going on with {left} files that an earlier prune left"
+                "going on with {} that an earlier prune left",
+                counted(left, "file", "files")
             );
             return;
         }
@@ -220,12 +223,11 @@ impl Prune {
             media = doomed.media.deleted,
             superseded_before = before(self.cutoffs.superseded_before),
             deleted_before = before(self.cutoffs.deleted_before),
-            "removing {} earlier versions, and {} contents, {} media and {} APIs that were deleted \
-             upstream, with the files that nothing else needs",
-            doomed.versions(),
-            doomed.contents.deleted,
+            "removing {}, and {}, {} media and {} that were deleted upstream, with the files that nothing else needs",
+            counted(doomed.versions(), "earlier version", "earlier versions"),
+            counted(doomed.contents.deleted, "content", "contents"),
             doomed.media.deleted,
-            doomed.endpoints.deleted
+            counted(doomed.endpoints.deleted, "API", "APIs")
         );
     }
 
@@ -307,11 +309,11 @@ impl Prune {
             deleted = rows.deleted(),
             files = files.removed(),
             bytes = files.bytes,
-            "{what}: {} versions and {} deleted things are gone, with {} files of {} bytes",
-            rows.versions(),
-            rows.deleted(),
-            files.removed(),
-            files.bytes
+            "{what}: {} and {} are gone, with {} of {}",
+            counted(rows.versions(), "version", "versions"),
+            counted(rows.deleted(), "deleted thing", "deleted things"),
+            counted(files.removed(), "file", "files"),
+            ByteSize(files.bytes)
         );
     }
 

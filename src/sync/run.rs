@@ -7,6 +7,7 @@ use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
     Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
+    counted,
 };
 use crate::remote::{Refusal, RemoteError, rights};
 use crate::store::{RunId, Store, StoreError};
@@ -323,8 +324,9 @@ impl Run {
     pub(super) async fn record_walk(&self, walk: WalkRecord) -> Result<(), RunError> {
         info!(
             walk = %walk.scope, walk.pages, walk.restarts, verdict = walk.verdict.as_str(),
-            "walked {}: {} of {} in {} pages, {}{}",
-            walk.scope, walk.unique_ids, walk.total_count.unwrap_or(0), walk.pages, walk.verdict.as_str(),
+            "walked {}: {} of {} in {}, {}{}",
+            walk.scope, walk.unique_ids, walk.total_count.unwrap_or(0),
+            counted(walk.pages, "page", "pages"), walk.verdict.as_str(),
             walk.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default()
         );
         if let Some(id) = self.id {
