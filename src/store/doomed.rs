@@ -1,6 +1,6 @@
 //! What retention lets go: which rows are old enough, and who still needs the bytes of their files.
 
-use super::plain::{digest_start, is_at};
+use super::plain::{digest_start, is_at, status_words};
 use super::values::{count, int};
 use super::{PruneId, Store, StoreError};
 use crate::model::{Claims, Cutoffs, DoomedFile, PrunedFiles, PrunedRows, PrunedTables};
@@ -24,6 +24,38 @@ macro_rules! doomed_content {
 }
 
 pub(super) use doomed_content;
+
+/// Whether version `h` of a content has the newest body of a side whose body is not there now and may come yet (it is owed,
+/// or was when its content was deleted), or is newer than that version. It is all that there is of that side, however old it is,
+/// and a history has no gaps.
+macro_rules! last_body {
+    () => {
+        concat!(
+            "EXISTS (SELECT 1 FROM contents AS c WHERE c.endpoint = h.endpoint AND c.id = h.id AND (",
+            last_body!("published_body", "= 'DRAFT'"),
+            " OR ",
+            last_body!("draft_body", "IN ('PUBLISH', 'CLOSED')"),
+            "))"
+        )
+    };
+    // The words of a status that has no such body (`Status::has_published`, `Status::has_draft`).
+    ($body:literal, $without:literal) => {
+        concat!(
+            "(c.",
+            $body,
+            " IS NULL AND (",
+            status_words!("c."),
+            " ",
+            $without,
+            ") IS NOT TRUE AND h.valid_from >= (
+                 SELECT max(n.valid_from) FROM contents_history AS n
+                 WHERE n.endpoint = h.endpoint AND n.id = h.id AND n.",
+            $body,
+            " IS NOT NULL))"
+        )
+    };
+}
+pub(super) use last_body;
 
 /// Whether the medium of `$row`, which has a `media_id`, is old enough to go.
 macro_rules! of_doomed_medium {
@@ -87,8 +119,10 @@ impl Store {
                 },
                 contents: PrunedRows {
                     versions: ask(concat!(
-                        "SELECT count(*) FROM contents_history AS h WHERE h.valid_to < :superseded
-                             OR EXISTS (SELECT 1 FROM contents AS c
+                        "SELECT count(*) FROM contents_history AS h
+                         WHERE h.valid_to < :superseded AND NOT ",
+                        last_body!(),
+                        " OR EXISTS (SELECT 1 FROM contents AS c
                                  WHERE c.endpoint = h.endpoint AND c.id = h.id AND ",
                         doomed_content!(),
                         ")"

@@ -3,8 +3,8 @@
 //! A row and the note that its file is doomed change in one transaction, so that a crash can leave a
 //! file without a row, and never a row without its file.
 
-use super::doomed::{doomed_content, doomed_medium};
-use super::plain::is_at;
+use super::doomed::{doomed_content, doomed_medium, last_body};
+use super::plain::{is_at, status_words};
 use super::values::{count, int};
 use super::{Store, StoreError};
 use crate::model::{Cutoffs, PrunedRows, PrunedTables, Timestamp};
@@ -117,7 +117,8 @@ impl Store {
     /// Removes the next rows of one step, from behind `after` (0 at first), and dooms their files: all
     /// of it, or nothing.
     ///
-    /// What is live, owed or failed is never among them, and nothing is where the cutoff is `None`.
+    /// What is live, owed or failed is never among them, nor is the last body there is of a content that lacks it now, and
+    /// nothing is where the cutoff is `None`.
     pub fn prune_rows(
         &mut self,
         prune: PruneId,
@@ -166,18 +167,19 @@ fn remove_versions(
     now: Timestamp,
 ) -> rusqlite::Result<PrunedBatch> {
     macro_rules! from {
-        ($table:literal, $returning:literal) => {
+        ($table:literal, $returning:literal $(, $but:expr)?) => {
             concat!(
                 "DELETE FROM ", $table, " WHERE rowid IN (
-                     SELECT rowid FROM ", $table, "
-                     WHERE rowid > :after AND valid_to < :before ORDER BY rowid LIMIT :limit)
+                     SELECT h.rowid FROM ", $table, " AS h
+                     WHERE h.rowid > :after AND h.valid_to < :before ", $("AND NOT ", $but,)? "
+                     ORDER BY h.rowid LIMIT :limit)
                  RETURNING ", $returning
             )
         };
     }
     let sql = match step {
         PruneStep::EndpointVersions => from!("endpoints_history", "rowid, NULL"),
-        PruneStep::ContentVersions => from!("contents_history", "rowid, NULL"),
+        PruneStep::ContentVersions => from!("contents_history", "rowid, NULL", last_body!()),
         PruneStep::MediumVersions => from!("media_history", "rowid, NULL"),
         PruneStep::AssetVersions => from!("assets_history", "rowid, sha256"),
         PruneStep::DeletedContents | PruneStep::DeletedEndpoints | PruneStep::DeletedMedia => {

@@ -1,5 +1,6 @@
 //! Which rows retention removes, and which it leaves.
 
+mod bodies;
 mod files;
 
 use super::{Sandbox, at, content, content_id, endpoint, media_id, medium};
