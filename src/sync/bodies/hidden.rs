@@ -120,8 +120,11 @@ impl Api<'_> {
         }
         self.run.sheet().ahead(self.endpoint).asked += 1;
         let remote = &self.run.rooms.remote;
-        let Ok(Lookup::Found(content)) = remote.look_up(self.endpoint, &owed.id).await else {
-            return is_doubtful;
+        let content = match remote.look_up(self.endpoint, &owed.id).await {
+            Ok(Lookup::Found(content)) => content,
+            // What is served is not this content's: another has its place now.
+            Ok(Lookup::Absent) => return true,
+            Err(_) => return is_doubtful,
         };
         let Ok(now) = read_content(&content.metadata, Some(owed.id.as_str())) else {
             return is_doubtful;
