@@ -20,9 +20,10 @@ use crate::store::{self, Lock, LockState, StoreError};
 
 const EXAMPLES: &str = "\
 SAFE means: the last complete run of everything is recent enough, nothing is owed, no file failed, the \
-mirror holds the few files that are looked for, and no later run says that a person must act. It is safe \
-as of the start of that run. While a run is under way, what it has just found does not count. Later runs \
-that failed for reasons that may pass are told as notes.
+mirror holds the few files that are looked for, and no later run of everything says that a person must act. \
+It is safe as of the start of that run. While a run is under way, what it has just found does not count. \
+A later run that failed for a reason that may pass is told as a note, and so is a run of a part (--only, \
+--endpoint) that wants a person.
 
 Examples:
   microcms-backup status

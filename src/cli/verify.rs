@@ -85,7 +85,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "repair", value_parser = clap::value_parser!(u64).range(1..))]
     accept_lost: Option<u64>,
 
-    /// Compare with the service; asks for no file's bytes and writes nothing
+    /// Compare with the service; asks for no file's bytes and writes nothing but its record
     #[arg(long)]
     remote: bool,
 
