@@ -10,8 +10,8 @@ use super::together::sets;
 use super::unreadable;
 use crate::model::content::BodyStep;
 use crate::model::{
-    ContentId, ContentStep, Endpoint, KnownContent, ProblemKind, Scope, ServedContent, Timestamp,
-    WalkRecord, WalkVerdict, counted,
+    ContentId, ContentStep, Endpoint, EndpointKind, KnownContent, ProblemKind, Scope,
+    ServedContent, Timestamp, WalkRecord, WalkVerdict, counted,
 };
 use crate::plan::content_step;
 use crate::remote::{ContentsWalkEnd, Refusal, RemoteError, read_content};
@@ -147,6 +147,10 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
                 unreadable::note_odd(run, &scope.to_string(), &odd.key, odd.place, &odd.why);
             }
             listed.extend(page.contents);
+        }
+        if let (Some(EndpointKind::Object), [content, ..]) = (target.kind, &*listed) {
+            let id = content.id.clone();
+            run.sheet().objects.insert(target.endpoint.clone(), id);
         }
         record(run, &target.endpoint, listed).await?;
         if let Some((_, _, pages)) = &mut run.sheet().walking {

@@ -6,8 +6,8 @@ use super::unreadable::Unreadable;
 use super::{Options, Rooms, RunError, Stop};
 use crate::model::report::{AssetCounts, BodyCounts, Forecast, HostTransfer, ListedCounts};
 use crate::model::{
-    Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord, WalkVerdict,
-    counted,
+    ContentId, Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord,
+    WalkVerdict, counted,
 };
 use crate::remote::{Refusal, RemoteError, rights};
 use crate::store::{RunId, Store, StoreError};
@@ -86,6 +86,8 @@ pub(super) struct Sheet {
     pub(super) forecast: Option<Forecast>,
     /// What was listed and could not be read, by listing.
     pub(super) unreadable: BTreeMap<String, Unreadable>,
+    /// What the APIs of the object type listed.
+    pub(super) objects: BTreeMap<Endpoint, ContentId>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
     /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what

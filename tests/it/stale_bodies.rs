@@ -3,7 +3,7 @@
 use crate::bodies::{add, bodies, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds, now};
 use microcms_backup::model::{ExitCode, Timestamp};
-use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
+use microcms_sim::{ApiKind, ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
 use std::time::Duration;
 
 fn list_of(body: &str) -> Fault {
@@ -409,4 +409,35 @@ async fn an_outage_makes_no_stale_body_believed() {
     sim.clear_faults();
     sim.fault(Route::ContentList, 1, list_of(&old));
     heals(&sim, &home).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_no_body_of_a_list_that_had_its_name() {
+    let sim = Sim::builder().published_list_api("items", 20).start().await;
+    // All bodies are owed when the API is made anew.
+    for route in [Route::ContentList, Route::Content] {
+        sim.fault(route, Occasion::Every, Fault::answer("what?"));
+    }
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_code(ExitCode::Partial);
+    sim.clear_faults();
+    let endpoint = || "items".to_owned();
+    sim.edit(Edit::DeleteApi {
+        endpoint: endpoint(),
+    })
+    .expect("deleted");
+    sim.edit(Edit::AddApi {
+        endpoint: endpoint(),
+        kind: ApiKind::Object,
+        contents: 1,
+    })
+    .expect("made anew");
+    let own = &sim.truth().contents[0].id;
+    let wrong =
+        format!("SELECT id FROM contents WHERE id <> '{own}' AND published_body IS NOT NULL");
+    for _ in 0..3 {
+        // Twenty missing contents want a person's word.
+        home.sync(&sim).await.expect_code(ExitCode::Guard);
+        assert_eq!(home.texts(&wrong), Vec::<String>::new());
+    }
 }

@@ -147,13 +147,20 @@ impl Api<'_> {
         result
     }
 
-    /// An object-type API, in the form of a batch of one.
-    async fn object(&self, ids: Vec<ContentId>) -> BatchAnswer {
+    /// An object-type API, in the form of a batch of one. What it serves is the body of the content that it listed, and not of
+    /// those that are known of a list which had its name before.
+    async fn object(&self, mut ids: Vec<ContentId>) -> BatchAnswer {
         let mut answer = BatchAnswer::default();
         match self.run.rooms.remote.object_body(self.endpoint).await {
-            Ok(Some(body)) => answer
-                .found
-                .extend(ids.into_iter().map(|id| (id, body.clone()))),
+            Ok(Some(body)) => {
+                let listed = self.run.sheet().objects.get(self.endpoint).cloned();
+                let own = match &listed {
+                    Some(id) => ids.iter().position(|owed| owed == id),
+                    None => (ids.len() == 1).then_some(0),
+                };
+                answer.found.extend(own.map(|own| (ids.remove(own), body)));
+                answer.left_out = ids;
+            }
             Ok(None) => answer.left_out = ids,
             Err(err) => answer.trouble = Some(err),
         }
