@@ -9,6 +9,7 @@ mod answers;
 mod ask;
 mod drafts;
 mod hidden;
+mod key;
 mod stale;
 mod wanted;
 
@@ -105,11 +106,15 @@ async fn read_all(run: &Run) -> Result<(), RunError> {
         }
         if !has_progress {
             if is_over {
-                return Ok(());
+                break;
             }
             run.bodies_wake.notified().await;
         }
     }
+    if !standing.is_stopped {
+        key::look(run).await?;
+    }
+    Ok(())
 }
 
 /// Owes anew what was believed although it was older than its listing, where its later look is due.

@@ -90,6 +90,10 @@ pub(super) struct Sheet {
     pub(super) objects: BTreeMap<Endpoint, ContentId>,
     /// APIs whose bodies the key may not read, with what a person can do about it.
     pub(super) forbidden: BTreeMap<Endpoint, Option<String>>,
+    /// Whether a draft was answered as if its whole API were forbidden, which it need not be.
+    pub(super) has_forbidden_draft: bool,
+    /// Whether all APIs that the run is about are forbidden.
+    pub(super) may_read_nothing: bool,
     /// APIs where it was tried whether the key sees all drafts: whether they were still being listed then, and what
     /// that told.
     pub(super) sees_all_drafts: BTreeMap<Endpoint, (bool, Option<bool>)>,

@@ -2,6 +2,7 @@
 //! what to do about it, loses nothing, and the rest of the run is done.
 
 mod evidence;
+mod get;
 mod key;
 
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};

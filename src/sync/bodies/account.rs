@@ -7,25 +7,18 @@ use crate::model::{ProblemKind, counted};
 
 /// Adds up what is owed, and says per API what is in the way.
 pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
-    let (totals, problems, endpoints) = run
-        .store(|store| {
-            Ok((
-                store.body_counts()?,
-                store.body_problems()?,
-                store.load_endpoints()?,
-            ))
-        })
+    let (totals, problems) = run
+        .store(|store| Ok((store.body_counts()?, store.body_problems()?)))
         .await?;
     {
         let mut sheet = run.sheet();
         sheet.bodies.owed = totals.owed;
         sheet.bodies.refused = totals.refused;
     }
-    let forbidden = run.sheet().forbidden.clone();
-    let is_key = endpoints
-        .iter()
-        .filter(|row| !row.is_deleted)
-        .all(|row| forbidden.contains_key(&row.endpoint));
+    let (forbidden, may_read_nothing) = {
+        let sheet = run.sheet();
+        (sheet.forbidden.clone(), sheet.may_read_nothing)
+    };
     for problem in problems {
         let scope = format!("bodies/{}", problem.endpoint);
         let reason = problem.example_error.as_deref();
@@ -38,13 +31,13 @@ pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
         };
         let owed = counted(problem.owed, "body is owed", "bodies are owed");
         let message = format!("{owed}{refused}{example}");
+        let no = forbidden.get(&problem.endpoint);
         // A key that may read no API at all is a permission problem; one API of several is not.
-        let kind = if is_key {
-            ProblemKind::Refused
-        } else {
-            ProblemKind::Owed
+        let kind = match no {
+            Some(_) if may_read_nothing => ProblemKind::Refused,
+            Some(_) | None => ProblemKind::Owed,
         };
-        let hint = match forbidden.get(&problem.endpoint) {
+        let hint = match no {
             Some(hint) => hint.clone(),
             None if problem.refused > 0 => reason.and_then(remedy).map(str::to_owned),
             None => None,

@@ -83,6 +83,7 @@ impl Api<'_> {
                 },
                 Err(err) => {
                     let outcome = self.not_had(&owed, &err);
+                    self.run.sheet().has_forbidden_draft |= err.is_about_endpoint();
                     // What refuses one draft says nothing of the API's other bodies.
                     Answer {
                         outcomes: vec![outcome],
