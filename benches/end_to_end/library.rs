@@ -83,6 +83,7 @@ async fn run(home: &Path, at: &Address, only: Only, limits: Limits) -> Fallible<
         service: at.service_id.clone(),
         only,
         endpoints: Vec::new(),
+        configured: Vec::new(),
         is_dry_run: false,
         is_full: false,
         allow_deletes: 0,

@@ -77,6 +77,7 @@ impl Order {
             service: config.service.id.clone(),
             only: self.only,
             endpoints: self.endpoints,
+            configured: config.service.endpoints.clone().unwrap_or_default(),
             is_dry_run: self.is_dry_run,
             is_full: self.is_full,
             allow_deletes: self.allow_deletes,

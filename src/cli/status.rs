@@ -14,7 +14,8 @@ use super::status_table;
 use crate::config::{self, Config, Sources};
 use crate::daemon::Schedule;
 use crate::mirror::{self, Disk};
-use crate::model::{BackupState, Endpoint, ExitCode, Timestamp, chain, plain};
+use crate::model::backup::EndpointState;
+use crate::model::{BackupState, ExitCode, Timestamp, chain, counted, plain};
 use crate::plan::{Evidence, Judgement, judge};
 use crate::store::{self, Lock, LockState, StoreError};
 
@@ -156,20 +157,10 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         } else {
             Vec::new()
         };
-        let left_out = if configured.is_empty() {
-            Vec::new()
-        } else {
-            store.load_endpoints()?
-        };
-        let left_out: Vec<Endpoint> = left_out
-            .into_iter()
-            .filter(|row| !row.is_deleted && !configured.contains(&row.endpoint))
-            .map(|row| row.endpoint)
-            .collect();
-        Ok((state, sample, left_out))
+        Ok((state, sample))
     });
     let (judgement, exit, hint, backup) = match read {
-        Ok(Some((state, sample, left_out))) => {
+        Ok(Some((state, sample))) => {
             let look = look_at(&mirror_options(config), &sample);
             let mut judgement = judge(&Evidence {
                 state: &state,
@@ -179,7 +170,7 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
                 mirror_trouble: look.trouble.as_deref(),
             });
             judgement.notes.extend(look.doubt);
-            judgement.notes.extend(as_it_was_left(&left_out));
+            judgement.notes.extend(as_it_was_left(&state.endpoints));
             let exit = if judgement.safe {
                 ExitCode::Complete
             } else {
@@ -218,16 +209,25 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     }
 }
 
-/// Says that some APIs are not among those that the configuration names.
-fn as_it_was_left(left_out: &[Endpoint]) -> Option<String> {
-    let first = left_out.first()?;
-    let (what, are) = match left_out.len() {
-        1 => (format!("`{first}`"), "is"),
-        all => (format!("{all} others, such as `{first}`,"), "are"),
+/// Says that some APIs are not among those that the configuration names, and how much of them is not here.
+fn as_it_was_left(endpoints: &[EndpointState]) -> Option<String> {
+    let left_out: Vec<&EndpointState> = endpoints.iter().filter(|api| api.is_left_out).collect();
+    // One that owes bodies is the better example.
+    let first = &left_out
+        .iter()
+        .min_by_key(|api| api.bodies_missing() == 0)?
+        .endpoint;
+    let (what, are, them) = match left_out.len() {
+        1 => (format!("`{first}`"), "is", "it"),
+        all => (format!("{all} others, such as `{first}`,"), "are", "them"),
+    };
+    let missing: u64 = left_out.iter().map(|api| api.bodies_missing()).sum();
+    let missing = match missing {
+        0 => String::new(),
+        bodies => format!(", without {}", counted(bodies, "body", "bodies")),
     };
     Some(format!(
-        "only the APIs that `service.endpoints` names are kept up to date: {what} {are} as an earlier run left {}",
-        if left_out.len() == 1 { "it" } else { "them" }
+        "only the APIs that `service.endpoints` names are kept up to date: {what} {are} as an earlier run left {them}{missing}"
     ))
 }
 

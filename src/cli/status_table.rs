@@ -179,7 +179,11 @@ fn contents(table: &mut Table, backup: &BackupState) {
 }
 
 fn bodies(table: &mut Table, backup: &BackupState) {
-    let sum = |of: fn(&EndpointState) -> u64| backup.endpoints.iter().map(of).sum::<u64>();
+    // What the others owe is told in a note.
+    let kept = |endpoint: &&EndpointState| !endpoint.is_left_out;
+    let sum = |of: fn(&EndpointState) -> u64| -> u64 {
+        backup.endpoints.iter().filter(kept).map(of).sum()
+    };
     let (owed, refused) = (sum(|e| e.bodies_owed), sum(|e| e.bodies_refused));
     if owed + refused == 0 {
         table.rows("bodies", ["none owed".to_owned()]);
@@ -192,7 +196,8 @@ fn bodies(table: &mut Table, backup: &BackupState) {
     let mut troubled: Vec<&EndpointState> = backup
         .endpoints
         .iter()
-        .filter(|endpoint| endpoint.bodies_owed + endpoint.bodies_refused > 0)
+        .filter(kept)
+        .filter(|endpoint| endpoint.bodies_missing() > 0)
         .collect();
     troubled.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.bodies_refused));
     table.rows(

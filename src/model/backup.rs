@@ -130,6 +130,21 @@ pub struct EndpointState {
     pub bodies_refused: u64,
     /// Why one of them is owed or refused.
     pub bodies_error: Option<String>,
+    /// Whether the configuration names APIs and not this one: it is as an earlier run left it, and what it owes is not
+    /// counted as owed.
+    pub is_left_out: bool,
+}
+
+impl EndpointState {
+    /// Returns how many of its bodies are not saved, whatever the reason.
+    pub fn bodies_missing(&self) -> u64 {
+        self.bodies_owed + self.bodies_refused
+    }
+}
+
+/// Returns whether the configuration names APIs and not this one.
+pub fn is_left_out(configured: &[Endpoint], endpoint: &Endpoint) -> bool {
+    !configured.is_empty() && !configured.contains(endpoint)
 }
 
 /// The files, counted.

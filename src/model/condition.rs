@@ -20,9 +20,9 @@ pub struct Condition {
     pub walks: Vec<ScopeCondition>,
     /// Files.
     pub files: FileCondition,
-    /// Bodies that are owed and may be read.
+    /// Bodies that are owed and may be read, those of APIs that the configuration leaves out not included.
     pub bodies_owed: u64,
-    /// Bodies that the key may not read.
+    /// Bodies that the key may not read, likewise.
     pub bodies_refused: u64,
     /// APIs.
     pub endpoints: Rows,

@@ -126,7 +126,7 @@ fn needs_person(state: &BackupState) -> Option<(&RunLine, &'static str)> {
     Some((run, why))
 }
 
-/// What is listed and not saved. What a run under way has found itself is no debt yet, if the run
+/// What is listed and not saved, of the APIs that are to be backed up. What a run under way has found itself is no debt yet, if the run
 /// before it left none: it is what came up since, and the run is at it.
 fn debts(
     state: &BackupState,
@@ -136,7 +136,11 @@ fn debts(
 ) {
     let files = &state.files;
     let sum = |of: fn(&crate::model::backup::EndpointState) -> u64| -> u64 {
-        state.endpoints.iter().map(of).sum()
+        let counted = state
+            .endpoints
+            .iter()
+            .filter(|endpoint| !endpoint.is_left_out);
+        counted.map(of).sum()
     };
     let (bodies, refused) = (
         sum(|endpoint| endpoint.bodies_owed),

@@ -193,21 +193,6 @@ impl Store {
         })
     }
 
-    /// Returns how many bodies are owed, over all APIs.
-    pub fn body_counts(&self) -> Result<BodyTotals, StoreError> {
-        self.read("count the owed bodies", |conn| {
-            conn.prepare_cached(
-                "SELECT count(*), count(*) FILTER (WHERE state = 'refused') FROM owed_bodies",
-            )?
-            .query_row([], |row| {
-                Ok(BodyTotals {
-                    owed: count(row, 0)?,
-                    refused: count(row, 1)?,
-                })
-            })
-        })
-    }
-
     /// Returns how many owed bodies are among those that `is_counted` names.
     pub fn owed_bodies_among(
         &self,

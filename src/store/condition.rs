@@ -1,7 +1,7 @@
 //! The condition of the backup, for monitors: one look, one moment.
 
 use super::counts;
-use super::values::{count, optional_count};
+use super::values::{count, json_array, optional_count};
 use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::RunLine;
@@ -32,8 +32,8 @@ impl Store {
                 runs: runs(tx)?,
                 walks: walks(tx, configured)?,
                 files: files(tx, now)?,
-                bodies_owed: bodies(tx, "owed")?,
-                bodies_refused: bodies(tx, "refused")?,
+                bodies_owed: bodies(tx, configured, "owed")?,
+                bodies_refused: bodies(tx, configured, "refused")?,
                 endpoints: endpoints(tx)?,
                 contents: counts::contents(tx)?,
                 media: counts::media(tx)?,
@@ -145,10 +145,12 @@ fn files(conn: &Connection, now: Timestamp) -> rusqlite::Result<FileCondition> {
     })
 }
 
-fn bodies(conn: &Connection, state: &str) -> rusqlite::Result<u64> {
+fn bodies(conn: &Connection, configured: &[Endpoint], state: &str) -> rusqlite::Result<u64> {
+    let names = json_array(configured.iter().map(Endpoint::as_str));
     conn.query_row(
-        "SELECT count(*) FROM owed_bodies WHERE state = :state",
-        named_params! { ":state": state },
+        "SELECT count(*) FROM owed_bodies
+         WHERE state = :state AND (:is_any OR endpoint IN (SELECT value FROM json_each(:names)))",
+        named_params! { ":state": state, ":is_any": configured.is_empty(), ":names": names },
         |row| count(row, 0),
     )
 }

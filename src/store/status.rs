@@ -7,7 +7,7 @@ use super::values::count;
 use super::verifications::verify_state;
 use super::{Store, StoreError};
 use crate::model::backup::{
-    EndpointState, FAILED_SHOWN, FailedFile, RUNS_LISTED, RunLine, UnprovenWalk,
+    EndpointState, FAILED_SHOWN, FailedFile, RUNS_LISTED, RunLine, UnprovenWalk, is_left_out,
 };
 use crate::model::report::{Holdings, HostTransfer};
 use crate::model::{BackupState, ContentId, Endpoint, Outcome, Timestamp, WalkVerdict};
@@ -51,7 +51,7 @@ pub struct Sample {
 
 impl Store {
     /// Returns where the backup stands, all of it at one moment. `configured` are the APIs that the
-    /// configuration names, if it names any: they decide which runs were about everything.
+    /// configuration names, if it names any: they decide which runs were about everything, and what counts as owed.
     pub fn backup_state(
         &self,
         configured: &[Endpoint],
@@ -155,7 +155,7 @@ fn state(
         None => Vec::new(),
     };
     let contents = counts::live_contents(conn)?;
-    let endpoints = endpoints(conn, &contents)?;
+    let endpoints = endpoints(conn, configured, &contents)?;
     let files = counts::files(conn, now)?;
     let month = now.month();
     Ok(BackupState {
@@ -258,6 +258,7 @@ fn unproven(conn: &Connection, run: i64) -> rusqlite::Result<Vec<UnprovenWalk>> 
 
 fn endpoints(
     conn: &Connection,
+    configured: &[Endpoint],
     contents: &BTreeMap<String, u64>,
 ) -> rusqlite::Result<Vec<EndpointState>> {
     conn.prepare(
@@ -274,6 +275,7 @@ fn endpoints(
         let endpoint: Endpoint = row.get(0)?;
         let contents = contents.get(endpoint.as_str()).copied();
         Ok(EndpointState {
+            is_left_out: is_left_out(configured, &endpoint),
             endpoint,
             name: row.get(1)?,
             kind: row.get(2)?,

@@ -1,10 +1,10 @@
 //! How much there is, and which files trouble us.
 
 use super::counts;
-use super::values::{count, int, optional_count};
+use super::values::{count, int, json_array, optional_count};
 use super::{AssetTotals, Store, StoreError};
 use crate::model::report::{FailedAsset, Holdings, MissingBody, OwedFile};
-use crate::model::{MediaId, Timestamp};
+use crate::model::{Endpoint, MediaId, Timestamp};
 use rusqlite::{Statement, named_params};
 
 impl Store {
@@ -109,23 +109,34 @@ impl Store {
         })
     }
 
-    /// Returns up to `limit` bodies that are owed, those refused to the key last.
-    pub fn missing_bodies(&self, limit: usize) -> Result<Vec<MissingBody>, StoreError> {
+    /// Returns up to `limit` bodies that are owed, but by none of the APIs `left_out`, those refused to the key last.
+    pub fn missing_bodies(
+        &self,
+        limit: usize,
+        left_out: &[Endpoint],
+    ) -> Result<Vec<MissingBody>, StoreError> {
         self.read("read which bodies are owed", |conn| {
             conn.prepare_cached(
                 "SELECT endpoint, id, side, state, last_error, attempts FROM owed_bodies
+                 WHERE endpoint NOT IN (SELECT value FROM json_each(:left_out))
                  ORDER BY state = 'refused', endpoint, id, side LIMIT :limit",
             )?
-            .query_map(named_params! { ":limit": int(limit as u64) }, |row| {
-                Ok(MissingBody {
-                    endpoint: row.get(0)?,
-                    id: row.get(1)?,
-                    side: row.get(2)?,
-                    state: row.get(3)?,
-                    error: row.get(4)?,
-                    attempts: row.get(5)?,
-                })
-            })?
+            .query_map(
+                named_params! {
+                    ":left_out": json_array(left_out.iter().map(Endpoint::as_str)),
+                    ":limit": int(limit as u64),
+                },
+                |row| {
+                    Ok(MissingBody {
+                        endpoint: row.get(0)?,
+                        id: row.get(1)?,
+                        side: row.get(2)?,
+                        state: row.get(3)?,
+                        error: row.get(4)?,
+                        attempts: row.get(5)?,
+                    })
+                },
+            )?
             .collect()
         })
     }

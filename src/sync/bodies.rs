@@ -13,7 +13,7 @@ mod key;
 mod stale;
 mod wanted;
 
-pub(super) use account::account;
+pub(super) use account::{account, debts};
 
 use super::RunError;
 use super::owed;

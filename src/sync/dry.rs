@@ -126,14 +126,19 @@ pub(super) async fn lost(run: &Run, lost: Vec<(MediaId, Why)>) -> Result<(), Run
 }
 
 /// Adds what was owed before, as far as the listings said nothing of it.
-pub(super) async fn add_debts(run: &Run, files: &AssetTotals) -> Result<(), RunError> {
+pub(super) async fn add_debts(
+    run: &Run,
+    files: &AssetTotals,
+    left_out: Vec<Endpoint>,
+) -> Result<(), RunError> {
     let counted = std::mem::take(&mut run.sheet().dry);
     let has_assets = run.options.only.assets;
     let is_full = run.options.is_full && has_assets;
     let (bodies, owed_files, asked_again, reread) = run
         .store(move |store| {
             let is_new_body = |endpoint: &Endpoint, id: &ContentId, side| {
-                !counted.bodies.contains(&body_key(endpoint, id, side))
+                !left_out.contains(endpoint)
+                    && !counted.bodies.contains(&body_key(endpoint, id, side))
             };
             let is_new_file = |id: &MediaId| !counted.files.contains(id.as_str());
             Ok((

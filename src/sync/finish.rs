@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::run::{Run, Sheet};
-use super::{dry, forecast, guard, owed, unreadable};
+use super::{bodies, dry, forecast, guard, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, counted};
 use crate::plan::{Account, found_by_verify, outcome, verdict_line};
@@ -21,12 +21,13 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     look_for_home(run).await?;
     let (mut failed, now) = (Vec::new(), run.now());
     let files = run.store(move |store| store.asset_counts(now)).await?;
+    let debts = bodies::debts(run).await?;
     if run.id.is_none() {
-        dry::add_debts(run, &files).await?;
+        dry::add_debts(run, &files, debts.left_out()).await?;
         forecast::of_dry_run(run).await;
     }
     if run.id.is_some() {
-        super::bodies::account(run).await?;
+        bodies::account(run, &debts);
         failed = owed::account(run, &files).await?;
     }
     let holdings = run
@@ -34,8 +35,9 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         .await?;
     let mut report = report(run, holdings, failed);
     report.notes.extend(found_before(run).await?);
+    report.notes.extend(debts.note());
     if run.id.is_some() {
-        owed::name(run, &mut report).await?;
+        owed::name(run, &mut report, debts.left_out()).await?;
     }
     if let Some(id) = run.id {
         let end = RunEnd {

@@ -1,6 +1,7 @@
 //! What a run is asked to do, and with what.
 
 use crate::mirror::{Mirror, Reader};
+use crate::model::backup::is_left_out;
 use crate::model::{Endpoint, ExitCode, Timestamp};
 use crate::remote::Remote;
 use crate::store::StoreHandle;
@@ -37,6 +38,8 @@ pub struct Options {
     pub only: Only,
     /// APIs to back up; empty: every one that the key can list.
     pub endpoints: Vec<Endpoint>,
+    /// APIs that the configuration names, whatever this run alone is asked for; empty: it names none.
+    pub configured: Vec<Endpoint>,
     /// Decide, write nothing.
     pub is_dry_run: bool,
     /// Read every body and ask for every file again.
@@ -70,6 +73,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Returns whether what an API owes is none of this run's business: the configuration names others, and so does
+    /// the run.
+    pub(super) fn leaves_out(&self, endpoint: &Endpoint) -> bool {
+        is_left_out(&self.configured, endpoint) && !self.endpoints.contains(endpoint)
+    }
+
     /// Returns what the run is limited to, in words; `None` if it is about everything.
     pub(super) fn limits(&self) -> Option<String> {
         let parts: Vec<&str> = [

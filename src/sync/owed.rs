@@ -3,7 +3,7 @@
 use super::RunError;
 use super::run::Run;
 use crate::model::report::{Budget, FAILED_LISTED, FailedAsset};
-use crate::model::{ProblemKind, RunReport, counted};
+use crate::model::{Endpoint, ProblemKind, RunReport, counted};
 use crate::store::AssetTotals;
 use bytesize::ByteSize;
 
@@ -36,13 +36,17 @@ pub(super) async fn account(run: &Run, totals: &AssetTotals) -> Result<Vec<Faile
 }
 
 /// Names in the report what is owed and did not fail.
-pub(super) async fn name(run: &Run, report: &mut RunReport) -> Result<(), RunError> {
+pub(super) async fn name(
+    run: &Run,
+    report: &mut RunReport,
+    left_out: Vec<Endpoint>,
+) -> Result<(), RunError> {
     if report.assets.owed > report.failed_total {
         report.owed_files = run.store(|store| store.owed_files(FAILED_LISTED)).await?;
     }
     if report.bodies.owed > 0 {
         report.owed_bodies = run
-            .store(|store| store.missing_bodies(FAILED_LISTED))
+            .store(move |store| store.missing_bodies(FAILED_LISTED, &left_out))
             .await?;
     }
     Ok(())

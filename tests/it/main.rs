@@ -64,6 +64,8 @@ mod interruption;
 #[cfg(test)]
 mod judged;
 #[cfg(test)]
+mod left_out;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod media_forms;

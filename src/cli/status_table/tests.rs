@@ -33,6 +33,7 @@ fn endpoint(name: &str, contents: u64) -> EndpointState {
         bodies_owed: 0,
         bodies_refused: 0,
         bodies_error: None,
+        is_left_out: false,
     }
 }
 

@@ -59,6 +59,7 @@ fn after(runs: &[RunLine]) -> BackupState {
             bodies_owed: 0,
             bodies_refused: 0,
             bodies_error: None,
+            is_left_out: false,
         }],
         files: FileState {
             saved: 3,
@@ -155,6 +156,11 @@ fn what_is_owed_failed_lost_or_refused_is_each_a_reason() {
         reasons(|s| s.endpoints[0].bodies_refused = 3),
         ["3 bodies are refused to the key"]
     );
+    // Nobody asks for what an API owes that the configuration leaves out.
+    let mut state = all.clone();
+    let api = &mut state.endpoints[0];
+    (api.bodies_owed, api.bodies_refused, api.is_left_out) = (3, 3, true);
+    assert!(judged(&state).safe);
 }
 
 #[test]

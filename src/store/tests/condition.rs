@@ -107,6 +107,23 @@ fn each_scope_has_its_last_walk_and_its_last_proof() {
 }
 
 #[test]
+fn bodies_count_where_the_configuration_does_not_leave_their_api_out() {
+    let mut home = Sandbox::new();
+    let owed = "INSERT INTO owed_bodies (endpoint, id, side, state, owed_at)
+        VALUES ('blog', 'a', 'draft', 'owed', '1'), ('blog', 'a', 'published', 'refused', '1'),
+            ('news', 'b', 'published', 'refused', '1')";
+    let written = home.store.write("test", |tx| tx.execute_batch(owed));
+    written.unwrap();
+    let bodies = |configured: &[Endpoint]| {
+        let found = look(&home, configured);
+        (found.bodies_owed, found.bodies_refused)
+    };
+    assert_eq!(bodies(&[]), (1, 2));
+    assert_eq!(bodies(&[endpoint("blog"), endpoint("new")]), (1, 1));
+    assert_eq!(bodies(&[endpoint("news")]), (0, 1));
+}
+
+#[test]
 fn files_rows_and_transfer_are_summed_up() {
     let mut home = Sandbox::new();
     let step = MediumStep::Record {

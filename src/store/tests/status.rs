@@ -1,4 +1,5 @@
 use super::{Sandbox, at, endpoint, options};
+use crate::model::Endpoint;
 use crate::store::{Store, StoreError, view};
 use std::fs;
 
@@ -116,6 +117,12 @@ fn an_api_that_was_deleted_is_not_listed_and_owed_bodies_belong_to_theirs() {
         (1, 1, 1)
     );
     assert_eq!(blog.bodies_error.as_deref(), Some("closed"));
+    let is_left_out = |configured: &[Endpoint]| {
+        let state = home.store.backup_state(configured, at(0)).unwrap();
+        state.endpoints[0].is_left_out
+    };
+    assert!(!is_left_out(&[]) && !is_left_out(&[endpoint("blog")]));
+    assert!(is_left_out(&[endpoint("news")]));
     assert_eq!(state.holdings.contents, 1);
 }
 

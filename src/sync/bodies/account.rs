@@ -3,23 +3,62 @@
 use super::super::RunError;
 use super::super::run::Run;
 use super::ask::{CLOSED, HIDDEN};
-use crate::model::{ProblemKind, counted};
+use crate::model::{Endpoint, ProblemKind, counted};
+use crate::store::BodyProblem;
+
+/// The bodies that are owed after a run.
+#[derive(Debug)]
+pub(in crate::sync) struct Debts {
+    /// What counts, by API.
+    counted: Vec<BodyProblem>,
+    /// What does not, because the configuration leaves its API out: nobody asks for it, so that it could never be
+    /// settled.
+    left_out: Vec<BodyProblem>,
+}
+
+/// Returns the bodies that are owed.
+pub(in crate::sync) async fn debts(run: &Run) -> Result<Debts, RunError> {
+    let problems = run.store(|store| store.body_problems()).await?;
+    let (left_out, counted) = problems
+        .into_iter()
+        .partition(|problem| run.options.leaves_out(&problem.endpoint));
+    Ok(Debts { counted, left_out })
+}
+
+impl Debts {
+    /// Returns the APIs that owe something and are left out.
+    pub(in crate::sync) fn left_out(&self) -> Vec<Endpoint> {
+        let names = self.left_out.iter().map(|problem| problem.endpoint.clone());
+        names.collect()
+    }
+
+    /// Says what is left out, and the way back.
+    pub(in crate::sync) fn note(&self) -> Option<String> {
+        let first = &self.left_out.first()?.endpoint;
+        let bodies = self.left_out.iter().map(|problem| problem.owed).sum();
+        let bodies = counted(bodies, "body is", "bodies are");
+        let (what, them) = match self.left_out.len() {
+            1 => (format!("`{first}` is"), "it is"),
+            all => (format!("{all} APIs, such as `{first}`, are"), "they are"),
+        };
+        Some(format!(
+            "{what} not in `service.endpoints`: {bodies} missing here until {them} named there again"
+        ))
+    }
+}
 
 /// Adds up what is owed, and says per API what is in the way.
-pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
-    let (totals, problems) = run
-        .store(|store| Ok((store.body_counts()?, store.body_problems()?)))
-        .await?;
+pub(in crate::sync) fn account(run: &Run, debts: &Debts) {
     {
         let mut sheet = run.sheet();
-        sheet.bodies.owed = totals.owed;
-        sheet.bodies.refused = totals.refused;
+        sheet.bodies.owed = debts.counted.iter().map(|problem| problem.owed).sum();
+        sheet.bodies.refused = debts.counted.iter().map(|problem| problem.refused).sum();
     }
     let (forbidden, may_read_nothing) = {
         let sheet = run.sheet();
         (sheet.forbidden.clone(), sheet.may_read_nothing)
     };
-    for problem in problems {
+    for problem in &debts.counted {
         let scope = format!("bodies/{}", problem.endpoint);
         let reason = problem.example_error.as_deref();
         let example = reason
@@ -44,7 +83,6 @@ pub(in crate::sync) async fn account(run: &Run) -> Result<(), RunError> {
         };
         run.problem(kind, &scope, message, hint);
     }
-    Ok(())
 }
 
 /// Says what a person can do about a refusal that is not the whole API's.
@@ -57,5 +95,37 @@ fn remedy(reason: &str) -> Option<&'static str> {
             "use a key without the right to all drafts: each draft is read with its own draft key",
         ),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_in_one_line_with_the_way_back() {
+        let note = |owed: &[(&str, u64)]| {
+            let left_out = owed.iter().map(|(endpoint, owed)| BodyProblem {
+                endpoint: Endpoint::parse(endpoint).unwrap(),
+                owed: *owed,
+                refused: 0,
+                example_error: None,
+            });
+            let debts = Debts {
+                counted: Vec::new(),
+                left_out: left_out.collect(),
+            };
+            debts.note()
+        };
+        assert_eq!(note(&[]), None);
+        assert_eq!(
+            note(&[("members", 1)]).unwrap(),
+            "`members` is not in `service.endpoints`: 1 body is missing here until it is named there again"
+        );
+        assert_eq!(
+            note(&[("members", 1), ("staff", 2)]).unwrap(),
+            "2 APIs, such as `members`, are not in `service.endpoints`: 3 bodies are missing here until they are named \
+             there again"
+        );
     }
 }

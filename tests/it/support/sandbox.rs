@@ -173,6 +173,7 @@ impl Sandbox {
                 .iter()
                 .map(|name| Endpoint::parse(name).expect("an endpoint"))
                 .collect(),
+            configured: Vec::new(),
             is_dry_run: setup.is_dry_run,
             is_full: setup.is_full,
             allow_deletes: setup.allow_deletes,
