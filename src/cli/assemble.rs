@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::failure::Failure;
-use super::mirror_look::{SAMPLE, look_at};
+use super::mirror_look::{Expected, look_at};
 use super::order::Order;
 use super::run::Clock;
 use super::seen::Seen;
@@ -163,8 +163,8 @@ impl Site {
         let mirror = mirror_options(&self.config);
         let ask = |store: &Store| {
             let sample = match is_locked {
-                Some(false) => store.sampled_files(SAMPLE)?,
-                Some(true) | None => Vec::new(),
+                Some(false) => Expected::of(store)?,
+                Some(true) | None => Expected::default(),
             };
             let state = store.backup_state(configured, now)?;
             let judgement = judge(&Evidence {

@@ -1,13 +1,32 @@
-//! A look at the mirror that costs nothing: is it there, and does it hold what the rows say?
+//! A look at the mirror and the archive that costs nothing: are they there, and do they hold what the rows say?
 
 use std::path::Path;
 
 use crate::mirror::{MirrorError, Options, Reader};
 use crate::model::{OnDisk, RelPath, chain};
-use crate::store::SavedFile;
+use crate::store::{SavedFile, Store, StoreError};
 
 /// Files that are looked at: enough to see that a volume is not mounted, or that much was lost.
-pub(super) const SAMPLE: usize = 24;
+const SAMPLE: usize = 24;
+
+/// What to look for.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// Files that the mirror should hold.
+    pub(super) files: Vec<SavedFile>,
+    /// Whether the archive should hold anything.
+    pub(super) has_archived: bool,
+}
+
+impl Expected {
+    /// Takes some of what the rows say.
+    pub(super) fn of(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            files: store.sampled_files(SAMPLE)?,
+            has_archived: store.has_archived_bytes()?,
+        })
+    }
+}
 
 /// What a look tells.
 #[derive(Debug, Default)]
@@ -18,8 +37,59 @@ pub(super) struct Look {
     pub(super) doubt: Option<String>,
 }
 
-/// Looks at the folder of the files. `sample` are files that it should hold; empty where a run may be moving them.
-pub(super) fn look_at(options: &Options, sample: &[SavedFile]) -> Look {
+/// Looks at the folders of the files. `sample` is empty where a run may be moving them.
+pub(super) fn look_at(options: &Options, sample: &Expected) -> Look {
+    let mut look = look_at_mirror(options, &sample.files);
+    look.trouble = look.trouble.or_else(|| empty_archive(options, sample));
+    look
+}
+
+/// Says that a folder holds nothing of what it should hold: then its volume is not mounted, mostly. Told are the key of the
+/// configuration and the trouble.
+pub(super) fn unmounted(options: &Options, sample: &Expected) -> Option<(&'static str, String)> {
+    if let Some(text) = empty_archive(options, sample) {
+        return Some(("archive", text));
+    }
+    let reader = Reader::open(options).ok()?;
+    let is_missing = |file: &SavedFile| {
+        let path = RelPath::parse(&file.path).ok();
+        path.is_none_or(|path| matches!(reader.check(&path, file.bytes), Ok(OnDisk::Missing)))
+    };
+    let all = sample.files.len();
+    (all > 0 && sample.files.iter().all(is_missing)).then(|| {
+        let root = options.root.display();
+        let text =
+            format!("the mirror `{root}` holds none of the {all} files that were looked for");
+        ("mirror", text)
+    })
+}
+
+/// Says that the archive is empty, or not there, and should not be.
+fn empty_archive(options: &Options, sample: &Expected) -> Option<String> {
+    if !sample.has_archived {
+        return None;
+    }
+    let is_empty = match std::fs::metadata(&options.archive) {
+        Ok(_) => {
+            let alone = Options {
+                root: options.archive.clone(),
+                ..options.clone()
+            };
+            // What cannot be listed is not known to be empty.
+            Reader::open(&alone).is_ok_and(|reader| reader.scan().next().is_none())
+        }
+        Err(err) => err.kind() == std::io::ErrorKind::NotFound,
+    };
+    is_empty.then(|| {
+        format!(
+            "the archive `{}` holds nothing, and should hold bytes of earlier versions; if its volume is mounted, `verify` \
+             tells what is lost",
+            options.archive.display()
+        )
+    })
+}
+
+fn look_at_mirror(options: &Options, sample: &[SavedFile]) -> Look {
     let path: &Path = &options.root;
     let about = |words: &str| Some(format!("the mirror `{}` {words}", path.display()));
     let trouble = |words: &str| Look {

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::assemble::{failed, lock, mirror_options, store_failed, store_options};
 use super::failure::Failure;
+use super::mirror_look::{Expected, unmounted};
 use super::run::Clock;
 use super::{exit, output, prune_summary};
 use crate::config::{self, Config, Sources};
@@ -193,6 +194,14 @@ async fn open(
         let store = Store::open(&store_options(&config, mode), now)
             .map_err(|err| store_failed(err, &config.storage.database))?;
         let options = mirror_options(&config);
+        let sample = Expected::of(&store).map_err(|err| failed(err, StoreError::hint))?;
+        if let Some((key, text)) = unmounted(&options, &sample) {
+            let hint = format!(
+                "check `storage.{key}`, and mount its volume: files that are not seen could not be removed with their rows. \
+                 `sync` fetches what is missing of the mirror; `verify --repair` tells what is lost for good"
+            );
+            return Err(Failure::new(ExitCode::Failed, text).with_hint(hint));
+        }
         let files = if is_dry_run {
             Reader::open(&options).map(PruneFiles::Look)
         } else {

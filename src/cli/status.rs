@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::assemble::mirror_options;
 use super::failure::Failure;
-use super::mirror_look::{SAMPLE, look_at};
+use super::mirror_look::{Expected, look_at};
 use super::output;
 use super::run::Clock;
 use super::status_table;
@@ -153,9 +153,9 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     let read = store::view_backup(&config.storage.database, &config.service.id, |store| {
         let state = store.backup_state(&configured, now)?;
         let sample = if lock.is_held == Some(false) {
-            store.sampled_files(SAMPLE)?
+            Expected::of(store)?
         } else {
-            Vec::new()
+            Expected::default()
         };
         Ok((state, sample))
     });

@@ -236,6 +236,21 @@ pub(super) fn saved_asset(row: &Row<'_>) -> rusqlite::Result<SavedAsset> {
 const NEAR: i64 = 64;
 
 impl Store {
+    /// Returns whether the archive should hold anything: bytes of a version that no current file has, and that nobody accepted
+    /// as lost.
+    pub fn has_archived_bytes(&self) -> Result<bool, StoreError> {
+        self.read("look for archived bytes", |conn| {
+            conn.prepare_cached(concat!(
+                "SELECT 1 FROM assets_history AS h
+                 WHERE h.sha256 IS NOT NULL AND h.sha256 NOT IN (SELECT sha256 FROM accepted_losses)
+                     AND NOT EXISTS (SELECT 1 FROM assets AS a INDEXED BY assets_by_digest WHERE ",
+                is_at!(digest_start, "a.sha256", "h.sha256"),
+                ") LIMIT 1"
+            ))?
+            .exists([])
+        })
+    }
+
     /// Returns up to `most` saved files from all over the table. Reads little, however many there are.
     pub fn sampled_files(&self, most: usize) -> Result<Vec<SavedFile>, StoreError> {
         self.read("read some of the saved files", |conn| {

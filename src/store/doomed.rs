@@ -25,16 +25,19 @@ macro_rules! doomed_content {
 
 pub(super) use doomed_content;
 
-/// Whether version `h` of a content has the newest body of a side whose body is not there now and may come yet (it is owed,
-/// or was when its content was deleted), or is newer than that version. It is all that there is of that side, however old it is,
-/// and a history has no gaps.
-macro_rules! last_body {
+/// Whether version `h` of a content is what there was last of something that was deleted upstream, or has the newest body of a
+/// side whose body is not there now and may come yet (it is owed, or was when its content was deleted), or is newer than that
+/// version. However old it is, nothing took its place, and a history has no gaps.
+macro_rules! last_of_content {
     () => {
         concat!(
-            "EXISTS (SELECT 1 FROM contents AS c WHERE c.endpoint = h.endpoint AND c.id = h.id AND (",
-            last_body!("published_body", "= 'DRAFT'"),
+            "EXISTS (SELECT 1 FROM contents AS c WHERE c.endpoint = h.endpoint AND c.id = h.id AND (
+                 (c.deleted_at IS NOT NULL AND h.valid_from >= (
+                     SELECT max(n.valid_from) FROM contents_history AS n
+                     WHERE n.endpoint = h.endpoint AND n.id = h.id)) OR ",
+            last_of_content!("published_body", "= 'DRAFT'"),
             " OR ",
-            last_body!("draft_body", "IN ('PUBLISH', 'CLOSED')"),
+            last_of_content!("draft_body", "IN ('PUBLISH', 'CLOSED')"),
             "))"
         )
     };
@@ -55,7 +58,25 @@ macro_rules! last_body {
         )
     };
 }
-pub(super) use last_body;
+pub(super) use last_of_content;
+
+/// Whether version `h` of a medium is what there was last of it before it was deleted upstream.
+macro_rules! last_of_medium {
+    () => {
+        "EXISTS (SELECT 1 FROM media AS m WHERE m.id = h.id AND m.deleted_at IS NOT NULL AND h.valid_from >= (
+             SELECT max(n.valid_from) FROM media_history AS n WHERE n.id = h.id))"
+    };
+}
+pub(super) use last_of_medium;
+
+/// Whether version `h` of an API is what there was last of it before it was deleted upstream.
+macro_rules! last_of_endpoint {
+    () => {
+        "EXISTS (SELECT 1 FROM endpoints AS e WHERE e.endpoint = h.endpoint AND e.deleted_at IS NOT NULL
+             AND h.valid_from >= (SELECT max(n.valid_from) FROM endpoints_history AS n WHERE n.endpoint = h.endpoint))"
+    };
+}
+pub(super) use last_of_endpoint;
 
 /// Whether the medium of `$row`, which has a `media_id`, is old enough to go.
 macro_rules! of_doomed_medium {
@@ -100,6 +121,7 @@ impl Store {
                 let mut rows = query.raw_query();
                 rows.next()?.map_or(Ok(0), |row| count(row, 0))
             };
+            let last_of_endpoint = last_of_endpoint!();
             let doomed_endpoint = concat!(
                 "e.deleted_at < :deleted AND NOT EXISTS (SELECT 1 FROM contents AS c
                      WHERE c.endpoint = e.endpoint AND ",
@@ -109,7 +131,8 @@ impl Store {
             Ok(PrunedTables {
                 endpoints: PrunedRows {
                     versions: ask(&format!(
-                        "SELECT count(*) FROM endpoints_history AS h WHERE h.valid_to < :superseded
+                        "SELECT count(*) FROM endpoints_history AS h
+                         WHERE h.valid_to < :superseded AND NOT {last_of_endpoint}
                              OR EXISTS (SELECT 1 FROM endpoints AS e
                                  WHERE e.endpoint = h.endpoint AND {doomed_endpoint})"
                     ))?,
@@ -121,7 +144,7 @@ impl Store {
                     versions: ask(concat!(
                         "SELECT count(*) FROM contents_history AS h
                          WHERE h.valid_to < :superseded AND NOT ",
-                        last_body!(),
+                        last_of_content!(),
                         " OR EXISTS (SELECT 1 FROM contents AS c
                                  WHERE c.endpoint = h.endpoint AND c.id = h.id AND ",
                         doomed_content!(),
@@ -134,7 +157,9 @@ impl Store {
                 },
                 media: PrunedRows {
                     versions: ask(concat!(
-                        "SELECT count(*) FROM media_history AS h WHERE h.valid_to < :superseded OR ",
+                        "SELECT count(*) FROM media_history AS h WHERE h.valid_to < :superseded AND NOT ",
+                        last_of_medium!(),
+                        " OR ",
                         of_doomed_medium!("h.id")
                     ))?,
                     deleted: ask(concat!(

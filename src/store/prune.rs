@@ -3,7 +3,9 @@
 //! A row and the note that its file is doomed change in one transaction, so that a crash can leave a
 //! file without a row, and never a row without its file.
 
-use super::doomed::{doomed_content, doomed_medium, last_body};
+use super::doomed::{
+    doomed_content, doomed_medium, last_of_content, last_of_endpoint, last_of_medium,
+};
 use super::plain::{is_at, status_words};
 use super::values::{count, int};
 use super::{Store, StoreError};
@@ -117,8 +119,8 @@ impl Store {
     /// Removes the next rows of one step, from behind `after` (0 at first), and dooms their files: all
     /// of it, or nothing.
     ///
-    /// What is live, owed or failed is never among them, nor is the last body there is of a content that lacks it now, and
-    /// nothing is where the cutoff is `None`.
+    /// What is live, owed or failed is never among them, nor is the last version of a thing that was deleted upstream and
+    /// stays, nor the last body there is of a content that lacks it now, and nothing is where the cutoff is `None`.
     pub fn prune_rows(
         &mut self,
         prune: PruneId,
@@ -178,9 +180,11 @@ fn remove_versions(
         };
     }
     let sql = match step {
-        PruneStep::EndpointVersions => from!("endpoints_history", "rowid, NULL"),
-        PruneStep::ContentVersions => from!("contents_history", "rowid, NULL", last_body!()),
-        PruneStep::MediumVersions => from!("media_history", "rowid, NULL"),
+        PruneStep::EndpointVersions => {
+            from!("endpoints_history", "rowid, NULL", last_of_endpoint!())
+        }
+        PruneStep::ContentVersions => from!("contents_history", "rowid, NULL", last_of_content!()),
+        PruneStep::MediumVersions => from!("media_history", "rowid, NULL", last_of_medium!()),
         PruneStep::AssetVersions => from!("assets_history", "rowid, sha256"),
         PruneStep::DeletedContents | PruneStep::DeletedEndpoints | PruneStep::DeletedMedia => {
             return Ok(PrunedBatch::default());

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 
 use super::super::assemble::mirror_options;
-use super::super::mirror_look::{SAMPLE, look_at};
+use super::super::mirror_look::{Expected, look_at};
 use super::checks::{About, Checks};
 use crate::config::{self, ApiKey, Config, ConfigError, Sources};
 use crate::mirror;
 use crate::model::{Timestamp, chain};
-use crate::store::{self, Integrity, Lock, LockState, Sample, SavedFile};
+use crate::store::{self, Integrity, Lock, LockState, Sample};
 
 /// Free space below which a run may not get far.
 const LITTLE_SPACE: u64 = 1 << 30;
@@ -31,7 +31,7 @@ pub(crate) struct Known {
     /// Whether a run may be under way, whose budget is not to be taken away.
     pub(crate) has_run: bool,
     /// Some of the files that the mirror should hold.
-    files: Vec<SavedFile>,
+    expected: Expected,
 }
 
 /// Checks the configuration without the key.
@@ -97,7 +97,7 @@ pub(crate) fn backup(config: &Config, checks: &mut Checks) -> Known {
     let can_write = writable("mirror", &storage.mirror, checks);
     // A run may be moving what is looked for; what is in its way was told.
     if can_write && !is_locked {
-        held(config, &known.files, checks);
+        held(config, &known.expected, checks);
     }
     writable("archive", &storage.archive, checks);
     disks(
@@ -148,7 +148,7 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
             samples: store.samples()?,
             recent_requests: store.recent_requests()?,
             has_run: store.has_open_run()?,
-            files: store.sampled_files(SAMPLE)?,
+            expected: Expected::of(store)?,
         };
         Ok((integrity, known))
     });
@@ -198,12 +198,12 @@ const OWNER: &str =
     "it must belong to the user that runs `sync`: look with `ls -ld`, mend with `chown`";
 
 /// Checks whether the mirror holds what the rows say.
-fn held(config: &Config, files: &[SavedFile], checks: &mut Checks) {
+fn held(config: &Config, expected: &Expected, checks: &mut Checks) {
     const NAME: &str = "mirror";
-    if files.is_empty() {
+    if expected.files.is_empty() && !expected.has_archived {
         return;
     }
-    let look = look_at(&mirror_options(config), files);
+    let look = look_at(&mirror_options(config), expected);
     let help = "if it lies on a volume of its own, mount that before the next run, which fetches what is not there";
     for text in [look.trouble, look.doubt].into_iter().flatten() {
         checks.warn(NAME, text, help.to_owned());

@@ -229,6 +229,34 @@ fn what_was_deleted_goes_with_its_history_and_nothing_else_does() {
     );
 }
 
+/// A deletion takes nothing's place: what there was last can be shown for as long as the thing is kept.
+#[test]
+fn the_last_version_before_a_deletion_stays_as_long_as_what_was_deleted() {
+    let mut home = Sandbox::new();
+    describe(&mut home, "blog", "Old", 1);
+    describe(&mut home, "blog", "Blog", 2);
+    for (n, seconds) in [(1, 1), (2, 2)] {
+        write(&mut home, "blog", "a", &n.to_string(), seconds);
+        save(&mut home, "m", n, "sha", seconds);
+    }
+    home.store
+        .retire_endpoint(&endpoint("blog"), at(10))
+        .unwrap();
+    home.store.retire_media(&[media_id("m")], at(10)).unwrap();
+    let rows = pruned(&mut home, cutoffs(Some(9_000), None));
+    assert_eq!(rows.deleted(), 0);
+    for table in ["endpoints", "contents", "media"] {
+        let left = format!("SELECT count(*) || ' ' || min(valid_from) FROM {table}_history");
+        assert_eq!(home.ask(&left), format!("1 {}", at(2)), "{table}");
+    }
+    let rows = pruned(&mut home, cutoffs(Some(9_000), Some(9_000)));
+    assert_eq!(rows.deleted(), 3);
+    for table in ["endpoints", "contents", "media"] {
+        let left = format!("SELECT count(*) FROM {table}_history");
+        assert_eq!(home.ask(&left), "0", "{table}");
+    }
+}
+
 #[test]
 fn what_is_owed_failed_or_still_explains_something_is_never_touched() {
     let mut home = Sandbox::new();
@@ -249,9 +277,7 @@ fn what_is_owed_failed_or_still_explains_something_is_never_touched() {
             .unwrap();
     }
     let all = cutoffs(Some(9_000), Some(9_000));
-    // The versions that were live until the deletion were superseded by it.
-    let rows = pruned(&mut home, all);
-    assert_eq!((rows.versions(), rows.deleted()), (3, 0));
+    assert_eq!(pruned(&mut home, all), PrunedTables::default());
     home.store
         .write("test", |tx| {
             tx.execute("UPDATE assets SET state = 'failed'", [])

@@ -159,6 +159,27 @@ async fn it_looks_then_removes_then_has_nothing_to_do_and_asks_the_service_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_lost_everything_is_no_safe_backup() {
+    let world = World::small().await;
+    let (home, sim) = (&world.home, &world.sim);
+    home.sync(sim).await.expect_complete();
+    let status = || Program::command(&["status"], home, sim).run();
+    let line = said(&status(), 0);
+    assert!(line.starts_with("SAFE"), "{line}");
+    std::fs::rename(home.path("archive"), home.path("test-elsewhere")).expect("moved away");
+    for is_there in [false, true] {
+        if is_there {
+            std::fs::create_dir(home.path("archive")).expect("a folder");
+        }
+        let line = said(&status(), 6);
+        assert!(line.contains("holds nothing, and should hold"), "{line}");
+    }
+    std::fs::remove_dir(home.path("archive")).expect("removed");
+    std::fs::rename(home.path("test-elsewhere"), home.path("archive")).expect("moved back");
+    said(&status(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_waits_its_turn_and_a_look_does_not_need_one() {
     let world = World::small().await;
     let (home, sim) = (&world.home, &world.sim);
@@ -205,6 +226,12 @@ async fn a_backup_that_is_not_there_is_not_begun_by_pruning_it() {
             said(&output, 1);
             assert!(text(&output.stderr).contains(&format!("storage.{part}")));
             assert!(!home.path(part).exists());
+            // The folder below it is mostly there, and empty.
+            std::fs::create_dir(home.path(part)).expect("a folder");
+            let output = program(home, sim, flags, ages).run();
+            said(&output, 1);
+            assert!(text(&output.stderr).contains(&format!("storage.{part}")));
+            std::fs::remove_dir_all(home.path(part)).expect("removed");
             std::fs::rename(home.path("test-elsewhere"), home.path(part)).expect("moved back");
             assert_eq!(dump(home), before);
         }
