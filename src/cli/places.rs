@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::store;
 
 /// What SQLite and the lock put beside the database, by the ends of their names.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", ".lock"];
@@ -21,6 +22,8 @@ pub(super) fn own(config: &Config, key_file: Option<&Path>, path: &Path) -> Opti
     let is = |own: &Option<&Path>| own.is_some_and(|own| real(own) == place);
     if BESIDE.iter().any(|end| is_beside(end)) {
         Some("the database (`storage.database`)")
+    } else if store::is_copy_before(&database, &place) {
+        Some("the database as it was before an upgrade")
     } else if place.starts_with(real(&storage.mirror)) {
         Some("inside of `storage.mirror`, where only the backup's own files may be")
     } else if place.starts_with(real(&storage.archive)) {

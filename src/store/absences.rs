@@ -63,6 +63,28 @@ impl Store {
         })
     }
 
+    /// Calls off the second looks at saved files whose media the proven walk of `run` did not list: all of them, or none.
+    /// Returns how many.
+    ///
+    /// Their bytes are those of the last version that was listed, and whether the medium is deleted is for the next
+    /// walk to say; a host that has the file no more tells nothing new. Where the medium comes back, the look is due as
+    /// it was. A file that is owed because its medium changed, or because the mirror lacks it, stays owed.
+    pub fn call_off_looks(&mut self, run: RunId, now: Timestamp) -> Result<u64, StoreError> {
+        self.write("call off looks at files", |tx| {
+            let called_off = tx
+                .prepare_cached(
+                    "UPDATE assets SET
+                         state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL, failed_at = NULL,
+                         recheck_at = coalesce(next_attempt_at, :now), next_attempt_at = NULL
+                     WHERE media_id IN (SELECT id FROM absences WHERE scope = 'media' AND last_run_id = :run)
+                         AND state IN ('owed', 'failed') AND why IN ('recheck', 'asked', 'due')
+                         AND sha256 IS NOT NULL",
+                )?
+                .execute(named_params! { ":run": run.get(), ":now": now })?;
+            Ok(called_off as u64)
+        })
+    }
+
     /// Forgets the sightings of what a walk has seen that proves nothing else: all of them, or none. What is missing has to be
     /// missing in proven walks in a row, and was there in between.
     pub fn forget_sighted(

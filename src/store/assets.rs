@@ -78,18 +78,25 @@ impl Store {
     ///   recorded and the file stays owed; any other outcome counts for nothing.
     /// - `failed` says that the last attempt failed, and nothing about an older version, which the
     ///   row goes on to describe. Of a medium that was deleted meanwhile only saved bytes count.
+    ///
+    /// Returns the media whose saved files were looked at in vain: that made them owed, at `now`, and nothing
+    /// else did.
     pub fn record_assets(
         &mut self,
         outcomes: &[AssetOutcome],
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<MediaId>, StoreError> {
         if outcomes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.write("record files", |tx| {
-            outcomes
-                .iter()
-                .try_for_each(|outcome| outcome::record(tx, outcome, now))
+            let mut in_vain = Vec::new();
+            for outcome in outcomes {
+                if outcome::record(tx, outcome, now)? {
+                    in_vain.push(outcome.media_id().clone());
+                }
+            }
+            Ok(in_vain)
         })
     }
 

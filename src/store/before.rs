@@ -8,6 +8,28 @@ use rusqlite::{Connection, named_params};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What stands between the database's name and the number of the version that the copy was made for.
+const MARK: &str = ".before-v";
+
+/// How a copy's name ends.
+const ENDING: &str = ".sqlite3";
+
+/// Returns whether a path has the name of a copy that was made of the database at `database` before a migration. Both are
+/// paths without links.
+pub fn is_copy_before(database: &Path, path: &Path) -> bool {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let stem = name(&database.with_extension(""));
+    path.parent() == database.parent()
+        && stem.zip(name(path)).is_some_and(|(stem, name)| {
+            name.strip_prefix(&stem)
+                .and_then(|rest| rest.strip_prefix(MARK))
+                .is_some_and(|rest| rest.ends_with(ENDING))
+        })
+}
+
 /// Copies the database, whole and flushed, to `<name>.before-vN.sqlite3` beside it, and returns the copy's
 /// path. Copies from before are kept; one that says the very same, which a migration left that was cut
 /// short, is as good as a new one.
@@ -20,8 +42,8 @@ pub(super) fn copy_before(
     let mut number = 1_u32;
     let target = loop {
         let suffix = match number {
-            1 => format!(".before-v{newest}.sqlite3"),
-            n => format!(".before-v{newest}-{n}.sqlite3"),
+            1 => format!("{MARK}{newest}{ENDING}"),
+            n => format!("{MARK}{newest}-{n}{ENDING}"),
         };
         let target = beside(&stem, &suffix);
         if !target.exists() {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params}
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
+use tracing::info;
 
 /// One file of `migrations/`.
 #[derive(Debug)]
@@ -93,12 +94,20 @@ pub(super) fn migrate(
             continue;
         };
         if let Err(source) = apply(conn, step, now) {
-            if let Some(copy) = copy.filter(|_| first.version == version + 1) {
+            if let Some(copy) = copy.as_ref().filter(|_| first.version == version + 1) {
                 // A copy that cannot be removed is in nobody's way; the failure is what counts.
                 drop(fs::remove_file(copy));
             }
             return Err(StoreError::sql("migrate the database", source));
         }
+    }
+    if let Some(copy) = copy {
+        let copy = copy.display();
+        info!(
+            from = version, to = newest, %copy,
+            "brought the database from version {version} to {newest}; as it was before, it is kept in `{copy}`, which may go \
+             after a run that ends SAFE"
+        );
     }
     Ok(())
 }

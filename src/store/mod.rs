@@ -60,6 +60,7 @@ pub use answers::{
     Absent, AssetTotals, BodyProblem, BodyTotals, HadBody, Recorded, SavedAsset, SavedFile,
     TwoBodies,
 };
+pub use before::is_copy_before;
 pub use doomed::DoomedCursor;
 pub use doubts::LaterLook;
 pub use endpoints::{EndpointFacts, EndpointRow};

@@ -378,6 +378,7 @@ fn a_report_is_never_written_over_the_backups_own_files() {
         ("backup/backup.sqlite3", "the database (`storage.database`)"),
         ("backup/backup.sqlite3-wal", "the database"),
         ("backup/../backup/backup.sqlite3.lock", "the database"),
+        ("backup/backup.before-v9-2.sqlite3", "before an upgrade"),
         ("backup/mirror/host/a.png", "inside of `storage.mirror`"),
         ("link/report.json", "inside of `storage.mirror`"),
         ("config.toml", "the configuration"),

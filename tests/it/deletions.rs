@@ -1,6 +1,7 @@
 //! Deletions and changes: what makes a tombstone, what does not, and one row of history for each.
 
 mod in_a_row;
+mod looks;
 
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};

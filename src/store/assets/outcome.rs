@@ -4,12 +4,13 @@ use crate::model::{AssetOutcome, Timestamp};
 use crate::store::values::{int, later};
 use rusqlite::{Transaction, named_params};
 
-/// Writes one outcome. That of a question which is not the newest any more leaves the file owed.
+/// Writes one outcome. That of a question which is not the newest any more leaves the file owed. Returns whether it is a
+/// look at a saved file in vain, by which the file is owed now.
 pub(super) fn record(
     tx: &Transaction<'_>,
     outcome: &AssetOutcome,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     if let AssetOutcome::Saved { media_id, .. }
     | AssetOutcome::Unchanged { media_id, .. }
     | AssetOutcome::Moved { media_id, .. } = outcome
@@ -138,7 +139,8 @@ pub(super) fn record(
             next_attempt_at,
             announced_bytes,
         } => {
-            tx.prepare_cached(
+            let failed = tx
+                .prepare_cached(
                 "UPDATE assets SET
                      state = iif(:stays_owed, 'owed', 'failed'), why = coalesce(why, :why), owed_at = coalesce(owed_at, :now),
                      attempts = attempts + :is_attempt, last_error = :error, failed_at = :now,
@@ -152,7 +154,8 @@ pub(super) fn record(
                 ":is_attempt": is_attempt, ":stays_owed": stays_owed, ":next_attempt_at": next_attempt_at,
                 ":announced_bytes": announced_bytes.map(int), ":now": now,
             })?;
+            return Ok(owed_at.is_none() && failed > 0);
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -106,6 +106,46 @@ fn the_first_bytes_fill_the_row_and_new_ones_begin_a_version() {
     assert_eq!(home.ask("SELECT group_concat(sha256 || ' ' || valid_from || ' ' || valid_to) FROM assets_history"), format!("aa {} {}", at(1), at(4)));
 }
 
+/// A second look at a saved file fails in the very millisecond in which a page is recorded: what the page asks is a question
+/// that nobody has tried.
+#[test]
+fn a_look_in_vain_is_no_answer_to_a_change_of_the_same_millisecond() {
+    let mut home = Sandbox::new();
+    list(&mut home, "a", 1, AssetStep::Fetch(Why::New), 1);
+    home.store
+        .record_assets(&[saved(&owed(&home, 1)[0], "aa", Some(at(2)))], at(1))
+        .unwrap();
+    let look = owed(&home, 2);
+    assert_eq!(
+        (look[0].row.why, look[0].owed_at),
+        (Some(Why::Recheck), None)
+    );
+    let id = look[0].media_id.clone();
+    assert_eq!(
+        home.store
+            .record_assets(&[failed(&look[0])], at(3))
+            .unwrap(),
+        [id],
+        "it is owed by the look itself"
+    );
+
+    let question = owed(&home, 4);
+    home.store
+        .record_assets(&[saved(&question[0], "aa", Some(at(5)))], at(4))
+        .unwrap();
+    let look = owed(&home, 5);
+    list(&mut home, "a", 2, AssetStep::Fetch(Why::Changed), 6);
+    let in_vain = home
+        .store
+        .record_assets(&[failed(&look[0])], at(6))
+        .unwrap();
+    assert!(in_vain.is_empty(), "{in_vain:?}");
+    assert_eq!(
+        home.ask("SELECT state || ' ' || why || ' ' || attempts FROM assets"),
+        "owed changed 0"
+    );
+}
+
 #[test]
 fn the_same_bytes_again_are_no_version() {
     let mut home = Sandbox::new();

@@ -33,6 +33,10 @@ pub(super) struct Recorded {
     pub(super) counts: AssetCounts,
     /// Each medium, with the path that was claimed for it.
     pub(super) settled: Vec<(MediaId, Option<String>)>,
+    /// Those whose saved files were looked at in vain: by that they are owed, which is no new question.
+    pub(super) in_vain: Vec<MediaId>,
+    /// Since when those are owed.
+    pub(super) at: Timestamp,
 }
 
 impl<'a> Books<'a> {
@@ -66,56 +70,37 @@ impl<'a> Books<'a> {
         (self.recording.is_none() && !self.waiting.is_empty()).then_some(self.due)
     }
 
-    /// Writes what waits, in one transaction, with what was learned about hosts. Returns the questions that were asked in
-    /// vain about saved files: they are owed by that, which is no new question.
-    pub(super) fn start(
-        &mut self,
-        hosts: &Hosts,
-        is_last: bool,
-    ) -> Option<(Vec<MediaId>, Timestamp)> {
+    /// Writes what waits, in one transaction, with what was learned about hosts.
+    pub(super) fn start(&mut self, hosts: &Hosts, is_last: bool) {
         let is_ripe = is_last || self.waiting.len() >= ENOUGH || self.due <= Instant::now();
         if self.recording.is_some() || self.waiting.is_empty() || !is_ripe {
-            return None;
+            return;
         }
         let outcomes = std::mem::take(&mut self.waiting);
         let (run, now, fresh) = (self.run, self.run.now(), hosts.take_fresh());
-        let in_vain = outcomes.iter().filter_map(looked_at_in_vain).collect();
-        let recorded = Recorded {
-            counts: counts(&outcomes),
-            settled: outcomes.iter().map(settled).collect(),
-        };
+        let (counts, settled) = (counts(&outcomes), outcomes.iter().map(settled).collect());
         self.recording = Some(Box::pin(async move {
-            run.store(move |store| {
-                store.record_assets(&outcomes, now)?;
-                if fresh.is_empty() {
-                    return Ok(());
-                }
-                store.record_asset_hosts(&fresh, now)
+            let in_vain = run
+                .store(move |store| {
+                    let in_vain = store.record_assets(&outcomes, now)?;
+                    if !fresh.is_empty() {
+                        store.record_asset_hosts(&fresh, now)?;
+                    }
+                    Ok(in_vain)
+                })
+                .await?;
+            Ok(Recorded {
+                counts,
+                settled,
+                in_vain,
+                at: now,
             })
-            .await?;
-            Ok(recorded)
         }));
-        Some((in_vain, now))
     }
 
     /// Waits for what is being written; forever if nothing is.
     pub(super) async fn recorded(&mut self) -> Result<Recorded, StoreError> {
         over(&mut self.recording).await
-    }
-}
-
-fn looked_at_in_vain(outcome: &AssetOutcome) -> Option<MediaId> {
-    match outcome {
-        AssetOutcome::Failed {
-            media_id,
-            owed_at: None,
-            ..
-        } => Some(media_id.clone()),
-        AssetOutcome::Failed { .. }
-        | AssetOutcome::Saved { .. }
-        | AssetOutcome::Moved { .. }
-        | AssetOutcome::Unchanged { .. }
-        | AssetOutcome::Withheld { .. } => None,
     }
 }
 

@@ -122,13 +122,7 @@ impl<'a> Feed<'a> {
         let is_last = self.downloads.is_empty();
         self.gather.start(&self.shared, is_last);
         let is_last = is_last && self.gather.is_empty();
-        if let Some((in_vain, now)) = self.books.start(&self.shared.hosts, is_last) {
-            for media_id in in_vain {
-                // A look at a saved file in vain makes it owed, and that is the same question. If its medium
-                // changed meanwhile, it is owed since another moment: a new one.
-                self.tried.insert(&question(&media_id, Some(now)));
-            }
-        }
+        self.books.start(&self.shared.hosts, is_last);
     }
 
     /// Waits for whatever happens next. With `over` this is the end: only what is under way counts, and until then.
@@ -218,7 +212,12 @@ impl<'a> Feed<'a> {
 
     /// Only what is in the database is called saved.
     fn recorded(&mut self, recorded: Recorded) {
-        let Recorded { counts, settled } = recorded;
+        let Recorded {
+            counts,
+            settled,
+            in_vain,
+            at,
+        } = recorded;
         {
             let mut sheet = self.run.sheet();
             sheet.assets.saved += counts.saved;
@@ -227,6 +226,10 @@ impl<'a> Feed<'a> {
         }
         let files = counts.saved + counts.unchanged + counts.moved;
         self.run.tally.files.add(files);
+        for media_id in &in_vain {
+            // Before its row may be read again.
+            self.tried.insert(&question(media_id, Some(at)));
+        }
         let claims = &self.shared.claims;
         let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, path) in &settled {
