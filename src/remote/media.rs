@@ -13,16 +13,20 @@
 
 mod ask;
 mod cursor;
+mod sight;
 
-use self::cursor::Cursor;
+use self::ask::Chain;
+use self::cursor::{BARREN_PAGES, Cursor};
+use self::sight::Sight;
 use super::api::Api;
 use super::error::RemoteError;
 use super::gate::LineGate;
 use super::idset::IdSet;
 use super::notes::Notes;
-use super::{retry, wire};
+use super::retry;
+use super::wire::MediaAnswer;
 use crate::model::{ServedMedium, Tally, WalkVerdict};
-use std::borrow::Cow;
+use futures_util::future::join;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -31,15 +35,9 @@ use tracing::warn;
 const RESTARTS: u64 = 5;
 /// The most that the service puts on a page.
 const PAGE_SIZE: u64 = 100;
-/// Pages in a row that may bring nothing new before the listing counts as ended.
-const BARREN_PAGES: u64 = 2;
-/// How much longer than its first page promises a listing may be, in pages: later ones may be shorter.
-const LONGER: u64 = 4;
 /// How often in a row a listing may end at the same media before it is taken at its word: it will not
 /// show more in this run.
 const SAME_ENDS: u32 = 3;
-/// How much of something that cannot be read is shown.
-const SHOWN: usize = 60;
 
 /// One page of media. Also those of attempts that were begun again: what was seen is kept.
 #[derive(Debug)]
@@ -89,13 +87,10 @@ enum Broken {
 }
 
 pub(super) struct Walk<'a> {
-    api: &'a Api,
-    gate: &'a LineGate,
-    tally: &'a Tally,
-    out: mpsc::Sender<MediaPage>,
-    first_timeout: Duration,
-    end: MediaWalkEnd,
-    notes: Notes,
+    chain: Chain<'a>,
+    sight: Sight,
+    pages: u64,
+    total_count: Option<u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -106,50 +101,53 @@ impl<'a> Walk<'a> {
         out: mpsc::Sender<MediaPage>,
         first_timeout: Duration,
     ) -> Self {
-        let end = MediaWalkEnd {
+        Self {
+            chain: Chain {
+                api,
+                gate,
+                tally,
+                first_timeout,
+                restarts: 0,
+                max_token_age: None,
+                notes: Notes::default(),
+            },
+            sight: Sight::new(out),
             pages: 0,
             total_count: None,
-            seen: IdSet::default(),
-            odd: 0,
-            duplicates: 0,
-            restarts: 0,
-            max_token_age: None,
-            verdict: WalkVerdict::Unproven,
-            detail: None,
-            error: None,
-        };
-        Self {
-            api,
-            gate,
-            tally,
-            out,
-            first_timeout,
-            end,
-            notes: Notes::default(),
         }
     }
 
     /// Walks until proven, given up or refused. Cancel-safe in the sense that dropping it loses
     /// nothing that was handed over.
     pub(super) async fn run(mut self) -> MediaWalkEnd {
+        let (verdict, error) = self.attempts().await;
+        MediaWalkEnd {
+            pages: self.pages,
+            total_count: self.total_count,
+            seen: self.sight.seen,
+            odd: self.sight.odd,
+            duplicates: self.sight.duplicates,
+            restarts: self.chain.restarts,
+            max_token_age: self.chain.max_token_age,
+            verdict,
+            detail: self.chain.notes.told(),
+            error,
+        }
+    }
+
+    async fn attempts(&mut self) -> (WalkVerdict, Option<RemoteError>) {
         let mut last_end = None;
         let mut same_ends = 0;
         loop {
-            self.api.budget.open_chain();
+            let budget = &self.chain.api.budget;
+            budget.open_chain();
             let result = self.attempt().await;
-            self.api.budget.close_chain();
+            budget.close_chain();
             let (why, end) = match result {
-                Ok(()) => {
-                    self.end.verdict = WalkVerdict::Proven;
-                    break;
-                }
-                Err(Broken::Never(err)) => {
-                    self.end.verdict = WalkVerdict::Failed;
-                    self.end.error = Some(err);
-                    break;
-                }
+                Ok(()) => return (WalkVerdict::Proven, None),
+                Err(Broken::Never(err)) => return (WalkVerdict::Failed, Some(err)),
                 Err(Broken::Again(why)) => (why, None),
-                Err(Broken::Short(why)) => (why, Some((self.end.total_count, self.end.seen.sum()))),
+                Err(Broken::Short(why)) => (why, Some((self.total_count, self.sight.seen.sum()))),
             };
             same_ends = match end {
                 Some(_) if end == last_end => same_ends + 1,
@@ -157,123 +155,104 @@ impl<'a> Walk<'a> {
                 None => 0,
             };
             last_end = end;
-            if self.end.restarts >= RESTARTS || same_ends >= SAME_ENDS {
-                self.end.verdict = WalkVerdict::Unproven;
-                self.note(why);
-                break;
+            if self.chain.restarts >= RESTARTS || same_ends >= SAME_ENDS {
+                self.chain.notes.add(why);
+                return (WalkVerdict::Unproven, None);
             }
-            self.end.restarts += 1;
-            self.tally.restarts.add(1);
-            let restart = self.end.restarts;
+            self.chain.restarts += 1;
+            self.chain.tally.restarts.add(1);
+            let restart = self.chain.restarts;
             warn!(
                 api = "management",
                 walk = "media",
                 restart,
                 "the media walk begins again ({restart} of {RESTARTS}): {why}"
             );
-            self.note(why);
+            self.chain.notes.add(why);
             let attempt = u32::try_from(restart).unwrap_or(u32::MAX);
             tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
         }
-        self.end.detail = self.notes.told();
-        self.end
-    }
-
-    fn note(&mut self, note: String) {
-        self.notes.add(note);
     }
 
     async fn attempt(&mut self) -> Result<(), Broken> {
-        self.end.seen.clear();
-        self.end.odd = 0;
-        self.end.duplicates = 0;
+        self.sight.clear();
         let mut cursor = Cursor {
             is_total_steady: true,
             ..Cursor::default()
         };
+        let mut next = self.chain.next_page(&mut cursor).await?;
         loop {
-            let Some(answer) = self.next_page(&mut cursor).await? else {
+            let Some(page) = next else {
                 // An unfiltered first page may say "no media" with 404 (microcms-facts 8.6).
-                self.end.total_count = Some(0);
+                self.total_count = Some(0);
                 return Ok(());
             };
-            self.end.pages += 1;
-            cursor.pages += 1;
-            self.tally.pages.add(1);
-            let is_first = cursor.total.is_none();
-            let announced = answer.total_count.or(cursor.total).unwrap_or(0);
-            let total = *cursor.total.get_or_insert(announced);
-            let listed = (answer.media.len() + answer.odd.len()) as u64;
-            if is_first {
-                cursor.page_len = listed.clamp(1, PAGE_SIZE);
-                cursor.first_token.clone_from(&answer.token);
-                self.end.total_count = Some(total);
-                let left = cursor.pages_left();
-                self.tally.pages_expected.add(left + 1);
-                self.api
-                    .budget
-                    .chain_needs(usize::try_from(left).unwrap_or(usize::MAX));
-            } else if announced != total && cursor.is_total_steady {
-                cursor.is_total_steady = false;
-                self.note(format!(
-                    "the announced total moved from {total} to {announced} mid-walk"
-                ));
-            }
-            if answer.token.is_some() {
-                cursor.newest_token = answer.token;
-            }
-            let is_empty = listed == 0;
-            let before = self.end.seen.len();
-            let odd = self.see(&answer.media, answer.odd);
-            cursor.barren = if self.end.seen.len() > before {
-                0
+            let total = self.take_note(&mut cursor, &page);
+            let is_empty = page.listed.is_empty();
+            // What is on the page is read while the next one is on its way, if there has to be one.
+            let goes_on = !is_empty && cursor.goes_on();
+            let reading = self.sight.read(page.listed, total);
+            let (seen, ahead) = if goes_on {
+                let asking = self.chain.next_page(&mut cursor);
+                let (ahead, seen) = join(asking, reading).await;
+                (seen, Some(ahead))
             } else {
-                cursor.barren + 1
+                (reading.await, None)
             };
-            if !is_empty
-                && self
-                    .out
-                    .send(MediaPage {
-                        media: answer.media,
-                        odd,
-                        total_count: self.end.total_count.unwrap_or(0),
-                    })
-                    .await
-                    .is_err()
-            {
+            let Ok(is_new) = seen else {
                 // The reader is gone: the run is ending, and it knows why.
                 return Err(Broken::Again("the run ended".to_owned()));
+            };
+            cursor.barren = if is_new { 0 } else { cursor.barren + 1 };
+            if let Some(ahead) = ahead {
+                next = ahead?;
+                continue;
             }
             if let Some(verdict) = self.judge(&cursor, is_empty) {
                 return verdict;
             }
             if cursor.barren > 0 && cursor.go_back_to_first() {
-                self.note("the newest page token led nowhere; the first one is used".to_owned());
+                let note = "the newest page token led nowhere; the first one is used";
+                self.chain.notes.add(note.to_owned());
             }
+            next = self.chain.next_page(&mut cursor).await?;
         }
     }
 
-    /// Counts what is on a page. What has no id that can be read is known by its text: it is one of the
-    /// things that the service counts, too. Returns it fit for a person.
-    fn see(&mut self, media: &[ServedMedium], odd: Vec<wire::OddMedium>) -> Vec<(String, String)> {
-        let ids = media.iter().map(|medium| Cow::Borrowed(medium.id.as_str()));
-        // No id has a blank at its beginning.
-        let texts = odd.iter().map(|odd| Cow::Owned(format!(" {}", odd.text)));
-        for name in ids.chain(texts) {
-            if !self.end.seen.insert(&name) {
-                self.end.duplicates += 1;
-            }
+    /// Takes note of what a page says beside what it lists. Returns how many media the attempt's first page announced.
+    fn take_note(&mut self, cursor: &mut Cursor, page: &MediaAnswer) -> u64 {
+        self.pages += 1;
+        cursor.pages += 1;
+        self.chain.tally.pages.add(1);
+        let is_first = cursor.total.is_none();
+        let announced = page.total_count.or(cursor.total).unwrap_or(0);
+        let total = *cursor.total.get_or_insert(announced);
+        let listed = page.listed.len() as u64;
+        cursor.listed += listed;
+        if is_first {
+            cursor.page_len = listed.clamp(1, PAGE_SIZE);
+            cursor.first_token.clone_from(&page.token);
+            self.total_count = Some(total);
+            let left = cursor.pages_left();
+            self.chain.tally.pages_expected.add(left + 1);
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            self.chain.api.budget.chain_needs(left);
+        } else if announced != total && cursor.is_total_steady {
+            cursor.is_total_steady = false;
+            self.chain.notes.add(format!(
+                "the announced total moved from {total} to {announced} mid-walk"
+            ));
         }
-        self.end.odd += odd.len() as u64;
-        odd.into_iter()
-            .map(|odd| (odd.text.chars().take(SHOWN).collect(), odd.why))
-            .collect()
+        if page.token.is_some() {
+            cursor.newest_token.clone_from(&page.token);
+        }
+        total
     }
 
     /// Decides after a page whether the attempt is over.
     fn judge(&self, cursor: &Cursor, is_empty: bool) -> Option<Result<(), Broken>> {
         let total = cursor.total.unwrap_or(0);
-        let unique = self.end.seen.len();
+        let unique = self.sight.seen.len();
         let again = |why: String| Some(Err(Broken::Again(why)));
         let short = |why: String| {
             Some(Err(if cursor.has_lost_page {
@@ -299,9 +278,9 @@ impl<'a> Walk<'a> {
         if is_empty {
             return short(format!("the listing ended at {unique} of {total} media"));
         }
-        // Pages may be shorter than the first one without harm; a chain that never ends is not.
-        let longest = cursor.pages_needed().saturating_mul(LONGER) + BARREN_PAGES;
-        if cursor.barren >= BARREN_PAGES || cursor.pages >= longest {
+        // Pages may be shorter than the first one without harm; a chain that never ends is not. Another token is tried first.
+        let is_over = cursor.barren >= BARREN_PAGES && !cursor.may_go_back();
+        if is_over || cursor.pages >= cursor.longest() {
             return short(format!(
                 "{} pages brought only {unique} of {total} media",
                 cursor.pages

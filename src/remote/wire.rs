@@ -20,7 +20,7 @@ pub use contents::OddContent;
 pub use contents::read_content;
 pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents_list};
 pub use media::read_medium;
-pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list};
+pub(crate) use media::{MediaAnswer, NO_TOTAL, OddMedium, media_list, serve_medium};
 pub use title::title;
 
 use crate::model::{Status, brief, plain};

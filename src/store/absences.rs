@@ -2,7 +2,7 @@
 
 use super::values::{count, json_array};
 use super::{Absent, RunId, Store, StoreError};
-use crate::model::{Scope, Timestamp};
+use crate::model::{MediaId, Scope, Timestamp};
 use rusqlite::types::FromSql;
 use rusqlite::{Row, Rows, named_params};
 
@@ -64,24 +64,30 @@ impl Store {
     }
 
     /// Calls off the second looks at saved files whose media the proven walk of `run` did not list: all of them, or none.
-    /// Returns how many.
+    /// Returns whose; whether their files are still in the mirror is for the caller to see.
     ///
     /// Their bytes are those of the last version that was listed, and whether the medium is deleted is for the next
     /// walk to say; a host that has the file no more tells nothing new. Where the medium comes back, the look is due as
     /// it was. A file that is owed because its medium changed, or because the mirror lacks it, stays owed.
-    pub fn call_off_looks(&mut self, run: RunId, now: Timestamp) -> Result<u64, StoreError> {
+    pub fn call_off_looks(
+        &mut self,
+        run: RunId,
+        now: Timestamp,
+    ) -> Result<Vec<MediaId>, StoreError> {
         self.write("call off looks at files", |tx| {
-            let called_off = tx
-                .prepare_cached(
-                    "UPDATE assets SET
-                         state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL, failed_at = NULL,
-                         recheck_at = coalesce(next_attempt_at, :now), next_attempt_at = NULL
-                     WHERE media_id IN (SELECT id FROM absences WHERE scope = 'media' AND last_run_id = :run)
-                         AND state IN ('owed', 'failed') AND why IN ('recheck', 'asked', 'due')
-                         AND sha256 IS NOT NULL",
-                )?
-                .execute(named_params! { ":run": run.get(), ":now": now })?;
-            Ok(called_off as u64)
+            tx.prepare_cached(
+                "UPDATE assets SET
+                     state = 'saved', why = NULL, owed_at = NULL, attempts = 0, last_error = NULL, failed_at = NULL,
+                     recheck_at = coalesce(next_attempt_at, :now), next_attempt_at = NULL
+                 WHERE media_id IN (SELECT id FROM absences WHERE scope = 'media' AND last_run_id = :run)
+                     AND state IN ('owed', 'failed') AND why IN ('recheck', 'asked', 'due')
+                     AND sha256 IS NOT NULL
+                 RETURNING media_id",
+            )?
+            .query_map(named_params! { ":run": run.get(), ":now": now }, |row| {
+                row.get(0)
+            })?
+            .collect()
         })
     }
 

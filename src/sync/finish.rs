@@ -20,12 +20,6 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     unreadable::account(run);
     look_for_home(run).await?;
     let (mut failed, now) = (Vec::new(), run.now());
-    if let Some(id) = run.id
-        && run.sheet().media.missing > 0
-    {
-        run.store(move |store| store.call_off_looks(id, now))
-            .await?;
-    }
     let files = run.store(move |store| store.asset_counts(now)).await?;
     let debts = bodies::debts(run).await?;
     if run.id.is_none() {

@@ -9,7 +9,7 @@ use crate::model::{
     ContentId, Endpoint, MediaId, Problem, ProblemKind, Scope, Tally, Timestamp, WalkRecord,
     WalkVerdict, counted,
 };
-use crate::remote::{Refusal, RemoteError, rights};
+use crate::remote::{IdSet, Refusal, RemoteError, rights};
 use crate::store::{RunId, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,6 +76,8 @@ pub(super) struct Sheet {
     pub(super) problems: Vec<Problem>,
     /// The first file that failed in this run.
     pub(super) failed: Option<FailedNow>,
+    /// Media whose files' last answer in this run was a failure.
+    pub(super) failed_media: IdSet,
     /// Files whose last attempt failed, in this run or before.
     pub(super) failed_total: u64,
     /// How many media the service announced.
@@ -111,9 +113,10 @@ pub(super) struct Sheet {
     pub(super) guarded: Vec<u64>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
-    /// Media that this run marked as deleted.
+    /// Media that this run marked as deleted, or whose files need not be asked for as they are not listed: their files are
+    /// still to be looked at.
     pub(super) retired: Vec<MediaId>,
-    /// Whether files of those turned out to be lost.
+    /// Whether files of those that were deleted turned out to be lost.
     pub(super) has_lost_retired: bool,
 }
 
@@ -310,15 +313,21 @@ impl Run {
         self.problem(kind, scope, err.chain(), hint_of(scope, err));
     }
 
+    /// Counts a file whose last answer in this run is a failure.
     pub(super) fn failed_asset(&self, failed: FailedNow) {
         let mut sheet = self.sheet();
-        sheet.assets.failed += 1;
-        sheet.failed.get_or_insert(failed);
+        if sheet.failed_media.insert(failed.media_id.as_str()) {
+            sheet.assets.failed += 1;
+            sheet.failed.get_or_insert(failed);
+        }
     }
 
-    /// Takes the failure of a file back.
+    /// Takes the failure of a file back, if it failed.
     pub(super) fn forgive_asset(&self, media_id: &MediaId) {
         let mut sheet = self.sheet();
+        if !sheet.failed_media.remove(media_id.as_str()) {
+            return;
+        }
         sheet.assets.failed = sheet.assets.failed.saturating_sub(1);
         sheet.failed = sheet
             .failed

@@ -1,10 +1,13 @@
 //! One page of media: asked for, and what a failure means for the attempt.
 
 use super::cursor::Cursor;
-use super::{Broken, PAGE_SIZE, RESTARTS, Walk};
-use crate::remote::api::Ask;
+use super::{Broken, PAGE_SIZE, RESTARTS};
+use crate::model::Tally;
+use crate::remote::api::{Api, Ask};
 use crate::remote::budget::{Lane, Permit};
 use crate::remote::error::{Refusal, Remedy, RemoteError};
+use crate::remote::gate::LineGate;
+use crate::remote::notes::Notes;
 use crate::remote::{retry, wire};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
@@ -23,7 +26,21 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Failures in a row of one page before the attempt is given up.
 const TRIES_PER_PAGE: u32 = 4;
 
-impl Walk<'_> {
+/// Asks for pages, one after the other, over all attempts.
+pub(super) struct Chain<'a> {
+    pub(super) api: &'a Api,
+    pub(super) gate: &'a LineGate,
+    pub(super) tally: &'a Tally,
+    /// How long the first page may take.
+    pub(super) first_timeout: Duration,
+    /// Attempts begun again.
+    pub(super) restarts: u64,
+    /// The oldest a token was when it was used.
+    pub(super) max_token_age: Option<Duration>,
+    pub(super) notes: Notes,
+}
+
+impl Chain<'_> {
     /// Asks for the next page. `None`: the service says that there is no medium at all.
     pub(super) async fn next_page(
         &mut self,
@@ -59,7 +76,7 @@ impl Walk<'_> {
                     // Nothing was handed over, so that another token may be tried.
                     400 if cursor.go_back_to_first() => {
                         let note = "the newest page token was refused; the first one is used";
-                        self.note(note.to_owned());
+                        self.notes.add(note.to_owned());
                         continue;
                     }
                     400 if has_token => {
@@ -106,7 +123,7 @@ impl Walk<'_> {
             return;
         };
         self.api.note_token_age(age);
-        self.end.max_token_age = self.end.max_token_age.max(Some(age));
+        self.max_token_age = self.max_token_age.max(Some(age));
         if age + TRAVEL > TOKEN_LIFE {
             let token_age_ms = age.as_millis();
             warn!(
@@ -211,10 +228,11 @@ impl Walk<'_> {
             RemoteError::Broken { .. } | RemoteError::Refused { .. }
         );
         if !cursor.has_lost_page {
-            self.note(format!("page {page} may be lost: {}", err.chain()));
+            self.notes
+                .add(format!("page {page} may be lost: {}", err.chain()));
         }
         cursor.has_lost_page = true;
-        let may_restart = self.end.restarts < RESTARTS;
+        let may_restart = self.restarts < RESTARTS;
         if is_likely_taken && may_restart && cursor.pages < cursor.pages_left() {
             return Err(Broken::Again(format!(
                 "page {page} was probably taken by a lost answer"

@@ -47,12 +47,11 @@ struct MediumItem<'a> {
 /// What is wrong with an answer that has to tell how many things there are.
 pub(crate) const NO_TOTAL: &str = "it has no `totalCount` that is a number";
 
-/// One answer of the media listing.
+/// One answer of the media listing. What is listed is not read yet: how to go on is known before.
 #[derive(Debug, Default)]
 pub(crate) struct MediaAnswer {
-    pub(crate) media: Vec<ServedMedium>,
-    /// What is listed and has no id that can be read.
-    pub(crate) odd: Vec<OddMedium>,
+    /// The text of each thing that is listed.
+    pub(crate) listed: Vec<String>,
     /// How many media there are, where it says so.
     pub(crate) total_count: Option<u64>,
     pub(crate) token: Option<String>,
@@ -76,36 +75,29 @@ pub(crate) fn media_list(body: &[u8]) -> Result<MediaAnswer, String> {
         (None, Some(0)) => Vec::new(),
         (None, _) => return Err("it has no `media`".to_owned()),
     };
-    let mut answer = MediaAnswer {
-        media: Vec::with_capacity(items.len()),
-        odd: Vec::new(),
+    Ok(MediaAnswer {
+        listed: items.into_iter().map(|raw| raw.get().to_owned()).collect(),
         total_count: list.total_count,
         token: list.token.filter(|token| !token.is_empty()),
-    };
-    for raw in items {
-        match serve_medium(raw.get()) {
-            Ok(medium) => answer.media.push(medium),
-            Err(why) => answer.odd.push(OddMedium {
-                text: raw.get().to_owned(),
-                why,
-            }),
-        }
-    }
-    Ok(answer)
+    })
 }
 
-/// Only the id is read. Whatever else is odd about a medium is found, and named, when it is read.
-fn serve_medium(text: &str) -> Result<ServedMedium, String> {
+/// Reads one thing that is listed: only its id. Whatever else is odd about a medium is found, and named, when it is read.
+pub(crate) fn serve_medium(text: String) -> Result<ServedMedium, OddMedium> {
+    match medium_id(&text) {
+        Ok(id) => Ok(ServedMedium { id, metadata: text }),
+        Err(why) => Err(OddMedium { text, why }),
+    }
+}
+
+fn medium_id(text: &str) -> Result<MediaId, String> {
     let head = serde_json::from_str::<MediumHead<'_>>(text)
         .map(|head| head.id)
         .or_else(|err| {
             let id = lone_id(text).ok_or_else(|| cannot_be_read(&err))?;
             Ok::<_, String>(Cow::Owned(id))
         });
-    Ok(ServedMedium {
-        id: MediaId::parse(&head?).map_err(|err| err.to_string())?,
-        metadata: text.to_owned(),
-    })
+    MediaId::parse(&head?).map_err(|err| err.to_string())
 }
 
 /// Reads one medium from its JSON text, as listed or as recorded.

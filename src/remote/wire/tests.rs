@@ -7,7 +7,7 @@ fn a_medium_keeps_its_text_and_survives_odd_fields() {
     let body = format!(r#"{{"media":[ {item} ],"totalCount":1,"token":""}}"#);
     let answer = media_list(body.as_bytes()).unwrap();
     assert_eq!((answer.total_count, answer.token), (Some(1), None));
-    let served = &answer.media[0];
+    let served = serve_medium(answer.listed[0].clone()).unwrap();
     assert_eq!((served.id.as_str(), served.metadata.as_str()), ("m1", item));
     let medium = read_medium(&served.metadata).unwrap();
     assert_eq!(
@@ -204,8 +204,9 @@ fn what_is_not_json_is_named() {
         "]".repeat(200)
     );
     let answer = media_list(format!(r#"{{"media":[{deep}],"totalCount":1}}"#).as_bytes()).unwrap();
-    assert_eq!(answer.media[0].id.as_str(), "m");
-    let why = read_medium(&answer.media[0].metadata).unwrap_err();
+    let served = serve_medium(answer.listed[0].clone()).unwrap();
+    assert_eq!(served.id.as_str(), "m");
+    let why = read_medium(&served.metadata).unwrap_err();
     assert!(why.contains("deeper"), "{why}");
     assert_eq!(
         message(br#"{"message":"GET is\u0007 forbidden."}"#).unwrap(),

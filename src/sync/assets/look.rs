@@ -124,14 +124,23 @@ fn say_untold(run: &Run, untold: u64, refusal: Option<&MirrorError>) {
     );
 }
 
-/// Looks at the files of media that this run marked as deleted. One that was owed counts as saved from then on, and nobody
-/// has looked for it: the sweep leaves out what is owed. Nothing else may be under way, so it is the last look of a run.
+/// Looks at the files of media that this run marked as deleted, and of those that its listing lacks and whose files it asked for
+/// in vain. One that was owed counts as saved from then on, and nobody has looked for it: the sweep leaves out what is owed.
+/// Nothing else may be under way, so it is the last look of a run.
 ///
 /// Where a run is cut off before it, the next one's sweep finds the same.
 pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> {
-    let retired = std::mem::take(&mut run.sheet().retired);
+    if run.is_stopping() {
+        return Ok(());
+    }
+    let mut retired = std::mem::take(&mut run.sheet().retired);
+    retired.extend(call_off_looks(run).await?);
+    for id in &retired {
+        run.forgive_asset(id);
+    }
     let mut glances = run.rooms.files.reader().map(Glances::new);
-    let (mut untold, mut refusal, mut lost_so_far) = (0, None, 0);
+    let (mut untold, mut refusal) = (0, None);
+    let (mut lost_so_far, mut of_deleted) = (0, 0);
     for ids in retired.chunks(4 * ROWS) {
         if run.is_stopping() {
             return Ok(());
@@ -148,12 +157,48 @@ pub(in crate::sync) async fn look_at_retired(run: &Run) -> Result<(), RunError> 
         }
         lost_so_far += lost.len() as u64;
         let now = run.now();
-        run.store(move |store| store.record_lost(&lost, now))
+        of_deleted += run
+            .store(move |store| store.record_lost(&lost, now))
             .await?;
     }
-    run.sheet().has_lost_retired = lost_so_far > 0;
+    run.sheet().has_lost_retired = of_deleted > 0;
+    say_unlisted(run, lost_so_far.saturating_sub(of_deleted));
     say_untold(run, untold, refusal.as_ref());
     Ok(())
+}
+
+/// Calls off looks at files whose media the listing lacks. Returns whose.
+async fn call_off_looks(run: &Run) -> Result<Vec<MediaId>, RunError> {
+    let is_any_missing = run.sheet().media.missing > 0;
+    match run.id.filter(|_| is_any_missing) {
+        Some(id) => {
+            let now = run.now();
+            let called_off = run.store(move |store| store.call_off_looks(id, now));
+            Ok(called_off.await?)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+fn say_unlisted(run: &Run, lost: u64) {
+    if lost == 0 {
+        return;
+    }
+    let files = counted(lost, "file is", "files are");
+    let media = match lost {
+        1 => "its medium is",
+        _ => "their media are",
+    };
+    run.problem(
+        ProblemKind::Owed,
+        "assets",
+        format!("{files} missing from the mirror or damaged there, and {media} not listed any more"),
+        Some(
+            "the next run tells whether the service still has what is missing; `verify --repair` puts back what lies elsewhere \
+             here"
+                .to_owned(),
+        ),
+    );
 }
 
 /// Looks at files in their order, on a thread that may wait for the disk. The first lost ones are named, so many at most.

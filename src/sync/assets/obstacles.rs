@@ -19,8 +19,6 @@ const NOT_TAKEN: u32 = 16;
 pub(super) struct Obstacles<'a> {
     run: &'a Run,
     room: Arc<Room>,
-    /// Media whose last answer in this run was a failure.
-    failed: IdSet,
     /// What a person can do, with one of the failures that it helps with and the media that failed so.
     hints: BTreeMap<String, (String, IdSet)>,
     /// Files whose hosts began to send them, and for which there was no room.
@@ -38,7 +36,6 @@ impl<'a> Obstacles<'a> {
         Self {
             run,
             room,
-            failed: IdSet::default(),
             hints: BTreeMap::new(),
             in_vain: 0,
             not_taken: 0,
@@ -85,13 +82,11 @@ impl<'a> Obstacles<'a> {
             self.in_vain += u32::from(was_asked);
         } else {
             self.run.tally.files_failed.add(1);
-            if self.failed.insert(media_id.as_str()) {
-                self.run.failed_asset(FailedNow {
-                    media_id: media_id.clone(),
-                    url,
-                    error: error.to_owned(),
-                });
-            }
+            self.run.failed_asset(FailedNow {
+                media_id: media_id.clone(),
+                url,
+                error: error.to_owned(),
+            });
         }
         if self.in_vain >= IN_VAIN {
             self.room.tighten();
@@ -118,9 +113,7 @@ impl<'a> Obstacles<'a> {
         for (_, failed) in self.hints.values_mut() {
             failed.remove(media_id.as_str());
         }
-        if self.failed.remove(media_id.as_str()) {
-            self.run.forgive_asset(media_id);
-        }
+        self.run.forgive_asset(media_id);
     }
 
     /// Says why nothing more is started, once.

@@ -32,6 +32,7 @@ async fn a_file_that_is_gone_with_its_medium_leaves_no_run_incomplete() {
     delete(&sim, &id);
     let report = home.sync_with(&sim, Setup::full()).await.expect_complete();
     assert_eq!((report.media.missing, report.media.deleted), (1, 0));
+    assert_eq!(report.assets.failed, 0, "it is no failure either");
     assert_eq!(state(&home, &id), "saved - 1", "the look is due again");
     let held = home.saved_bytes(&id);
 
@@ -93,5 +94,25 @@ async fn bytes_that_were_never_had_stay_owed_until_the_medium_is_marked() {
     // What it was last was not saved, and whether it is gone is not known yet.
     home.sync(&sim).await.expect_code(ExitCode::Partial);
     let report = home.sync(&sim).await.expect_complete();
+    assert_eq!((report.media.deleted, report.assets.failed), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_is_called_off_leaves_no_lost_file_unseen() {
+    let (sim, home, id) = backup_of_three().await;
+    let file = home.saved_path(&id).expect("saved");
+    std::fs::remove_file(&file).expect("removed");
+    delete(&sim, &id);
+    // All files are asked for before anybody looks whether they are there.
+    let report = home
+        .sync_with(&sim, Setup::full())
+        .await
+        .expect_code(ExitCode::Partial);
+    let said = &report.problems[0].message;
+    assert!(said.contains("1 file is missing from the mirror"), "{said}");
+    assert_eq!(state(&home, &id), "owed missing 1");
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
     assert_eq!(report.media.deleted, 1);
+    let said = &report.problems[0].message;
+    assert!(said.contains("1 saved file of a deleted medium"), "{said}");
 }
