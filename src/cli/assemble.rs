@@ -166,13 +166,15 @@ impl Site {
                 Some(false) => Expected::of(store)?,
                 Some(true) | None => Expected::default(),
             };
+            let looks = look_at(&mirror, &sample);
             let state = store.backup_state(configured, now)?;
             let judgement = judge(&Evidence {
                 state: &state,
                 now,
                 max_age: self.config.health.max_age,
                 is_locked,
-                mirror_trouble: look_at(&mirror, &sample).trouble.as_deref(),
+                mirror_trouble: looks.mirror.trouble.as_deref(),
+                archive_trouble: looks.archive.trouble.as_deref(),
             });
             Ok((store.condition(configured, now)?, judgement.safe))
         };

@@ -9,26 +9,39 @@ use crate::store::{SavedFile, Store, StoreError};
 /// Files that are looked at: enough to see that a volume is not mounted, or that much was lost.
 const SAMPLE: usize = 24;
 
-/// What to look for.
+/// What to look for. Empty where a run may be moving files.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     /// Files that the mirror should hold.
-    pub(super) files: Vec<SavedFile>,
-    /// Whether the archive should hold anything.
-    pub(super) has_archived: bool,
+    files: Vec<SavedFile>,
+    /// Digests of bytes that the archive should hold.
+    archived: Vec<String>,
 }
 
 impl Expected {
-    /// Takes some of what the rows say.
+    /// Takes some of what the rows say. Reads little, however many there are.
     pub(super) fn of(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             files: store.sampled_files(SAMPLE)?,
-            has_archived: store.has_archived_bytes()?,
+            archived: store.sampled_archived(SAMPLE)?,
+        })
+    }
+
+    /// Returns whether there is nothing to look for.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.files.is_empty() && self.archived.is_empty()
+    }
+
+    /// Takes what is about to be removed first, and overlooks nothing that the archive should hold.
+    pub(super) fn before_removal(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            files: store.sampled_files(SAMPLE)?,
+            archived: store.oldest_archived(SAMPLE)?,
         })
     }
 }
 
-/// What a look tells.
+/// What a look at one folder tells.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// What is wrong: a disk that is not mounted, mostly.
@@ -37,17 +50,35 @@ pub(super) struct Look {
     pub(super) doubt: Option<String>,
 }
 
-/// Looks at the folders of the files. `sample` is empty where a run may be moving them.
-pub(super) fn look_at(options: &Options, sample: &Expected) -> Look {
-    let mut look = look_at_mirror(options, &sample.files);
-    look.trouble = look.trouble.or_else(|| empty_archive(options, sample));
-    look
+/// What a look at both folders tells.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// At the current files.
+    pub(super) mirror: Look,
+    /// At the superseded ones.
+    pub(super) archive: Look,
 }
 
-/// Says that a folder holds nothing of what it should hold: then its volume is not mounted, mostly. Told are the key of the
-/// configuration and the trouble.
-pub(super) fn unmounted(options: &Options, sample: &Expected) -> Option<(&'static str, String)> {
-    if let Some(text) = empty_archive(options, sample) {
+/// Looks at the folders of the files.
+pub(super) fn look_at(options: &Options, expected: &Expected) -> Looks {
+    Looks {
+        mirror: look_at_mirror(options, &expected.files),
+        archive: look_at_archive(options, &expected.archived),
+    }
+}
+
+/// Says that a folder holds nothing, or little, of what it should hold: then its volume is not mounted, mostly. Told are the
+/// key of the configuration and the trouble.
+pub(super) fn unmounted(options: &Options, expected: &Expected) -> Option<(&'static str, String)> {
+    // What came since the volume went may be there.
+    let archived = look_for_archived(options, &expected.archived);
+    let missing = archived.iter().filter(|found| found.is_missing()).count();
+    if missing * 2 > archived.len() {
+        let root = options.archive.display();
+        let all = archived.len();
+        let text = format!(
+            "the archive `{root}` lacks {missing} of {all} files of earlier versions that were looked for"
+        );
         return Some(("archive", text));
     }
     let reader = Reader::open(options).ok()?;
@@ -55,38 +86,61 @@ pub(super) fn unmounted(options: &Options, sample: &Expected) -> Option<(&'stati
         let path = RelPath::parse(&file.path).ok();
         path.is_none_or(|path| matches!(reader.check(&path, file.bytes), Ok(OnDisk::Missing)))
     };
-    let all = sample.files.len();
-    (all > 0 && sample.files.iter().all(is_missing)).then(|| {
+    let all = expected.files.len();
+    (all > 0 && expected.files.iter().all(is_missing)).then(|| {
         let root = options.root.display();
-        let text =
-            format!("the mirror `{root}` holds none of the {all} files that were looked for");
+        let text = match all {
+            1 => format!("the mirror `{root}` lacks the file that was looked for"),
+            _ => format!("the mirror `{root}` holds none of the {all} files that were looked for"),
+        };
         ("mirror", text)
     })
 }
 
-/// Says that the archive is empty, or not there, and should not be.
-fn empty_archive(options: &Options, sample: &Expected) -> Option<String> {
-    if !sample.has_archived {
-        return None;
+/// What came of looking at one file.
+enum Found {
+    There,
+    Missing,
+    Untold(MirrorError),
+}
+
+impl Found {
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
     }
-    let is_empty = match std::fs::metadata(&options.archive) {
-        Ok(_) => {
-            let alone = Options {
-                root: options.archive.clone(),
-                ..options.clone()
-            };
-            // What cannot be listed is not known to be empty.
-            Reader::open(&alone).is_ok_and(|reader| reader.scan().next().is_none())
-        }
-        Err(err) => err.kind() == std::io::ErrorKind::NotFound,
+}
+
+/// Looks for bytes in the archive; one that is not there holds nothing.
+fn look_for_archived(options: &Options, archived: &[String]) -> Vec<Found> {
+    if archived.is_empty() {
+        return Vec::new();
+    }
+    // The mirror is none of this.
+    let alone = Options {
+        root: options.archive.clone(),
+        ..options.clone()
     };
-    is_empty.then(|| {
-        format!(
-            "the archive `{}` holds nothing, and should hold bytes of earlier versions; if its volume is mounted, `verify` \
-             tells what is lost",
-            options.archive.display()
-        )
-    })
+    let reader = match Reader::open_if_there(&alone) {
+        Ok(Some(reader)) => reader,
+        Ok(None) => return archived.iter().map(|_| Found::Missing).collect(),
+        Err(err) => return vec![Found::Untold(err)],
+    };
+    let look = |digest: &String| match digest.parse() {
+        Ok(digest) => match reader.archived_length(&digest) {
+            Ok(Some(_)) => Found::There,
+            Ok(None) => Found::Missing,
+            Err(err) => Found::Untold(err),
+        },
+        Err(_) => Found::Missing,
+    };
+    archived.iter().map(look).collect()
+}
+
+fn look_at_archive(options: &Options, archived: &[String]) -> Look {
+    let remedy = "if its volume is mounted, `verify` tells what is lost";
+    let name = format!("the archive `{}`", options.archive.display());
+    let found = look_for_archived(options, archived);
+    sum_up(&name, "files of earlier versions", remedy, found)
 }
 
 fn look_at_mirror(options: &Options, sample: &[SavedFile]) -> Look {
@@ -120,42 +174,47 @@ fn look_at_mirror(options: &Options, sample: &[SavedFile]) -> Look {
             };
         }
     };
-    let looked = sample.iter().map(|file| {
-        let path = RelPath::parse(&file.path).ok()?;
-        Some(reader.check(&path, file.bytes))
-    });
-    sum_up(path, looked)
+    let look = |file: &SavedFile| match RelPath::parse(&file.path) {
+        Ok(path) => found(reader.check(&path, file.bytes)),
+        Err(_) => Found::Missing,
+    };
+    let remedy = "if its volume is mounted, the next run fetches what is missing of media that the service still has";
+    let name = format!("the mirror `{}`", path.display());
+    sum_up(&name, "files", remedy, sample.iter().map(look).collect())
 }
 
-/// Says what came of looking at some files; `None` is one whose path cannot be one.
-fn sum_up(root: &Path, looked: impl Iterator<Item = Option<Result<OnDisk, MirrorError>>>) -> Look {
-    let about = |words: &str| Some(format!("the mirror `{}` {words}", root.display()));
-    let (mut all, mut lost, mut untold) = (0, 0, Vec::new());
-    for looked in looked {
-        all += 1;
-        match looked {
-            Some(Ok(OnDisk::Intact)) => {}
-            // Where the disk does not tell, nothing is known.
-            Some(Err(err)) if err.is_no_answer() => untold.push(err),
-            // A way that leads out of the mirror is a file that is not there.
-            Some(Ok(OnDisk::Missing | OnDisk::Damaged) | Err(_)) | None => lost += 1,
-        }
+fn found(checked: Result<OnDisk, MirrorError>) -> Found {
+    match checked {
+        Ok(OnDisk::Intact) => Found::There,
+        // Where the disk does not tell, nothing is known.
+        Err(err) if err.is_no_answer() => Found::Untold(err),
+        // A way that leads out of the mirror is a file that is not there.
+        Ok(OnDisk::Missing | OnDisk::Damaged) | Err(_) => Found::Missing,
     }
-    let lacks = format!(
-        "lacks {lost} of {all} files that were looked at; if its volume is mounted, the next run fetches what is missing of \
-         media that the service still has"
-    );
+}
+
+/// Says what came of looking at some files of a folder.
+fn sum_up(folder: &str, files: &str, remedy: &str, found: Vec<Found>) -> Look {
+    let all = found.len();
+    let missing = found.iter().filter(|found| found.is_missing()).count();
+    let mut untold: Vec<MirrorError> = found
+        .into_iter()
+        .filter_map(|found| match found {
+            Found::Untold(err) => Some(err),
+            Found::There | Found::Missing => None,
+        })
+        .collect();
+    let lacks = format!("{folder} lacks {missing} of {all} {files} that were looked at; {remedy}");
+    let lacks = (missing > 0).then_some(lacks);
     // A disk that fails is worse news than one that may not be read.
     untold.sort_by_key(|err| !err.is_of_the_disk());
     let silent = untold.first().map(|err| {
         let count = untold.len();
         format!(
-            "did not let {count} of {all} files be looked at: {}",
+            "{folder} did not let {count} of {all} {files} be looked at: {}",
             chain(err)
         )
     });
-    let silent = silent.as_deref().and_then(about);
-    let lacks = about(&lacks).filter(|_| lost > 0);
     let is_failing = untold.first().is_some_and(MirrorError::is_of_the_disk);
     match (lacks, is_failing) {
         (None, true) => Look {
@@ -173,40 +232,32 @@ fn sum_up(root: &Path, looked: impl Iterator<Item = Option<Result<OnDisk, Mirror
 mod tests {
     use super::*;
 
-    fn refused(errno: i32) -> Option<Result<OnDisk, MirrorError>> {
-        Some(Err(MirrorError::Io {
+    fn refused(errno: i32) -> Found {
+        found(Err(MirrorError::Io {
             doing: "look at",
             path: "a/b.png".to_owned(),
             source: std::io::Error::from_raw_os_error(errno),
         }))
     }
 
-    fn looked(files: Vec<Option<Result<OnDisk, MirrorError>>>) -> (Option<String>, Option<String>) {
-        let look = sum_up(Path::new("/m"), files.into_iter());
+    fn looked(files: Vec<Found>) -> (Option<String>, Option<String>) {
+        let look = sum_up("the mirror `/m`", "files", "mount it", files);
         (look.trouble, look.doubt)
     }
 
     #[test]
-    fn only_what_the_service_still_has_can_come_back() {
-        let (trouble, _) = looked(vec![Some(Ok(OnDisk::Missing))]);
-        let trouble = trouble.expect("trouble");
-        let words = "the next run fetches what is missing of media that the service still has";
-        assert!(trouble.ends_with(words), "{trouble}");
-    }
-
-    #[test]
     fn what_may_not_be_read_is_a_doubt_and_a_disk_that_fails_is_trouble() {
-        let (trouble, doubt) = looked(vec![Some(Ok(OnDisk::Intact)), refused(13)]);
+        let (trouble, doubt) = looked(vec![Found::There, refused(13)]);
         assert_eq!(trouble, None);
         assert!(doubt.is_some_and(|doubt| doubt.contains("1 of 2 files")));
         // EIO and ESTALE, behind one that may not be read.
         for errno in [5, 116] {
-            let (trouble, _) = looked(vec![refused(13), refused(errno), Some(Ok(OnDisk::Intact))]);
+            let (trouble, _) = looked(vec![refused(13), refused(errno), Found::There]);
             let trouble = trouble.expect("trouble");
             assert!(trouble.contains("did not let 2 of 3"), "{trouble}");
         }
-        let (trouble, _) = looked(vec![Some(Ok(OnDisk::Missing)), None, refused(5)]);
+        let (trouble, _) = looked(vec![Found::Missing, found(Ok(OnDisk::Damaged)), refused(5)]);
         assert!(trouble.is_some_and(|trouble| trouble.contains("lacks 2 of 3 files")));
-        assert_eq!(looked(vec![Some(Ok(OnDisk::Intact))]), (None, None));
+        assert_eq!(looked(vec![Found::There]), (None, None));
     }
 }

@@ -194,7 +194,8 @@ async fn open(
         let store = Store::open(&store_options(&config, mode), now)
             .map_err(|err| store_failed(err, &config.storage.database))?;
         let options = mirror_options(&config);
-        let sample = Expected::of(&store).map_err(|err| failed(err, StoreError::hint))?;
+        let sample =
+            Expected::before_removal(&store).map_err(|err| failed(err, StoreError::hint))?;
         if let Some((key, text)) = unmounted(&options, &sample) {
             let hint = format!(
                 "check `storage.{key}`, and mount its volume: files that are not seen could not be removed with their rows. \

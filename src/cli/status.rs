@@ -161,15 +161,17 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
     });
     let (judgement, exit, hint, backup) = match read {
         Ok(Some((state, sample))) => {
-            let look = look_at(&mirror_options(config), &sample);
+            let looks = look_at(&mirror_options(config), &sample);
             let mut judgement = judge(&Evidence {
                 state: &state,
                 now,
                 max_age,
                 is_locked: lock.is_held,
-                mirror_trouble: look.trouble.as_deref(),
+                mirror_trouble: looks.mirror.trouble.as_deref(),
+                archive_trouble: looks.archive.trouble.as_deref(),
             });
-            judgement.notes.extend(look.doubt);
+            judgement.notes.extend(looks.mirror.doubt);
+            judgement.notes.extend(looks.archive.doubt);
             judgement.notes.extend(as_it_was_left(&state.endpoints));
             let exit = if judgement.safe {
                 ExitCode::Complete

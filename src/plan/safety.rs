@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub is_locked: Option<bool>,
     /// What is wrong with the folder of the mirror, if something is.
     pub mirror_trouble: Option<&'a str>,
+    /// What is wrong with the archive, or missing from it.
+    pub archive_trouble: Option<&'a str>,
 }
 
 /// The answer.
@@ -69,6 +71,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     {
         reasons.push(trouble.to_owned());
     }
+    reasons.extend(evidence.archive_trouble.map(str::to_owned));
     debts(state, under_way, &mut reasons, &mut notes);
     if let Some(verify) = &state.verify {
         reasons.extend(differences(verify));

@@ -4,7 +4,7 @@ mod outcome;
 
 use super::plain::is_at;
 use super::values::{count, int, optional_count};
-use super::{SavedAsset, SavedFile, Store, StoreError};
+use super::{SavedAsset, Store, StoreError};
 use crate::model::{AssetOutcome, AssetRow, MediaId, OwedAsset, Timestamp, Why};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 use std::time::Duration;
@@ -237,62 +237,6 @@ pub(super) fn saved_asset(row: &Row<'_>) -> rusqlite::Result<SavedAsset> {
         bytes: count(row, 3)?,
         gone: row.get(4)?,
     })
-}
-
-/// Rows behind each place among which a saved one is looked for, at most.
-const NEAR: i64 = 64;
-
-impl Store {
-    /// Returns whether the archive should hold anything: bytes of a version that no current file has, and that nobody accepted
-    /// as lost.
-    pub fn has_archived_bytes(&self) -> Result<bool, StoreError> {
-        self.read("look for archived bytes", |conn| {
-            conn.prepare_cached(concat!(
-                "SELECT 1 FROM assets_history AS h
-                 WHERE h.sha256 IS NOT NULL AND h.sha256 NOT IN (SELECT sha256 FROM accepted_losses)
-                     AND NOT EXISTS (SELECT 1 FROM assets AS a INDEXED BY assets_by_digest WHERE ",
-                is_at!(digest_start, "a.sha256", "h.sha256"),
-                ") LIMIT 1"
-            ))?
-            .exists([])
-        })
-    }
-
-    /// Returns up to `most` saved files from all over the table. Reads little, however many there are.
-    pub fn sampled_files(&self, most: usize) -> Result<Vec<SavedFile>, StoreError> {
-        self.read("read some of the saved files", |conn| {
-            let (first, last): (i64, i64) = conn
-                .prepare_cached(
-                    "SELECT coalesce(min(rowid), 0), coalesce(max(rowid), -1) FROM assets",
-                )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let apart = (last.saturating_sub(first) / int(most.max(1) as u64)).max(1);
-            let mut select = conn.prepare_cached(
-                "SELECT path, bytes FROM (
-                     SELECT path, bytes, state FROM assets NOT INDEXED
-                     WHERE rowid BETWEEN :from AND :from + :near - 1)
-                 WHERE state = 'saved' AND path IS NOT NULL LIMIT 1",
-            )?;
-            let mut files = Vec::new();
-            let mut from = first;
-            while from <= last && files.len() < most {
-                let found = select
-                    .query_row(
-                        named_params! { ":from": from, ":near": apart.min(NEAR) },
-                        |row| {
-                            Ok(SavedFile {
-                                path: row.get(0)?,
-                                bytes: count(row, 1)?,
-                            })
-                        },
-                    )
-                    .optional()?;
-                files.extend(found);
-                from = from.saturating_add(apart);
-            }
-            Ok(files)
-        })
-    }
 }
 
 /// Reads the first 14 columns of the queries above and of `load_media`.

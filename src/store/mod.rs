@@ -41,6 +41,7 @@ mod proof;
 mod prune;
 mod retired;
 mod runs;
+mod sampled;
 mod sift;
 mod snapshot;
 mod soundness;

@@ -36,6 +36,7 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
     let mut report = report(run, holdings, failed);
     report.notes.extend(found_before(run).await?);
     report.notes.extend(debts.note());
+    report.notes.extend(lost_of_the_archive(run).await?);
     if run.id.is_some() {
         owed::name(run, &mut report, debts.left_out()).await?;
     }
@@ -75,6 +76,37 @@ async fn found_before(run: &Run) -> Result<Option<String>, RunError> {
         format!(
             "{}: run `verify --repair`; `status` is UNSAFE until none is left",
             found_by_verify(state.differences)
+        )
+    }))
+}
+
+/// How many of the archived files are looked for.
+const ARCHIVED: usize = 24;
+
+/// What a look at a few archived files does not find. This run had nothing to do with them, and `status` is UNSAFE.
+async fn lost_of_the_archive(run: &Run) -> Result<Option<String>, RunError> {
+    let Some(reader) = run.rooms.files.reader().filter(|_| !run.is_stopping()) else {
+        return Ok(None);
+    };
+    let digests = run.store(|store| store.sampled_archived(ARCHIVED)).await?;
+    if digests.is_empty() {
+        return Ok(None);
+    }
+    let all = digests.len();
+    let is_missing = move |digest: &&String| {
+        let digest = digest.parse();
+        digest.is_ok_and(|digest| matches!(reader.archived_length(&digest), Ok(None)))
+    };
+    let look = crate::blocking::run(move || digests.iter().filter(is_missing).count());
+    // Whoever waits for a run does not wait for a disk that stands still.
+    let missing = match timeout(LOOK, look).await {
+        Ok(missing) => missing?,
+        Err(_elapsed) => 0,
+    };
+    Ok((missing > 0).then(|| {
+        format!(
+            "the archive (`storage.archive`) lacks {missing} of {all} files of earlier versions that were looked at: mount its \
+             volume, or run `verify`, which tells what is lost; `status` is UNSAFE until then"
         )
     }))
 }

@@ -197,16 +197,22 @@ fn none_yet(config: &Config, checks: &mut Checks) {
 const OWNER: &str =
     "it must belong to the user that runs `sync`: look with `ls -ld`, mend with `chown`";
 
-/// Checks whether the mirror holds what the rows say.
+/// Checks whether the mirror and the archive hold what the rows say.
 fn held(config: &Config, expected: &Expected, checks: &mut Checks) {
-    const NAME: &str = "mirror";
-    if expected.files.is_empty() && !expected.has_archived {
+    if expected.is_nothing() {
         return;
     }
-    let look = look_at(&mirror_options(config), expected);
-    let help = "if it lies on a volume of its own, mount that before the next run, which fetches what is not there";
-    for text in [look.trouble, look.doubt].into_iter().flatten() {
-        checks.warn(NAME, text, help.to_owned());
+    let looks = look_at(&mirror_options(config), expected);
+    let fetched = "if it lies on a volume of its own, mount that before the next run, which fetches what is not there";
+    let lost =
+        "if it lies on a volume of its own, mount that; what is not there then is lost for good";
+    for (name, look, help) in [
+        ("mirror", looks.mirror, fetched),
+        ("archive", looks.archive, lost),
+    ] {
+        for text in [look.trouble, look.doubt].into_iter().flatten() {
+            checks.warn(name, text, help.to_owned());
+        }
     }
 }
 

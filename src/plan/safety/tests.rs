@@ -90,6 +90,7 @@ fn judged_with(state: &BackupState, is_locked: Option<bool>) -> Judgement {
         max_age: 26 * HOUR,
         is_locked,
         mirror_trouble: None,
+        archive_trouble: None,
     })
 }
 
@@ -166,18 +167,28 @@ fn what_is_owed_failed_lost_or_refused_is_each_a_reason() {
 #[test]
 fn a_mirror_that_is_gone_is_a_reason_once_it_held_something() {
     let mut state = after(&[complete(9)]);
-    let evidence = |state: &BackupState| {
+    let evidence = |state: &BackupState, archive_trouble| {
         judge(&Evidence {
             state,
             now: at(10),
             max_age: HOUR * 26,
             is_locked: Some(false),
             mirror_trouble: Some("the mirror `m` is missing"),
+            archive_trouble,
         })
     };
-    assert_eq!(evidence(&state).reasons, ["the mirror `m` is missing"]);
+    let archive = Some("the archive `a` lacks 1 of 1");
+    assert_eq!(
+        evidence(&state, None).reasons,
+        ["the mirror `m` is missing"]
+    );
+    assert_eq!(evidence(&state, archive).reasons.len(), 2);
     state.files.saved = 0;
-    assert!(evidence(&state).safe);
+    assert!(evidence(&state, None).safe);
+    assert!(
+        !evidence(&state, archive).safe,
+        "superseded bytes are no current files"
+    );
 }
 
 #[test]

@@ -172,11 +172,25 @@ async fn an_archive_that_lost_everything_is_no_safe_backup() {
             std::fs::create_dir(home.path("archive")).expect("a folder");
         }
         let line = said(&status(), 6);
-        assert!(line.contains("holds nothing, and should hold"), "{line}");
+        assert!(line.contains("files of earlier versions"), "{line}");
     }
-    std::fs::remove_dir(home.path("archive")).expect("removed");
+    // A file that is superseded meanwhile makes the folder no better.
+    let id = sim.media_ids()[3].clone();
+    world.replace(&id, &png(1_400, 9));
+    let report = home.sync(sim).await.expect_complete();
+    let told = report.notes.concat();
+    assert!(
+        told.starts_with("the archive (`storage.archive`) lacks "),
+        "{told}"
+    );
+    assert!(said(&status(), 6).contains("files of earlier versions"));
+    let output = program(home, sim, &["--dry-run"], ["30d", "30d"]).run();
+    said(&output, 1);
+    assert!(text(&output.stderr).contains("storage.archive"));
+    std::fs::rename(home.path("archive"), home.path("test-newer")).expect("moved away");
     std::fs::rename(home.path("test-elsewhere"), home.path("archive")).expect("moved back");
-    said(&status(), 0);
+    let line = said(&status(), 6);
+    assert!(line.contains("lacks 1 of "), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
