@@ -106,8 +106,9 @@ fn troubles(report: &PruneReport) -> Vec<String> {
             .map(|hint| format!(" (hint: {hint})"))
             .unwrap_or_default();
         plain(&format!(
-            "problem   {} {}, for example: {}{hint}",
-            files.failed, problem.scope, problem.message
+            "problem   {}, for example: {}{hint}",
+            counted(files.failed, "file", "files"),
+            problem.message
         ))
     }));
     lines

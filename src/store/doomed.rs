@@ -26,8 +26,9 @@ macro_rules! doomed_content {
 pub(super) use doomed_content;
 
 /// Whether version `h` of a content is what there was last of something that was deleted upstream, or has the newest body of a
-/// side whose body is not there now and may come yet (it is owed, or was when its content was deleted), or is newer than that
-/// version. However old it is, nothing took its place, and a history has no gaps.
+/// side whose body is not there now and may come yet (it is owed, or was when its content was deleted), or the newest body of any
+/// side where neither is there now, or is newer than that version. However old it is, nothing took its place, and a history has
+/// no gaps.
 macro_rules! last_of_content {
     () => {
         concat!(
@@ -38,7 +39,10 @@ macro_rules! last_of_content {
             last_of_content!("published_body", "= 'DRAFT'"),
             " OR ",
             last_of_content!("draft_body", "IN ('PUBLISH', 'CLOSED')"),
-            "))"
+            " OR (c.published_body IS NULL AND c.draft_body IS NULL AND h.valid_from >= (
+                 SELECT max(n.valid_from) FROM contents_history AS n
+                 WHERE n.endpoint = h.endpoint AND n.id = h.id
+                     AND (n.published_body IS NOT NULL OR n.draft_body IS NOT NULL)))))"
         )
     };
     // The words of a status that has no such body (`Status::has_published`, `Status::has_draft`).

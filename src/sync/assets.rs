@@ -62,9 +62,9 @@ async fn plan_looks(run: &Run) -> Result<(), RunError> {
             .await?;
         if planned > 0 {
             info!(
-                "{} {} ago or earlier: their hosts are asked whether they changed",
+                "{} {} ago or earlier: hosts are asked whether that changed",
                 counted(planned, "file was checked", "files were checked"),
-                counted(age.as_secs() / 86_400, "day", "days")
+                humantime::format_duration(age)
             );
         }
     }

@@ -18,7 +18,9 @@ pub(super) use account::{account, debts};
 use super::RunError;
 use super::owed;
 use super::run::Run;
-use crate::model::{BodyOutcome, BodySide, ContentId, Endpoint, OwedBody, ProblemKind, Status};
+use crate::model::{
+    BodyOutcome, BodySide, ContentId, Endpoint, EndpointKind, OwedBody, ProblemKind, Status,
+};
 use crate::remote::{Batch, IdSet, RemoteError};
 use crate::store::EndpointRow;
 use answers::Answers;
@@ -135,12 +137,13 @@ async fn endpoints(run: &Run) -> Result<Vec<EndpointRow>, RunError> {
     Ok(rows)
 }
 
-/// Names a question: the same body is another one after its content changed.
-fn key(endpoint: &Endpoint, owed: &OwedBody) -> String {
+/// Names a question: the same body is another one after its content changed, or once its API turns out to be of the other kind.
+fn question(row: &EndpointRow, owed: &OwedBody) -> String {
     let OwedBody {
         id, side, owed_at, ..
     } = owed;
-    format!("{endpoint}\n{id}\n{}\n{owed_at}", side.as_str())
+    let (endpoint, kind, side) = (&row.endpoint, row.kind.as_str(), side.as_str());
+    format!("{endpoint}\n{kind}\n{id}\n{side}\n{owed_at}")
 }
 
 /// Asks once for every body that one API owes. Returns whether anything was asked for.
@@ -155,6 +158,10 @@ async fn endpoint_pass(
         endpoint: &row.endpoint,
         kind: row.kind,
     };
+    if row.kind == EndpointKind::Object && !run.sheet().objects.contains_key(&row.endpoint) {
+        // Which content it is has to be listed first.
+        return Ok(false);
+    }
     let mut has_progress = false;
     let mut after = None;
     let mut pass = standing.passes.remove(&row.endpoint).unwrap_or_default();
@@ -170,13 +177,13 @@ async fn endpoint_pass(
             .into_iter()
             // What may be a draft waits until all is listed: the listing tells.
             .filter(|owed| is_listed || !hidden::is_doubted(owed))
-            .filter(|owed| !standing.tried.contains(&key(&row.endpoint, owed)))
+            .filter(|owed| !standing.tried.contains(&question(row, owed)))
             .collect();
         if is_growing {
             fresh = Wanted::in_full_requests(fresh);
         }
         for owed in &fresh {
-            standing.tried.insert(&key(&row.endpoint, owed));
+            standing.tried.insert(&question(row, owed));
         }
         has_progress |= !fresh.is_empty();
         let (again, first): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|owed| owed.is_refused);

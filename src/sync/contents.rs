@@ -135,7 +135,7 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
             .walk_contents(&asked.endpoint, asked.kind, &tally, out)
             .await
     }));
-    let mut waiting = Vec::new();
+    let (mut waiting, mut first) = (Vec::new(), None);
     loop {
         let taken = pages.recv_many(&mut waiting, PAGES_TOGETHER).await;
         if taken == 0 {
@@ -148,10 +148,7 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
             }
             listed.extend(page.contents);
         }
-        if let (Some(EndpointKind::Object), [content, ..]) = (target.kind, &*listed) {
-            let id = content.id.clone();
-            run.sheet().objects.insert(target.endpoint.clone(), id);
-        }
+        first = first.or_else(|| listed.first().map(|content| content.id.clone()));
         record(run, &target.endpoint, listed).await?;
         if let Some((_, _, pages)) = &mut run.sheet().walking {
             *pages += taken as u64;
@@ -162,7 +159,10 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
     if end.is_elsewhere {
         doubt_absence(run, target, &mut end).await;
     }
-    // Bodies that waited for a full request wait no longer.
+    if let (Some(EndpointKind::Object), Some(id)) = (target.kind.or(end.kind), first) {
+        run.sheet().objects.insert(target.endpoint.clone(), id);
+    }
+    // Bodies that waited for a full request, or for the name of an object, wait no longer.
     run.bodies_wake.notify_one();
     run.record_walk(record_of(&end, scope.clone(), started_at, run.now()))
         .await?;

@@ -152,19 +152,19 @@ impl Api<'_> {
     /// those that are known of a list which had its name before.
     async fn object(&self, mut ids: Vec<ContentId>) -> BatchAnswer {
         let mut answer = BatchAnswer::default();
-        match self.run.rooms.remote.object_body(self.endpoint).await {
-            Ok(Some(body)) => {
-                let listed = self.run.sheet().objects.get(self.endpoint).cloned();
-                let own = match &listed {
-                    Some(id) => ids.iter().position(|owed| owed == id),
-                    None => (ids.len() == 1).then_some(0),
-                };
-                answer.found.extend(own.map(|own| (ids.remove(own), body)));
-                answer.left_out = ids;
+        let listed = self.run.sheet().objects.get(self.endpoint).cloned();
+        let own = ids.iter().position(|owed| Some(owed) == listed.as_ref());
+        if let Some(own) = own {
+            match self.run.rooms.remote.object_body(self.endpoint).await {
+                Ok(Some(body)) => answer.found.push((ids.remove(own), body)),
+                Ok(None) => {}
+                Err(err) => {
+                    answer.trouble = Some(err);
+                    return answer;
+                }
             }
-            Ok(None) => answer.left_out = ids,
-            Err(err) => answer.trouble = Some(err),
         }
+        answer.left_out = ids;
         answer
     }
 

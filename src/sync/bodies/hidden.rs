@@ -2,7 +2,7 @@
 
 use super::ask::Api;
 use super::stale;
-use crate::model::{ContentId, OwedBody, Scope, Status, WalkVerdict};
+use crate::model::{ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
 use crate::remote::{Batch, FoundBody, Lookup, read_content};
 use crate::sync::run::Ahead;
 
@@ -115,7 +115,7 @@ impl Api<'_> {
         // What was listed again since it was doubted, and is as it was, has stamps that mean something else.
         let is_doubtful = !(is_doubted(owed) && self.is_listed_now());
         // With a draft beside it, no look-up tells which of them was served. And thousands may be published at once.
-        if has_draft || asked >= MOST_ASKED {
+        if has_draft || asked >= MOST_ASKED || self.has_no_id(owed) {
             return is_doubtful;
         }
         self.run.sheet().ahead(self.endpoint).asked += 1;
@@ -137,6 +137,12 @@ impl Api<'_> {
             return false;
         }
         !stale::is_same(&now.updated_at, &body.updated_at)
+    }
+
+    /// Returns whether a content has its API's name for want of an id of its own (design.md section 2): there is no looking it
+    /// up.
+    fn has_no_id(&self, owed: &OwedBody) -> bool {
+        self.kind == EndpointKind::Object && owed.id.as_str() == self.endpoint.as_str()
     }
 
     /// Returns whether this run has listed the whole API.

@@ -165,3 +165,18 @@ fn each_side_is_looked_at_by_itself() {
         assert_eq!(bodies(&home, id), kept, "{id}");
     }
 }
+
+#[test]
+fn the_last_text_of_a_content_stays_whichever_side_it_was() {
+    let mut home = Sandbox::new();
+    saved_twice(&mut home, "back", "PUBLISH", content("back", "DRAFT", "3"));
+    saved_twice(&mut home, "out", "DRAFT", content("out", "PUBLISH", "3"));
+    saved_twice(&mut home, "gone", "PUBLISH", content("gone", "DRAFT", "3"));
+    home.store
+        .retire_contents(&endpoint("blog"), &[content_id("gone")], at(5))
+        .unwrap();
+    pruned(&mut home, cutoffs(Some(9_000), None));
+    assert_eq!(bodies(&home, "back"), r#"{"published":"new"}- --"#);
+    assert_eq!(bodies(&home, "out"), r#"-{"draft":"new"} --"#);
+    assert_eq!(bodies(&home, "gone"), r#"{"published":"new"}- -- --"#);
+}
