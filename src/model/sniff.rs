@@ -114,6 +114,7 @@ pub fn check(answer: &Answer<'_>) -> Result<(), NotTheFile> {
     {
         return Ok(());
     }
+    check_start(answer, expected)?;
     let claimed = claimed_page(answer.content_type);
     let found = found_page(answer.head);
     if expected == Expected::Text {
@@ -169,6 +170,28 @@ fn check_text(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile>
     if head.is_empty() || signature::is_known(head) || is_drawing(head) {
         return Ok(());
     }
+    refuse_words(answer, expected)
+}
+
+/// Refuses words that their host calls words, where a format is written as text and begins in a way of its own.
+fn check_start(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
+    let starts: &[&str] = match extension(answer).as_str() {
+        "svg" | "svgz" => &["<"],
+        "eps" | "ps" | "ai" => &["%", "\u{4}%"],
+        "rtf" => &["{\\rtf"],
+        _ => return Ok(()),
+    };
+    let text = ascii_start(answer.head);
+    let text = text.trim_start();
+    let is_its_own = starts.iter().any(|start| text.starts_with(start));
+    if text.is_empty() || is_its_own || signature::is_known(answer.head) {
+        return Ok(());
+    }
+    refuse_words(answer, expected)
+}
+
+/// Refuses a text that its host calls a text of no particular kind.
+fn refuse_words(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile> {
     let is_plain = |essence: &String| {
         matches!(
             essence.as_str(),
@@ -176,7 +199,7 @@ fn check_text(answer: &Answer<'_>, expected: Expected) -> Result<(), NotTheFile>
         )
     };
     match essence(answer.content_type).filter(is_plain) {
-        Some(content_type) if signature::is_text(head) => Err(NotTheFile::ContentType {
+        Some(content_type) if signature::is_text(answer.head) => Err(NotTheFile::ContentType {
             page: Page::Text,
             content_type,
             expected,

@@ -137,16 +137,19 @@ impl Store {
         })
     }
 
-    /// Plans a look at saved files of live media whose last check was before `before`, the oldest first.
-    /// They stay saved. Returns how many: at most a tenth of all, or 1,000, so that a first backup of one
+    /// Plans a look at saved files of live media whose last check was before `before`, or is dated after `now` by a clock that
+    /// stood wrong, the oldest first. They stay saved. Returns how many: at most a tenth of all, or 1,000, so that a first backup of one
     /// day is not looked at again in one run.
     pub fn plan_looks(&mut self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let is_any = self.read("look for files that were not checked for long", |conn| {
             conn.prepare_cached(
                 "SELECT 1 FROM assets INDEXED BY assets_by_check
-                 WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL LIMIT 1",
+                 WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
+                 UNION ALL
+                 SELECT 1 FROM assets INDEXED BY assets_by_check
+                 WHERE state = 'saved' AND checked_at > :now AND recheck_at IS NULL LIMIT 1",
             )?
-            .exists(named_params! { ":before": before })
+            .exists(named_params! { ":before": before, ":now": now })
         })?;
         if !is_any {
             return Ok(0);
@@ -155,9 +158,13 @@ impl Store {
             let planned = tx.execute(
                 "UPDATE assets SET recheck_at = :now, rechecks = 0
                  WHERE media_id IN (
-                     SELECT media_id FROM assets INDEXED BY assets_by_check
-                     WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
-                         AND EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)
+                     SELECT media_id FROM (
+                         SELECT media_id, checked_at FROM assets INDEXED BY assets_by_check
+                         WHERE state = 'saved' AND checked_at < :before AND recheck_at IS NULL
+                         UNION ALL
+                         SELECT media_id, checked_at FROM assets INDEXED BY assets_by_check
+                         WHERE state = 'saved' AND checked_at > :now AND recheck_at IS NULL)
+                     WHERE EXISTS (SELECT 1 FROM media WHERE id = media_id AND deleted_at IS NULL)
                      ORDER BY checked_at
                      LIMIT max(1000, (SELECT count(*) / 10 FROM assets WHERE state = 'saved')))",
                 named_params! { ":before": before, ":now": now },

@@ -233,6 +233,18 @@ fn looks_are_planned_for_old_checks_of_live_media_and_once() {
     assert_eq!(home.store.plan_looks(at(5), at(11)).unwrap(), 0);
 }
 
+#[test]
+fn a_check_that_a_clock_ahead_dated_into_the_future_is_none() {
+    let mut home = with_saved(&["a", "b"]);
+    let ahead = "UPDATE assets SET checked_at = '2099-01-01T00:00:00.000Z' WHERE media_id = 'b'";
+    home.store
+        .write("test", |tx| tx.execute(ahead, []).map(drop))
+        .unwrap();
+    assert_eq!(home.store.plan_looks(at(2), at(10)).unwrap(), 1);
+    assert_eq!(due(&home, 10)[0].media_id, media_id("b"));
+    assert_eq!(home.store.plan_looks(at(2), at(10)).unwrap(), 0);
+}
+
 fn partial(id: &str, bytes: u64) -> PartialFile {
     PartialFile {
         media_id: media_id(id),
