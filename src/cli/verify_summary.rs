@@ -103,6 +103,7 @@ fn line(difference: &Difference) -> String {
         None => remedy.clone(),
         Some(Repair::Restored) => format!("repaired: {remedy}"),
         Some(Repair::OwedAgain) => format!("owed again: {remedy}"),
+        Some(Repair::SetAside) => format!("set aside: {remedy}"),
         Some(Repair::Impossible) => format!("not repaired: {remedy}"),
         Some(Repair::Failed) => format!("not repaired, it failed: {remedy}"),
     };

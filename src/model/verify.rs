@@ -105,6 +105,8 @@ pub enum Repair {
     Restored,
     /// The next `sync` fetches it.
     OwedAgain,
+    /// A file that was left at a place of the past lies in the archive now.
+    SetAside,
     /// Nothing: it cannot be repaired from what is here.
     Impossible,
     /// It was tried and failed; the remedy says why.
@@ -115,7 +117,7 @@ impl Repair {
     /// Returns whether nothing is left to do but, perhaps, the next `sync`.
     pub fn is_done(self) -> bool {
         match self {
-            Self::Restored | Self::OwedAgain => true,
+            Self::Restored | Self::OwedAgain | Self::SetAside => true,
             Self::Impossible | Self::Failed => false,
         }
     }

@@ -199,6 +199,20 @@ impl Store {
         })
     }
 
+    /// Returns those of the paths that files had in the past. Reads the whole history.
+    pub fn former_paths(&self, paths: &[String]) -> Result<Vec<String>, StoreError> {
+        self.read("ask whose files these were", |conn| {
+            conn.prepare_cached(
+                "SELECT DISTINCT path FROM assets_history
+                 WHERE path IN (SELECT value FROM json_each(:paths))",
+            )?
+            .query_map(named_params! { ":paths": json_array(paths) }, |row| {
+                row.get(0)
+            })?
+            .collect()
+        })
+    }
+
     /// Tells what may lie in the mirror before its row says so: each URL, with its medium's id, whose file may
     /// come to it or to its safe path, and each whose file may give way to another medium's; and each path whose
     /// file `prune` has yet to look at.

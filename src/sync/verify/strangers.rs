@@ -1,4 +1,5 @@
-//! Files that nobody knows. They are named and never touched: a person put them there, or an accident.
+//! Files that nobody knows. They are named and never touched: a person put them there, or an accident. Only one that lies where
+//! a file of ours was before, and was damaged when that left, moves to the archive in a repair.
 //!
 //! What a run has put in place and not written down yet is no stranger, nor is what `prune` has yet to
 //! look at. The archive may hold bytes that no version needs (a crash leaves some, a repair does): they
@@ -6,10 +7,11 @@
 
 use super::eye::{Eye, Look, Place, Wanted};
 use super::{BATCH, Verify, VerifyError};
-use crate::mirror::{Digest, Found, MANIFEST, MirrorError};
+use crate::mirror::{Digest, Found, MANIFEST, MirrorError, Superseded};
 use crate::model::{Difference, DifferenceKind, RelPath, Repair, chain};
 use crate::store::{self, Store, StoreError};
 use crate::sync::download::{places, safe_path};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
@@ -31,6 +33,28 @@ pub(super) async fn part(verify: &Arc<Verify>) -> Result<(), VerifyError> {
     .await?
 }
 
+/// What becomes of a file that no row knows.
+struct Fate {
+    /// What was done, if anything could be.
+    repair: Option<Repair>,
+    /// What is left to be done, or what was.
+    remedy: Cow<'static, str>,
+}
+
+const YOURS: Fate = Fate {
+    repair: None,
+    remedy: Cow::Borrowed(
+        "look at it, and move it away if it is not yours; this program does not touch it",
+    ),
+};
+
+const LEFT: Fate = Fate {
+    repair: None,
+    remedy: Cow::Borrowed(
+        "it lies where a file of this backup was before: `verify --repair` moves it to the archive",
+    ),
+};
+
 struct Search {
     verify: Arc<Verify>,
     eye: Eye,
@@ -48,7 +72,7 @@ impl Search {
                     // A copy that `snapshot` made is the mirror now, with its list of digests.
                     Some(MANIFEST) => continue,
                     Some(path) => batch.push((path.to_owned(), found.bytes)),
-                    None => self.stranger("mirror", &found.path, found.bytes),
+                    None => self.stranger("mirror", &found.path, found.bytes, &YOURS),
                 },
                 None => continue,
             }
@@ -67,15 +91,52 @@ impl Search {
             return Ok(());
         }
         // Of one moment: a file that comes is either owed still or in its row.
-        let (strange, expected) =
-            self.ask(|store| Ok((store.strange_paths(&strange)?, Expected::read(store)?)))?;
+        let (strange, former, expected) = self.ask(|store| {
+            Ok((
+                store.strange_paths(&strange)?,
+                store.former_paths(&strange)?,
+                Expected::read(store)?,
+            ))
+        })?;
         let strange: HashSet<&str> = strange.iter().map(String::as_str).collect();
         for (path, bytes) in &batch {
             if strange.contains(path.as_str()) && !expected.holds(path) && self.is_there(path) {
-                self.stranger("mirror", Path::new(path), *bytes);
+                let is_ours = bytes.is_some() && former.contains(path);
+                let fate = if is_ours { self.set_aside(path) } else { YOURS };
+                self.stranger("mirror", Path::new(path), *bytes, &fate);
             }
         }
         Ok(())
+    }
+
+    /// Moves what was left at a path of the past to the archive, under the digest that it has, if this is a repair.
+    fn set_aside(&self, path: &str) -> Fate {
+        let Some(hand) = &self.verify.rooms.hand else {
+            return LEFT;
+        };
+        let moved = || {
+            let path = RelPath::parse(path).ok()?;
+            let found = match self.eye.reader.hash(&path) {
+                Ok(found) => found?.sha256,
+                Err(err) => return Some(Err(err)),
+            };
+            let left = Superseded {
+                path,
+                sha256: found,
+            };
+            Some(hand.mirror.archive(&left).map(|_is_kept| found))
+        };
+        match moved() {
+            Some(Ok(digest)) => Fate {
+                repair: Some(Repair::SetAside),
+                remedy: format!("in the archive now, as {digest}").into(),
+            },
+            Some(Err(err)) => Fate {
+                repair: Some(Repair::Failed),
+                remedy: chain(&err).into(),
+            },
+            None => YOURS,
+        }
     }
 
     /// Whether the file is there still. After the look at the rows: whoever removes a file does it before
@@ -101,7 +162,7 @@ impl Search {
             };
             match archived(&found.path) {
                 Some(digest) => batch.push(digest),
-                None => self.stranger("archive", &found.path, found.bytes),
+                None => self.stranger("archive", &found.path, found.bytes, &YOURS),
             }
             if batch.len() >= BATCH {
                 self.spare(std::mem::take(&mut batch))?;
@@ -160,14 +221,21 @@ impl Search {
                 if !text.contains("`lost+found`") {
                     let (kind, place) = (DifferenceKind::Unreadable, root.to_owned());
                     self.count(root);
-                    self.tell(kind, "a folder", place, "a folder that can be read", text);
+                    self.tell(
+                        kind,
+                        "a folder",
+                        place,
+                        "a folder that can be read",
+                        text,
+                        &YOURS,
+                    );
                 }
                 None
             }
         }
     }
 
-    fn stranger(&self, root: &str, path: &Path, bytes: Option<u64>) {
+    fn stranger(&self, root: &str, path: &Path, bytes: Option<u64>, fate: &Fate) {
         let place = format!("{root}/{}", path.display());
         self.count(root);
         self.tell(
@@ -181,6 +249,7 @@ impl Search {
                     "a link, which is not followed, or another thing that is no file".to_owned()
                 }
             },
+            fate,
         );
     }
 
@@ -202,6 +271,7 @@ impl Search {
             place,
             expected,
             found,
+            &YOURS,
         );
     }
 
@@ -212,6 +282,7 @@ impl Search {
         place: String,
         expected: &str,
         found: String,
+        fate: &Fate,
     ) {
         let is_repair = self.verify.options.is_repair;
         self.verify.tell_blocking(Difference {
@@ -220,10 +291,8 @@ impl Search {
             place,
             expected: expected.to_owned(),
             found,
-            remedy:
-                "look at it, and move it away if it is not yours; this program does not touch it"
-                    .to_owned(),
-            repair: is_repair.then_some(Repair::Impossible),
+            remedy: fate.remedy.clone().into_owned(),
+            repair: fate.repair.or(is_repair.then_some(Repair::Impossible)),
         });
     }
 

@@ -221,3 +221,46 @@ async fn status_says_unsafe_until_what_verify_found_is_made_good() {
     let (code, text) = status();
     assert_eq!(code, 0, "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_that_its_medium_left_behind_goes_to_the_archive() {
+    let (sim, home) = backed_up(4).await;
+    let id = sim.media_ids()[1].clone();
+    let left = file_of(&home, &id);
+    flip(&left);
+    let damaged = fs::read(&left).expect("read");
+    sim.edit(Edit::SetMediumPath {
+        id,
+        path: "/assets/renamed.png".to_owned(),
+        touch: true,
+    })
+    .expect("renamed");
+    home.sync(&sim).await.expect_complete();
+    // A person's file lies beside it.
+    let theirs = left.with_file_name("index.html");
+    fs::write(&theirs, "somebody's").expect("written");
+
+    let (code, json) = verify(&home, &sim, &[]);
+    assert_eq!(code, 6, "{json:#}");
+    let remedies = json["differences"].to_string();
+    assert!(
+        remedies.contains("`verify --repair` moves it to the archive"),
+        "{json:#}"
+    );
+    assert!(left.exists());
+    let (code, json) = verify(&home, &sim, &["--repair"]);
+    assert_eq!(
+        (code, repairs(&json)),
+        (6, vec!["impossible".to_owned(), "set_aside".to_owned()])
+    );
+    assert!(!left.exists() && theirs.exists());
+    let kept = digest(&damaged);
+    let archive = files(&home.path("archive"));
+    assert!(
+        archive.iter().any(|file| file.ends_with(&kept)),
+        "{archive:?}"
+    );
+    fs::remove_file(&theirs).expect("removed");
+    assert_verified(&home, &sim);
+    assert_holds(&home, &sim.truth());
+}
