@@ -26,7 +26,8 @@ pub use title::title;
 use crate::model::{Status, brief, plain};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What is encoded in a segment of a path: all but the characters that stand for themselves there, so
@@ -50,6 +51,25 @@ where
 {
     let raw = Option::<&RawValue>::deserialize(deserializer)?;
     Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()))
+}
+
+/// As [`lenient`], for what becomes a column of the database. A text with half of a character (a lone surrogate, which JSON can
+/// spell and nobody can write down) is refused: the item is named then, and the others are backed up.
+fn whole<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let Some(raw) = Option::<&RawValue>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let value = serde_json::from_str(raw.get()).ok();
+    let has_escapes = raw.get().contains("\\u");
+    if value.is_none() && has_escapes && serde_json::from_str::<Value>(raw.get()).is_err() {
+        let why = "a text in it has half of a character (a lone surrogate)";
+        return Err(D::Error::custom(why));
+    }
+    Ok(value)
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Names and answers as nobody should send them.
 
 use crate::support::{
-    Expect as _, Sandbox, assert_holds, assert_sound_and_tidy, files, replace_bytes,
+    Expect as _, Program, Sandbox, assert_holds, assert_sound_and_tidy, files, replace_bytes,
 };
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::collections::BTreeMap;
@@ -224,6 +224,62 @@ async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
         }
         assert_eq!(home.texts("SELECT id FROM media"), ["good"]);
         assert_eq!(home.texts("SELECT id FROM contents"), ["good"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_a_character_makes_one_thing_unreadable_and_no_run_fail() {
+    let sim = Sim::builder().start().await;
+    sim.edit(Edit::AddApi {
+        endpoint: "news".to_owned(),
+        kind: microcms_sim::ApiKind::List,
+        contents: 0,
+    })
+    .expect("a new API");
+    // What people write may be cut in the middle of an emoji; the others are of the service itself.
+    let media = r#"{"media":[{"id":"alt","url":"https://x.invalid/good.png","alt":"cut \ud83d","tags":["\ud83d"]},
+        {"id":"url","url":"https://x.invalid/\ud83d.png"},
+        {"id":"time","url":"https://x.invalid/a.png","updatedAt":"\ude00"}],"totalCount":3,"token":null}"#;
+    let contents = r#"{"contents":[{"id":"by","status":["DRAFT"],"createdBy":"cut \ud83d","customStatus":{"id":"\ud83d"}},
+        {"id":"key","status":["DRAFT"],"draftKey":"\ud83d"},{"id":"status","status":["\ud83d"]}],
+        "totalCount":3,"offset":0,"limit":100}"#;
+    sim.fault(Route::Media, Occasion::Every, listing(media));
+    sim.fault(Route::MetadataList, Occasion::Every, listing(contents));
+    let home = Sandbox::new();
+    for _run in 0..2 {
+        let report = home.sync(&sim).await;
+        for scope in ["media", "contents/news"] {
+            let told = report
+                .problems
+                .iter()
+                .find(|problem| problem.scope == scope)
+                .unwrap_or_else(|| panic!("{scope}: {:?}", report.problems));
+            assert!(told.message.starts_with("2 of what is listed"), "{told:?}");
+            assert!(told.message.contains("half of a character"), "{told:?}");
+        }
+        assert_eq!(home.texts("SELECT id FROM media"), ["alt"]);
+        assert_eq!(home.texts("SELECT id FROM contents"), ["by"]);
+    }
+    for words in [
+        &["status"][..],
+        &["show", "alt"],
+        &["show", "news/by"],
+        &["show", "alt", "--json"],
+        &["history", "alt"],
+        &["find", "cut"],
+        &["verify"],
+        &["export", "out"],
+    ] {
+        let output = Program::command(words, &home, &sim).run();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !said.contains("UTF-8") && !said.contains("utf-8"),
+            "{words:?}: {said}"
+        );
+        assert!(
+            output.status.code().is_some_and(|code| code != 101),
+            "{words:?}: {said}"
+        );
     }
 }
 

@@ -4,7 +4,9 @@ use super::head::Head;
 use super::id::lone_id;
 use super::media::NO_TOTAL;
 use super::number::lenient_count;
-use super::{OneOrMany, cannot_be_read, check_depth, lenient, parse, parse_at_any_depth, text};
+use super::{
+    OneOrMany, cannot_be_read, check_depth, lenient, parse, parse_at_any_depth, text, whole,
+};
 use crate::model::{ContentId, EndpointKind, ListedContent, ServedContent, Status};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,15 +17,15 @@ use serde_json::value::RawValue;
 struct ContentItem {
     #[serde(default, deserialize_with = "lenient")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     status: Option<OneOrMany>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     updated_at: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     published_at: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     revised_at: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     draft_key: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::id::lone_id;
 use super::number::{lenient_count, lenient_size};
-use super::{cannot_be_read, check_depth, lenient, parse_at_any_depth};
+use super::{cannot_be_read, check_depth, lenient, parse_at_any_depth, whole};
 use crate::model::path::file_name;
 use crate::model::{ListedMedium, MediaId, ServedMedium};
 use serde::Deserialize;
@@ -30,13 +30,13 @@ struct MediumHead<'a> {
 #[serde(rename_all = "camelCase")]
 struct MediumItem<'a> {
     id: String,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     url: Option<String>,
     #[serde(default, deserialize_with = "lenient_size")]
     width: Option<i64>,
     #[serde(default, deserialize_with = "lenient_size")]
     height: Option<i64>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "whole")]
     updated_at: Option<String>,
     #[serde(borrow, default)]
     alt: Option<&'a RawValue>,
