@@ -100,6 +100,18 @@ pub(crate) struct Ask {
     pub(crate) timeout: Duration,
 }
 
+impl Ask {
+    /// Returns somebody's words without the draft key or page token that was asked with.
+    fn hidden_in(&self, words: &str) -> String {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        url::form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, value)| matches!(&**name, "draftKey" | "token") && !value.is_empty())
+            .fold(words.to_owned(), |words, (_, secret)| {
+                words.replace(&*secret, "…")
+            })
+    }
+}
+
 impl Api {
     pub(crate) fn new(
         which: Which,
@@ -390,7 +402,7 @@ impl Api {
     }
 
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {
-        let words = self.key.hidden_in(&String::from_utf8_lossy(body));
+        let words = ask.hidden_in(&self.key.hidden_in(&String::from_utf8_lossy(body)));
         let message = super::wire::message(words.as_bytes());
         let is_own = body.trim_ascii().is_empty() || super::wire::is_object(body);
         let mut refusal = classify(status, message.as_deref(), is_own);
@@ -428,5 +440,12 @@ mod tests {
         assert!(!format!("{key:?}").contains("s3cret"));
         assert!(Key::new(&SecretString::from("two\nlines")).is_none());
         assert_eq!(key.hidden_in("bad key s3cret-key given"), "bad key … given");
+        let ask = Ask {
+            target: "api/v1/blog/x?depth=0&draftKey=dr%2Bft".to_owned(),
+            what: "a draft".to_owned(),
+            timeout: Duration::ZERO,
+        };
+        let words = ask.hidden_in("draftKey 'dr+ft' is invalid.");
+        assert_eq!(words, "draftKey '…' is invalid.");
     }
 }

@@ -277,8 +277,9 @@ async fn ask_all(
         // The answer that ends the asking waits for those before it to be recorded; until it is weighed,
         // no further request begins.
         let is_shut = AtomicBool::new(false);
+        let has_budget = || api.run.quota.left(api.run.now()) != Some(0);
         let wanted = Wanted::sort(owed).into_iter();
-        let wanted = wanted.take_while(|_| !is_shut.load(Ordering::Relaxed));
+        let wanted = wanted.take_while(|_| !is_shut.load(Ordering::Relaxed) && has_budget());
         let drafts = Arc::clone(&pass.drafts);
         let asked = stream::iter(wanted).map(|wanted| async {
             let is_draft = wanted.is_draft();
@@ -294,7 +295,12 @@ async fn ask_all(
             }
             answer
         });
-        let asked = asked.buffer_unordered(AT_A_TIME);
+        // Nobody says before how long an answer is: where little is left of the month's budget, one of them may be too much.
+        let at_a_time = match api.run.quota.is_tight(api.run.now()) {
+            true => 1,
+            false => AT_A_TIME,
+        };
+        let asked = asked.buffer_unordered(at_a_time);
         let read = asked.map(Answer::read_through).buffered(READ_AT_A_TIME);
         let mut answers = Answers::new(read);
         while let Some(group) = answers.next().await? {

@@ -138,6 +138,11 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
+    /// Returns whether so many bytes were set aside and did not come yet.
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
+        self.quota.limit.is_none() || self.left >= bytes
+    }
+
     /// Notes bytes that arrived: they are counted as transferred from now on.
     pub(super) fn arrived(&mut self, bytes: u64) {
         let bytes = bytes.min(self.left);

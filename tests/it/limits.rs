@@ -54,7 +54,7 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         ..AssetOptions::default()
     };
     for options in [AssetOptions::default(), no_head] {
-        let sim = images(40, 50 * KIB, options).await;
+        let sim = images(40, 50 * KIB, options.clone()).await;
         let home = Sandbox::in_memory();
         let limit = 500 * KIB;
         let report = home
@@ -69,6 +69,12 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         assert!(transferred <= limit, "{transferred}");
         assert!(transferred >= 400 * KIB, "no less than fits: {transferred}");
         let saved = report.assets.saved;
+        if options.head {
+            // None is begun that does not fit.
+            let lines = sim.request_lines();
+            let begun = lines.iter().filter(|line| line.starts_with("GET /assets/"));
+            assert_eq!(begun.count() as u64, saved);
+        }
         assert_eq!(report.assets.withheld, 40 - saved);
         assert_eq!(report.assets.owed, 40 - saved);
         // The report lists them.
@@ -144,6 +150,11 @@ async fn bodies_count_and_stop_too() {
         report.bodies
     );
     assert!(problem(&report, "bodies").contains("has no room for bodies"));
+    // What comes beyond it is a part of one answer.
+    let url = sim.content_url();
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let sent = sim.counters().at(host).bytes;
+    assert!((900 * KIB..1_500 * KIB).contains(&sent), "{sent}");
     sim.forget_requests();
     let report = home.sync_with(&sim, limited(1_000 * KIB)).await;
     assert_eq!(report.bodies.saved, 0);

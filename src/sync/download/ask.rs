@@ -9,6 +9,7 @@ use crate::model::ending::Format;
 use crate::model::sniff::{self, Answer};
 use crate::plan::{Lesson, Way, is_doubtful, may_try};
 use crate::remote::{Ask, AssetAnswer, AssetBody, AssetHead, Conditions, RemoteError};
+use crate::sync::quota::Reserved;
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub(super) was_vouched: bool,
     /// What HEAD told.
     head: Option<AssetHead>,
+    /// Room in the budget for what was told of the length, before any byte is asked for.
+    promised: Option<Reserved>,
     /// What came before the line broke, in this run or an earlier one.
     pub(super) beginning: Option<Beginning>,
     /// How long the last answer was to be that ended early, and how much of it came.
@@ -40,6 +43,7 @@ impl Session {
             sent: (false, false),
             was_vouched: false,
             head: None,
+            promised: None,
             beginning: None,
             short: None,
             is_resumed: false,
@@ -207,7 +211,7 @@ impl Download {
             }
             self.forget_beginning(beginning).await;
         }
-        if let Some(announced) = self.does_not_fit_by_head(url, host, session).await? {
+        if let Some(announced) = self.does_not_fit(url, host, session).await? {
             return Err(Unsaved::OverBudget {
                 announced: Some(announced),
             });
@@ -262,11 +266,12 @@ impl Download {
         {
             return Err(Unsaved::TooLong { bytes, longest });
         }
-        let Some(reserved) = self
-            .shared
-            .quota
-            .reserve(length.unwrap_or(0), (self.shared.now)())
-        else {
+        let bytes = length.unwrap_or(0);
+        // Room that is too small is given back first.
+        let promised = session.promised.take();
+        let promised = promised.filter(|promised| promised.has_room_for(bytes));
+        let reserved = promised.or_else(|| self.reserve(bytes));
+        let Some(reserved) = reserved else {
             debug!("`{url}` does not fit into the month's budget");
             return Err(Unsaved::OverBudget { announced: length });
         };
@@ -303,11 +308,7 @@ impl Download {
             return Err(Unsaved::WrongPart);
         }
         beginning.total = beginning.total.or(total);
-        let Some(reserved) = self
-            .shared
-            .quota
-            .reserve(body.length.unwrap_or(0), (self.shared.now)())
-        else {
+        let Some(reserved) = self.reserve(body.length.unwrap_or(0)) else {
             let announced = beginning.total;
             session.beginning = Some(beginning);
             return Err(Unsaved::OverBudget { announced });
@@ -322,7 +323,7 @@ impl Download {
         session: &mut Session,
         beginning: Beginning,
         body: AssetBody,
-        reserved: crate::sync::quota::Reserved,
+        reserved: Reserved,
     ) -> Result<Got, Unsaved> {
         let (announced, has_told_end) = (body.length, body.has_told_end);
         let content_type = body.content_type.clone();
@@ -439,33 +440,40 @@ impl Download {
         Ok(is_same_length && is_same_etag)
     }
 
-    /// Asks by HEAD how long a file is, where so little of the budget or of the disk is left that it may not fit.
-    /// Returns its length if the budget is too small for it.
+    /// Sets room in the budget aside for a file whose length is known, or told by HEAD where so little of the budget or of the
+    /// disk is left that it may not fit: of many that are asked for at once each may fit alone. Returns its length if the
+    /// budget is too small for it.
     ///
     /// # Errors
     /// Also where the disk is.
-    async fn does_not_fit_by_head(
+    async fn does_not_fit(
         &self,
         url: &AssetUrl,
         host: &str,
         session: &mut Session,
     ) -> Result<Option<u64>, Unsaved> {
-        let now = (self.shared.now)();
-        let quota = &self.shared.quota;
-        let is_unknown = self.owed.row.announced_bytes.is_none() && session.head.is_none();
-        let is_tight = quota.is_tight(now) || self.shared.room.is_tight();
-        if !is_unknown || !is_tight || !may_try(self.shared.hosts.traits(host).head) {
-            return Ok(None);
+        let is_tight =
+            self.shared.quota.is_tight((self.shared.now)()) || self.shared.room.is_tight();
+        let told = session.head.as_ref().and_then(|head| head.length);
+        let mut length = self.owed.row.announced_bytes.or(told);
+        let is_unknown = length.is_none() && session.head.is_none();
+        if is_unknown && is_tight && may_try(self.shared.hosts.traits(host).head) {
+            session.head = self.head(url, host).await?;
+            length = session.head.as_ref().and_then(|head| head.length);
+            if let Some(length) = length {
+                self.shared.room.fits(length).await?;
+            }
         }
-        let Some(head) = self.head(url, host).await? else {
+        let Some(length) = length.filter(|_| session.promised.is_none()) else {
             return Ok(None);
         };
-        let length = head.length;
-        session.head = Some(head);
-        if let Some(length) = length {
-            self.shared.room.fits(length).await?;
-        }
-        Ok(length.filter(|length| quota.left(now).is_some_and(|left| *length > left)))
+        session.promised = self.reserve(length);
+        Ok(session.promised.is_none().then_some(length))
+    }
+
+    /// Sets bytes of the month's budget aside. `None`: it has no room for them.
+    fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        self.shared.quota.reserve(bytes, (self.shared.now)())
     }
 
     /// `None`: the host does not tell.
