@@ -46,7 +46,7 @@ pub use content::{
 pub use count::counted;
 pub use host::{HostTraits, Standing};
 pub use ids::{ContentId, Endpoint, InvalidId, MediaId};
-pub use json::read_json;
+pub use json::{is_same_json, read_json};
 pub use medium::{KnownMedium, ListedMedium, MediumStep, ServedMedium};
 pub use merkle::{Hash, Tree};
 pub use moment::{Moment, NoMoment};

@@ -1,7 +1,7 @@
 //! What to do about a listed content and its bodies.
 
 use crate::model::content::BodyStep;
-use crate::model::{ContentStep, KnownContent, ListedContent, Status, is_same_time};
+use crate::model::{ContentStep, KnownContent, ListedContent, Status, is_same_json, is_same_time};
 
 /// Decides what to do about one listed content. `known` is what the database holds of it, with the
 /// recorded JSON read again (`None` beside it: that text can no longer be read).
@@ -29,7 +29,7 @@ pub fn content_step(
             },
         };
     };
-    if !known.is_deleted && known.metadata == listed.metadata {
+    if !known.is_deleted && is_same_json(&known.metadata, &listed.metadata) {
         let published = wants_published && !known.has_published && !known.owes_published;
         let draft = wants_draft && !known.has_draft && !known.owes_draft;
         return if published || draft {

@@ -2,7 +2,7 @@
 
 use crate::model::{
     AssetRow, AssetStep, AssetUrl, KnownMedium, ListedMedium, MediumStep, Timestamp, Why,
-    is_same_time,
+    is_same_json, is_same_time,
 };
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn medium_step(
             asset: AssetStep::Fetch(Why::New),
         };
     };
-    if !known.is_deleted && known.metadata == listed.metadata {
+    if !known.is_deleted && is_same_json(&known.metadata, &listed.metadata) {
         return match &known.asset {
             Some(_) => MediumStep::Keep,
             None => MediumStep::Asset {

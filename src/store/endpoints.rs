@@ -2,7 +2,7 @@
 
 use super::values::later;
 use super::{Recorded, Store, StoreError};
-use crate::model::{Endpoint, EndpointKind, Timestamp};
+use crate::model::{Endpoint, EndpointKind, Timestamp, is_same_json};
 use rusqlite::{OptionalExtension, Transaction, named_params};
 
 /// One API as the service describes it now.
@@ -114,12 +114,21 @@ fn record(
     now: Timestamp,
     recorded: &mut Recorded,
 ) -> rusqlite::Result<()> {
-    let was_deleted: Option<bool> = tx
-        .prepare_cached("SELECT deleted_at IS NOT NULL FROM endpoints WHERE endpoint = :endpoint")?
+    let before: Option<(bool, Option<String>)> = tx
+        .prepare_cached(
+            "SELECT deleted_at IS NOT NULL, schema FROM endpoints WHERE endpoint = :endpoint",
+        )?
         .query_row(named_params! { ":endpoint": facts.endpoint }, |row| {
-            row.get(0)
+            Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
+    let was_deleted = before.as_ref().map(|(was_deleted, _)| *was_deleted);
+    let recorded_schema = before.as_ref().and_then(|(_, schema)| schema.as_deref());
+    // What says the same in another order stays as it is (microcms-facts 1.6).
+    let schema = facts
+        .schema
+        .as_deref()
+        .filter(|schema| !recorded_schema.is_some_and(|recorded| is_same_json(recorded, schema)));
     let written = tx
         .prepare_cached(concat!(
             "INSERT INTO endpoints (endpoint, name, kind, valid_from, schema)
@@ -135,7 +144,7 @@ fn record(
         ))?
         .execute(named_params! {
             ":endpoint": facts.endpoint, ":name": facts.name, ":kind": facts.kind,
-            ":schema": facts.schema, ":now": now,
+            ":schema": schema, ":now": now,
         })?;
     match was_deleted {
         None => recorded.new += 1,

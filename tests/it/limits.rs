@@ -54,7 +54,7 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         ..AssetOptions::default()
     };
     for options in [AssetOptions::default(), no_head] {
-        let sim = images(40, 50 * KIB, options.clone()).await;
+        let sim = images(40, 50 * KIB, options).await;
         let home = Sandbox::in_memory();
         let limit = 500 * KIB;
         let report = home

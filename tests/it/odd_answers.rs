@@ -492,3 +492,43 @@ async fn what_is_published_and_a_draft_may_be_told_in_two_words() {
         sim.clear_faults();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_the_same_in_another_order_is_no_change() {
+    let sim = Sim::builder().published_list_api("news", 0).start().await;
+    let home = Sandbox::new();
+    let orders = [
+        (
+            r#"{"media":[{"id":"m","url":"https://x.invalid/a.png","tags":["a","b"]}],"totalCount":1,"token":null}"#,
+            r#"{"contents":[{"id":"c","status":["DRAFT"],"customStatus":{"id":"x","name":"y"}}],"totalCount":1,"offset":0,"limit":100}"#,
+            r#"{"apiFields":[{"fieldId":"a","kind":"text"}],"customFields":[]}"#,
+        ),
+        (
+            r#"{"media":[{ "tags":["a", "b"],"id":"m","url":"https://x.invalid/a.png" }],"totalCount":1,"token":null}"#,
+            r#"{"contents":[{"customStatus":{"name":"y","id":"x"},"id":"c","status":["DRAFT"]}],"totalCount":1,"offset":0,"limit":100}"#,
+            r#"{"customFields":[],"apiFields":[{"kind":"text","fieldId":"a"}]}"#,
+        ),
+    ];
+    for (run, (media, contents, schema)) in orders.iter().cycle().take(3).enumerate() {
+        sim.clear_faults();
+        sim.fault(Route::Media, Occasion::Every, Fault::answer(*media));
+        sim.fault(
+            Route::MetadataList,
+            Occasion::Every,
+            Fault::answer(*contents),
+        );
+        sim.fault(Route::Schema, Occasion::Every, Fault::answer(*schema));
+        let report = home.sync(&sim).await;
+        let (media, contents) = (report.media, report.contents);
+        assert_eq!((media.seen, contents.seen), (1, 1), "{:?}", report.problems);
+        let new = u64::from(run == 0);
+        assert_eq!((media.new, contents.new), (new, new));
+        assert_eq!((media.changed, contents.changed), (0, 0), "run {run}");
+    }
+    for table in ["media", "contents", "endpoints"] {
+        let history = format!("SELECT count(*) FROM {table}_history");
+        let expected = u64::from(table == "endpoints")
+            * home.count("SELECT count(*) FROM endpoints_history WHERE schema IS NULL");
+        assert_eq!(home.count(&history), expected, "{table}");
+    }
+}
