@@ -4,7 +4,7 @@ use crate::bodies::{add, bodies, body_requests, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 fn set_rights(endpoint: &str, rights: ContentRights) -> Edit {
     Edit::SetContentRights {
@@ -496,4 +496,44 @@ async fn drafts_that_can_be_read_are_found_behind_those_that_cannot() {
     sim.clear_faults();
     home.sync(&sim).await.expect_complete();
     assert_holds(&home, &sim.truth());
+}
+
+/// Of an API where nothing else tells whether the key sees drafts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_was_saved_without_a_change_is_no_alarm_where_the_article_was_recorded_before()
+{
+    for rights in [ContentRights::backup(), ContentRights::everything()] {
+        let sim = Sim::builder()
+            .published_list_api("blog", 3)
+            .content_permissions(rights)
+            .start()
+            .await;
+        sim.edit(add("same", Status::Publish)).expect("added");
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        let before = bodies(&home, "same").0.expect("published");
+        sim.edit(Edit::AddDraft {
+            endpoint: "blog".into(),
+            id: "same".into(),
+            fields: Map::new(),
+        })
+        .expect("a draft");
+        home.sync(&sim).await.expect_complete();
+        let (published, draft) = bodies(&home, "same");
+        let without = |text: Option<String>| {
+            let mut body: Value = serde_json::from_str(&text.expect("a body")).expect("JSON");
+            body.as_object_mut().expect("an object").remove("updatedAt");
+            body
+        };
+        assert_eq!(without(published), without(Some(before.clone())));
+        assert_eq!(without(draft), without(Some(before)));
+        // What is published anew is another body.
+        sim.edit(Edit::EditBody {
+            endpoint: "blog".into(),
+            id: "same".into(),
+            fields: fields("another"),
+        })
+        .expect("published");
+        home.sync(&sim).await;
+    }
 }

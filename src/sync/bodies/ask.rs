@@ -216,7 +216,8 @@ impl Api<'_> {
                     && match self.sees_all_drafts().await {
                         Some(sees) => sees,
                         None => draft_text == Some(&body.text),
-                    } =>
+                    }
+                    && !self.is_published_before(owed, &body).await =>
             {
                 result.outcomes.push(self.refused(owed, HIDDEN));
             }

@@ -2,7 +2,7 @@
 
 use super::ask::Api;
 use super::stale;
-use crate::model::{ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
+use crate::model::{BodySide, ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
 use crate::remote::{Batch, FoundBody, Lookup, read_content};
 use crate::sync::run::Ahead;
 
@@ -93,6 +93,23 @@ impl Api<'_> {
         }
     }
 
+    /// Returns whether a body is the one that was published when it was recorded last: nothing was published since, and nothing
+    /// in it is another but the time of the draft beside it. Then it is what is published, also where a draft that says
+    /// the same is served in its place.
+    pub(super) async fn is_published_before(&self, owed: &OwedBody, body: &FoundBody) -> bool {
+        let (endpoint, id) = (self.endpoint.clone(), owed.id.clone());
+        let had = self
+            .run
+            .store(move |store| store.had_body(&endpoint, &id, BodySide::Published))
+            .await;
+        let Ok(Some(had)) = had else { return false };
+        had.revised_at.is_some()
+            && stale::is_same(&had.revised_at, &owed.revised_at)
+            && without_stamp(&had.text)
+                .zip(without_stamp(&body.text))
+                .is_some_and(|(before, now)| before == now)
+    }
+
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the
     /// listing, as a key with the all-drafts right is shown (microcms-facts 2.2). `draft` is what its draft key shows,
     /// where that was asked for.
@@ -154,6 +171,13 @@ impl Api<'_> {
             .iter()
             .any(|walk| walk.scope == scope && walk.verdict == WalkVerdict::Proven)
     }
+}
+
+/// Reads a body without its `updatedAt`, which a draft beside it moves.
+fn without_stamp(text: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let mut fields: serde_json::Map<_, _> = serde_json::from_str(text).ok()?;
+    fields.shift_remove("updatedAt");
+    Some(fields)
 }
 
 /// Returns whether a body was not taken because it may be a draft.
