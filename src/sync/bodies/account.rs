@@ -2,7 +2,7 @@
 
 use super::super::RunError;
 use super::super::run::Run;
-use super::ask::{CLOSED, HIDDEN};
+use super::ask::{CLOSED, EQUAL, HIDDEN};
 use crate::model::{Endpoint, ProblemKind, counted};
 use crate::store::BodyProblem;
 
@@ -93,6 +93,9 @@ fn remedy(reason: &str) -> Option<&'static str> {
         ),
         HIDDEN => Some(
             "use a key without the right to all drafts: each draft is read with its own draft key",
+        ),
+        EQUAL => Some(
+            "if the key has the right to all drafts, use one without it; if it has not, publish the draft or discard it",
         ),
         _ => None,
     }

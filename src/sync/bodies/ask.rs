@@ -15,6 +15,9 @@ pub(super) const CLOSED: &str =
 /// Why the published body of a content with a draft cannot be had.
 pub(super) const HIDDEN: &str = "the answer is the draft: the key's right `下書きコンテンツの全取得` (all drafts) hides what is published";
 
+/// The same where the draft says what is served, and nothing tells which of the two that is.
+pub(super) const EQUAL: &str = "its draft says the same, and nothing tells whether the key's right `下書きコンテンツの全取得` (all drafts) hides another text that is published";
+
 /// Why a draft is not asked for.
 pub(super) const DRAFTS: &str = "the key was refused several drafts of this API and read none";
 
@@ -219,7 +222,11 @@ impl Api<'_> {
                     }
                     && !self.is_published_before(owed, &body).await =>
             {
-                result.outcomes.push(self.refused(owed, HIDDEN));
+                let reason = match self.sees_all_drafts().await {
+                    Some(true) => HIDDEN,
+                    Some(false) | None => EQUAL,
+                };
+                result.outcomes.push(self.refused(owed, reason));
             }
             // Without the draft nothing tells whether the answer is what is published, unless the key sees no draft.
             Some(_)
