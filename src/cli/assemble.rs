@@ -351,6 +351,7 @@ fn note_failure(store: &mut Store, trigger: &str, err: &mirror::MirrorError, now
         recent_requests: store.recent_requests().unwrap_or_default(),
         ..RunEnd::of_nothing(Outcome::Failed, ExitCode::Failed.code())
     };
+    let now = store.present(now).unwrap_or(now);
     let noted = store
         .begin_run(
             trigger,

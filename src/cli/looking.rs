@@ -70,14 +70,17 @@ pub(super) fn instant(
     zone: Tz,
 ) -> Result<Result<Timestamp, Failure>, StoreError> {
     let covered = store.covered()?;
+    // Where a clock went back, the newest runs' times lie ahead of it; what they recorded is what there is now.
+    let present = store.present(now)?;
     let at = match moment {
-        Moment::At(_) | Moment::Second(_) => moment.end(now).unwrap_or(now),
-        Moment::Run(run) => match store.end_of_run(run, now)? {
+        Moment::At(at) if at == now => present,
+        Moment::At(_) | Moment::Second(_) => moment.end(present).unwrap_or(present),
+        Moment::Run(run) => match store.end_of_run(run, present)? {
             Some(at) => at,
             None => return Ok(Err(no_run(run, covered.runs))),
         },
     };
-    Ok(within(at, covered.since, now, zone))
+    Ok(within(at, covered.since, present, zone))
 }
 
 fn within(

@@ -5,13 +5,10 @@ use std::time::Duration;
 use super::facts::{Facts, Phase};
 use crate::model::backup::RunLine;
 use crate::model::condition::Condition;
-use crate::model::{counted, span};
+use crate::model::{CLOCK_STEP, counted, span};
 
 /// A loop that has not turned for this long hangs. It turns every few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
-/// A time this far ahead was not written by a clock that is right now.
-const AHEAD: Duration = Duration::from_secs(60 * 60);
-
 /// Good or not, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -67,7 +64,7 @@ pub fn healthy(facts: &Facts) -> Finding {
         return bad(format!("NOT OK: no run has been complete yet{also}"));
     };
     let (as_of, allowed) = (last.started_at, span(facts.max_age));
-    if let Some(ahead) = as_of.since(facts.now).filter(|ahead| *ahead > AHEAD) {
+    if let Some(ahead) = as_of.since(facts.now).filter(|ahead| *ahead > CLOCK_STEP) {
         let ahead = span(ahead);
         return bad(format!(
             "NOT OK: the last complete run began at {as_of}, {ahead} from now: the clock is wrong, or was{also}"

@@ -4,6 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use std::fmt;
 use std::time::Duration;
 
+/// By how much a clock may go back between two runs and the times of a database go on all the same. What is further ahead was
+/// recorded by a clock that stood wrong, and is not followed.
+pub const CLOCK_STEP: Duration = Duration::from_hours(12);
+
 /// An instant in UTC with millisecond resolution.
 ///
 /// Its text form is RFC 3339 with exactly three fraction digits and `Z`, so that the texts sort as

@@ -3,10 +3,12 @@
 use super::verdict::held;
 use crate::model::backup::RunLine;
 use crate::model::report::Holdings;
-use crate::model::{BackupState, ExitCode, Outcome, Timestamp, VerifyState, counted, span};
+use crate::model::{
+    BackupState, CLOCK_STEP, ExitCode, Outcome, Timestamp, VerifyState, counted, span,
+};
 use std::time::Duration;
 
-/// How far the clock may have gone back since the last run before its time proves nothing.
+/// How far the clock may have gone back since the last run before that is said. After [`CLOCK_STEP`] its time proves nothing.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// Characters of a run's own words that find room in one line with others.
 const WORDS: usize = 160;
@@ -77,7 +79,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         reasons.extend(differences(verify));
     }
     if let Some(run) = complete {
-        age(evidence, run, &mut reasons);
+        age(evidence, run, &mut reasons, &mut notes);
     }
     endings(evidence, under_way, person.map(|(run, _)| run), &mut notes);
 
@@ -208,7 +210,7 @@ pub fn found_by_verify(left: u64) -> String {
     format!("`verify` found {found} that nobody made good")
 }
 
-fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>) {
+fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>, notes: &mut Vec<String>) {
     match evidence.now.since(run.started_at) {
         Some(age) if age > evidence.max_age => reasons.push(format!(
             "the last complete run began {} ago, more than {}",
@@ -218,8 +220,10 @@ fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>) {
         Some(_) => {}
         None => {
             let ahead = run.started_at.since(evidence.now).unwrap_or_default();
+            // The times of later runs go on from there, until the clock has caught up.
+            let told = if ahead > CLOCK_STEP { reasons } else { notes };
             if ahead > CLOCK_TOLERANCE {
-                reasons.push(format!(
+                told.push(format!(
                     "the last complete run began {} ahead of this machine's clock",
                     span(ahead)
                 ));

@@ -1,8 +1,8 @@
 //! Which instants the history covers, and which one is meant by a run.
 
-use super::values::count;
+use super::values::{count, lenient};
 use super::{Store, StoreError};
-use crate::model::Timestamp;
+use crate::model::{CLOCK_STEP, Timestamp};
 use rusqlite::{OptionalExtension, named_params};
 
 /// What the history covers.
@@ -34,6 +34,29 @@ impl Store {
                     })
                 },
             )
+        })
+    }
+
+    /// Returns the time that it is by what is recorded: `now`, or just after the newest moment of all runs and versions
+    /// where that lies ahead of `now` by [`CLOCK_STEP`] at most. So what happened later has a later time, although the
+    /// clock went back.
+    pub fn present(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let newest = self.read("read the newest moment of all", |conn| {
+            conn.query_row(
+                "SELECT max(newest) FROM (
+                     SELECT max(max(started_at, ifnull(finished_at, ''))) AS newest FROM runs
+                     UNION ALL SELECT max(valid_from) FROM endpoints
+                     UNION ALL SELECT max(valid_from) FROM contents
+                     UNION ALL SELECT max(valid_from) FROM media
+                     UNION ALL SELECT max(valid_from) FROM assets)",
+                [],
+                |row| Ok(lenient(row, 0)),
+            )
+        })?;
+        // What somebody wrote there that is no time stops no run.
+        Ok(match newest.and_then(|text| Timestamp::parse(&text)) {
+            Some(newest) if newest <= now.plus(CLOCK_STEP) => now.after(newest),
+            Some(_) | None => now,
         })
     }
 

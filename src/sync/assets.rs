@@ -87,7 +87,7 @@ async fn shared(run: &Run, mirror: &Arc<Mirror>) -> Result<Arc<Shared>, RunError
         tally: Arc::clone(&run.tally),
         stop: run.stop.clone(),
         halt: CancellationToken::new(),
-        now: run.options.now,
+        clock: run.clock,
         is_full: run.options.is_full,
         longest: run.options.longest_asset,
         begun: Mutex::new(begun.into_iter().collect()),

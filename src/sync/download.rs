@@ -10,13 +10,12 @@ mod unsaved;
 use super::Stop;
 use super::assets::Claims;
 use super::hosts::Hosts;
+use super::options::RunClock;
 use super::quota::Quota;
 use super::room::{Place, Room};
 use crate::mirror::{Digest, Finished, Mirror, Superseded};
 use crate::model::path::PathError;
-use crate::model::{
-    AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Timestamp, Why,
-};
+use crate::model::{AssetOutcome, AssetState, AssetUrl, MediaId, OwedAsset, RelPath, Tally, Why};
 use crate::plan::{Lesson, Question, Way, next_attempt, way};
 use crate::remote::Remote;
 use crate::store::StoreHandle;
@@ -52,7 +51,7 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
     /// Ends what is arriving: what came of a large file is kept.
     pub(super) halt: CancellationToken,
-    pub(super) now: fn() -> Timestamp,
+    pub(super) clock: RunClock,
     /// A person wants to know of every file whether its host still has the saved bytes.
     pub(super) is_full: bool,
     /// Longer files are not fetched; `None`: any length.
@@ -162,7 +161,7 @@ impl Download {
     fn failed(&self, why: Why, err: Unsaved) -> Done {
         let url = AssetUrl::parse(&self.owed.listed_url)
             .map_or_else(|_| printable(&self.owed.listed_url), |url| url.to_string());
-        let now = (self.shared.now)();
+        let now = self.shared.clock.now();
         let error = crate::model::chain(&err);
         let hint = err.hint();
         let failures = self.owed.row.attempts.saturating_add(1);
@@ -219,7 +218,7 @@ impl Download {
             self.shared.room.fits(bytes).await?;
         }
         self.rehearse(&url).await?;
-        let left = self.shared.quota.left((self.shared.now)());
+        let left = self.shared.quota.left(self.shared.clock.now());
         if left.is_some_and(|left| left == 0 || announced.is_some_and(|bytes| bytes > left)) {
             return Ok(Fetched::Settled(self.withheld(announced)));
         }

@@ -4,7 +4,7 @@ use crate::mirror::{Mirror, Reader};
 use crate::model::backup::is_left_out;
 use crate::model::{Endpoint, ExitCode, Timestamp};
 use crate::remote::Remote;
-use crate::store::StoreHandle;
+use crate::store::{StoreError, StoreHandle};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,30 @@ impl Options {
                 endpoints.join(", ")
             )),
         }
+    }
+}
+
+/// The clock of one run. Where the machine's went back a little since the last one, it is ahead of that by as much, so that
+/// what a later run records has a later time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunClock {
+    clock: fn() -> Timestamp,
+    ahead: Duration,
+}
+
+impl RunClock {
+    pub(super) async fn begin(
+        clock: fn() -> Timestamp,
+        store: &StoreHandle,
+    ) -> Result<Self, StoreError> {
+        let now = clock();
+        let present = store.call(move |store| store.present(now)).await?;
+        let ahead = present.since(now).unwrap_or_default();
+        Ok(Self { clock, ahead })
+    }
+
+    pub(super) fn now(self) -> Timestamp {
+        (self.clock)().plus(self.ahead)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the parts of a run share.
 
 use super::dry::Dry;
+use super::options::RunClock;
 use super::quota::Quota;
 use super::unreadable::Unreadable;
 use super::{Options, Rooms, RunError, Stop};
@@ -32,6 +33,7 @@ pub(super) struct Run {
     pub(super) quota: Arc<Quota>,
     /// `None` in a dry run.
     pub(super) id: Option<RunId>,
+    pub(super) clock: RunClock,
     pub(super) started_at: Timestamp,
     pub(super) begun: Instant,
     /// Rung when bodies became owed.
@@ -152,7 +154,8 @@ impl Run {
         tally: Arc<Tally>,
         stop: Stop,
     ) -> Result<Self, RunError> {
-        let started_at = (options.now)();
+        let clock = RunClock::begin(options.now, &rooms.store).await?;
+        let started_at = clock.now();
         let recent = rooms.store.call(|store| store.recent_requests()).await?;
         rooms
             .remote
@@ -201,6 +204,7 @@ impl Run {
             stop,
             quota: Arc::new(quota),
             id,
+            clock,
             started_at,
             begun: Instant::now(),
             bodies_wake: Notify::new(),
@@ -214,7 +218,7 @@ impl Run {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        (self.options.now)()
+        self.clock.now()
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -1,12 +1,18 @@
 //! `history`, `show` and `diff`: the past as it was.
 
+mod clocks;
 mod input;
 mod truth;
 mod words;
 
 use crate::support::{Program, Sandbox};
 use microcms_sim::Sim;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// The fields of an object.
+fn fields(value: &Value) -> Map<String, Value> {
+    value.as_object().expect("an object").clone()
+}
 
 /// What a command said: the number for the shell, its result, its message.
 pub(crate) struct Said {

@@ -200,7 +200,14 @@ fn an_old_backup_is_unsafe_and_a_clock_that_went_back_proves_nothing() {
         ["the last complete run began 1 d 3 h ago, more than 1 d 2 h"]
     );
     assert_eq!(
-        age(12),
+        age(23),
+        ["the last complete run began 13 h ahead of this machine's clock"]
+    );
+    // One that went back by hours: the times of runs go on from where they were, and what proves a run is its own.
+    let ahead = judged(&after(&[complete(12)]));
+    assert!(ahead.safe, "{ahead:?}");
+    assert_eq!(
+        ahead.notes,
         ["the last complete run began 2 h ahead of this machine's clock"]
     );
     // Clocks are set by seconds all the time.

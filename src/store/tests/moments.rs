@@ -36,3 +36,36 @@ fn a_run_is_meant_by_its_end_or_by_what_is_known_of_it() {
     };
     assert_eq!(home.store.covered().unwrap(), expected);
 }
+
+#[test]
+fn a_clock_that_went_back_a_little_goes_on_after_what_is_recorded() {
+    fn record(home: &mut Sandbox, sql: &str) {
+        let write = home.store.write("test", |tx| tx.execute_batch(sql));
+        write.unwrap();
+    }
+    let mut home = Sandbox::new();
+    let hour = |hours: i64| at(hours * 3600);
+    let just_after = |hours: i64| hour(hours).plus(std::time::Duration::from_millis(1));
+    let present = |home: &Sandbox, hours| home.store.present(hour(hours)).unwrap();
+    let runs = format!(
+        "INSERT INTO runs (id, trigger, program, started_at, finished_at, outcome) VALUES
+         (1, 't', 'p', '{}', '{}', 'complete'), (2, 't', 'p', '{}', NULL, 'interrupted')",
+        hour(20),
+        hour(21),
+        hour(20)
+    );
+    record(&mut home, &runs);
+    assert_eq!(present(&home, 22), hour(22), "no clock went back");
+    assert_eq!(present(&home, 21), just_after(21));
+    assert_eq!(present(&home, 9), just_after(21), "twelve hours");
+    assert_eq!(present(&home, 8), hour(8), "more is a clock that was wrong");
+    // A run that died has no end; its versions say how long it worked.
+    let version = format!(
+        "INSERT INTO endpoints (endpoint, name, kind, valid_from) VALUES ('e', 'n', 'list', '{}')",
+        hour(23)
+    );
+    record(&mut home, &version);
+    assert_eq!(present(&home, 21), just_after(23));
+    record(&mut home, "UPDATE runs SET started_at = 'some time'");
+    assert_eq!(present(&home, 21), hour(21), "what is no time stops no run");
+}

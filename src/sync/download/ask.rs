@@ -453,7 +453,7 @@ impl Download {
         session: &mut Session,
     ) -> Result<Option<u64>, Unsaved> {
         let is_tight =
-            self.shared.quota.is_tight((self.shared.now)()) || self.shared.room.is_tight();
+            self.shared.quota.is_tight(self.shared.clock.now()) || self.shared.room.is_tight();
         let told = session.head.as_ref().and_then(|head| head.length);
         let mut length = self.owed.row.announced_bytes.or(told);
         let is_unknown = length.is_none() && session.head.is_none();
@@ -473,7 +473,7 @@ impl Download {
 
     /// Sets bytes of the month's budget aside. `None`: it has no room for them.
     fn reserve(&self, bytes: u64) -> Option<Reserved> {
-        self.shared.quota.reserve(bytes, (self.shared.now)())
+        self.shared.quota.reserve(bytes, self.shared.clock.now())
     }
 
     /// `None`: the host does not tell.

@@ -204,7 +204,7 @@ impl Download {
         let sha256 = published.sha256.to_string();
         let is_same = self.owed.row.sha256.as_deref() == Some(sha256.as_str());
         let again = if is_same {
-            recheck(why, &self.owed.row, (self.shared.now)())
+            recheck(why, &self.owed.row, self.shared.clock.now())
         } else {
             Recheck::default()
         };

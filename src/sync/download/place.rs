@@ -43,7 +43,7 @@ impl Download {
                 count: row.rechecks,
             }
         } else {
-            recheck(why, row, (self.shared.now)())
+            recheck(why, row, self.shared.clock.now())
         };
         let (media_id, owed_at) = (self.owed.media_id.clone(), self.owed.owed_at);
         if !self.is_moved() {

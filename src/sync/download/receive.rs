@@ -209,7 +209,7 @@ impl Download {
         place: &mut Place,
         announced: Option<u64>,
     ) -> Result<Beginning, (Unsaved, Option<Beginning>)> {
-        let now = (self.shared.now)();
+        let now = self.shared.clock.now();
         place.written(GATHER as u64);
         let bytes = beginning.partial.bytes();
         if bytes % LOOK_EACH < 2 * GATHER as u64
@@ -250,7 +250,7 @@ impl Download {
             bytes: kept.bytes,
             sha256: kept.sha256.to_string(),
             total: beginning.total,
-            kept_at: (self.shared.now)(),
+            kept_at: self.shared.clock.now(),
         };
         self.shared
             .store

@@ -1,14 +1,9 @@
 //! What people read.
 
-use super::{json, refused, told};
+use super::{fields, json, refused, told};
 use crate::support::{Expect as _, Sandbox, Setup};
 use microcms_sim::{Edit, Sim, Status};
 use rusqlite::Connection;
-use serde_json::{Map, Value};
-
-fn fields(value: &Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
-}
 
 /// A content that is written, edited and deleted, each in a run of its own.
 async fn story() -> (Sim, Sandbox) {
