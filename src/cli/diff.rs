@@ -17,7 +17,7 @@ use super::run::Clock;
 use crate::config::{self, Config, Sources};
 use crate::model::{ExitCode, Moment, Thing, ThingKind, Timestamp};
 use crate::plan::difference::with_file;
-use crate::plan::{Became, Difference, difference};
+use crate::plan::{Became, difference};
 use crate::store::{Store, StoreError, Wanted};
 
 const EXAMPLES: &str = "\
@@ -275,20 +275,23 @@ fn change(store: &Store, thing: Thing, span: &Span) -> Result<Option<Change>, St
     let before = store.version_at(&thing, span.from)?;
     let after = store.version_at(&thing, span.end())?;
     let mut found = difference(before.as_ref(), after.as_ref());
+    let mut at = after.as_ref().map(|version| version.valid_from);
     if let Some(file) = file_of(&thing) {
-        found = with_file(found, file_difference(store, &file, span)?);
+        let old = store.version_at(&file, span.from)?;
+        let new = store.version_at(&file, span.end())?;
+        if found.is_none() {
+            // What is told then is the file's alone.
+            at = new.as_ref().map(|version| version.valid_from);
+        }
+        let is_live = after
+            .as_ref()
+            .is_some_and(|version| version.deleted_at.is_none());
+        found = with_file(found, difference(old.as_ref(), new.as_ref()), is_live);
     }
-    Ok(found.map(|found| Change::new(thing, before.as_ref(), after.as_ref(), found)))
-}
-
-fn file_difference(
-    store: &Store,
-    file: &Thing,
-    span: &Span,
-) -> Result<Option<Difference>, StoreError> {
-    let before = store.version_at(file, span.from)?;
-    let after = store.version_at(file, span.end())?;
-    Ok(difference(before.as_ref(), after.as_ref()))
+    Ok(found.map(|found| Change {
+        at,
+        ..Change::new(thing, before.as_ref(), after.as_ref(), found)
+    }))
 }
 
 fn head(span: &Span, whole_since: Option<Timestamp>, style: &Style, paper: &mut Paper) {

@@ -1,6 +1,7 @@
 //! `history`, `show` and `diff`: the past as it was.
 
 mod clocks;
+mod files;
 mod input;
 mod truth;
 mod words;

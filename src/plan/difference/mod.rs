@@ -194,14 +194,18 @@ impl Difference {
 }
 
 /// Adds what became of a medium's bytes to what became of the medium. That bytes came with a new medium,
-/// or were left by one that is deleted, is nothing of its own.
-pub fn with_file(medium: Option<Difference>, file: Option<Difference>) -> Option<Difference> {
+/// or were left by one that is deleted, is nothing of its own; nor is where the file of one lies that is not there (`is_live`).
+pub fn with_file(
+    medium: Option<Difference>,
+    file: Option<Difference>,
+    is_live: bool,
+) -> Option<Difference> {
     match (medium, file) {
         (Some(mut medium), Some(file)) if medium.became == Became::Changed => {
             medium.parts.extend(file.parts);
             Some(medium)
         }
-        (None, Some(file)) if file.became == Became::Changed => Some(file),
+        (None, Some(file)) if file.became == Became::Changed && is_live => Some(file),
         (medium, _) => medium,
     }
 }
