@@ -87,8 +87,8 @@ pub(crate) fn nearest_section(written: &str) -> Option<Nearest> {
         })
 }
 
-/// Returns the known key that comes nearest to `written`: one of its section if that exists, unless a key
-/// elsewhere was most likely meant.
+/// Returns the known key that comes nearest to `written`: one of its section, or of the one that was most likely
+/// meant by it, unless a key elsewhere was most likely meant.
 pub(crate) fn nearest(written: &str) -> Option<Nearest> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     // The right key in the wrong section, or in none.
@@ -116,7 +116,10 @@ pub(crate) fn nearest(written: &str) -> Option<Nearest> {
         });
     }
     let section = written.split_once('.').map(|(section, _)| section);
-    let section = section.filter(|section| is_section(section));
+    let section = section.and_then(|section| match nearest_section(section) {
+        Some(near) if near.is_likely => Some(near.name),
+        Some(_) | None => None,
+    });
     let is_there = |key: &&&str| {
         section.is_none_or(|section| key.split_once('.').is_some_and(|(own, _)| own == section))
     };
@@ -186,6 +189,9 @@ mod tests {
         for (written, section) in [
             ("service.colour", "service."),
             ("limits.foo", "limits."),
+            ("limts.x", "limits."),
+            ("retention.foo", "retention."),
+            ("retensions.max", "retention."),
             ("foo.bar", ""),
         ] {
             let found = nearest(written).expect(written);
