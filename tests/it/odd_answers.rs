@@ -375,12 +375,24 @@ async fn no_apis_at_all_is_a_list_of_none_and_suddenly_none_trips_the_guard() {
     let sim = two_apis().start().await;
     let home = Sandbox::new();
     home.sync(&sim).await.expect_complete();
-    sim.fault(Route::Apis, Occasion::Every, apis(&Value::Null));
+    sim.fault(Route::Apis, Occasion::Every, apis(&json!([])));
     let report = home.sync(&sim).await.expect_code(ExitCode::Guard);
     told(&report, "apis", "suddenly empty");
     assert_eq!(tombstones(&home, "endpoints"), 0);
     let new = Sandbox::new();
     new.sync(&sim).await.expect_complete();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn null_is_no_list_of_apis_and_makes_no_first_backup_of_nothing_whole() {
+    let sim = two_apis().start().await;
+    sim.fault(Route::Apis, Occasion::Every, apis(&Value::Null));
+    let home = Sandbox::new();
+    let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+    told(&report, "apis", "cannot be used");
+    sim.clear_faults();
+    home.sync(&sim).await.expect_complete();
+    assert_holds(&home, &sim.truth());
 }
 
 #[tokio::test(flavor = "multi_thread")]

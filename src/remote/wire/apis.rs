@@ -3,21 +3,13 @@
 use super::{OneOrMany, cannot_be_read, lenient, parse};
 use crate::model::{Endpoint, EndpointKind, brief};
 use serde::Deserialize;
-use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
+// `null` is no list, as little as one that is not there: else a first backup of nothing would be called whole.
 #[derive(Deserialize)]
 struct Apis<'a> {
-    #[serde(borrow, deserialize_with = "or_none")]
+    #[serde(borrow)]
     apis: Vec<&'a RawValue>,
-}
-
-/// `null` is a list of none; a list that is not there at all is no answer.
-fn or_none<'de, D>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 // Older answers used other names (microcms-facts 1.6). An answer that uses both is read by the newer ones.

@@ -143,8 +143,11 @@ fn an_api_that_is_listed_oddly_keeps_no_other_from_being_read() {
     for item in unusable {
         assert!(read(item).is_err(), "{item}");
     }
-    assert_eq!(apis(br#"{"apis":null}"#).unwrap(), []);
-    assert!(apis(b"{}").is_err() && apis(br#"{"apis":{}}"#).is_err());
+    assert!(
+        apis(br#"{"apis":null}"#).is_err()
+            && apis(b"{}").is_err()
+            && apis(br#"{"apis":{}}"#).is_err()
+    );
 }
 
 #[test]
