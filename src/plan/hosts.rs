@@ -121,7 +121,10 @@ pub fn learn(known: &HostTraits, lesson: &Lesson) -> HostTraits {
         }
         Lesson::RangeLied => {
             traits.range = Some(Standing::Withdrawn);
-            traits.detail = Some("it sent another range than was asked for".to_owned());
+            traits.detail = Some(
+                "it sent another range than was asked for, or one that is not of the version asked for"
+                    .to_owned(),
+            );
         }
         Lesson::HeadAnswered => offer(&mut traits.head, true),
         Lesson::HeadRefused => traits.head = Some(Standing::Absent),

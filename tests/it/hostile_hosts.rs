@@ -17,6 +17,11 @@ use std::time::Duration;
 
 /// A host that answers every request with the same bytes, whatever they are, and hangs up.
 fn host_that_says(answer: Vec<u8>) -> String {
+    host_that_answers(move |_| answer.clone())
+}
+
+/// A host that looks at a request's head, in lower case, answers with any bytes and hangs up.
+fn host_that_answers(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     // Ends with the process: it holds nothing but its port.
@@ -25,8 +30,9 @@ fn host_that_says(answer: Vec<u8>) -> String {
             let Ok(mut stream) = stream else { continue };
             let mut request = [0; 4096];
             // The peer may hang up first: that is what some answers are for.
-            drop(stream.read(&mut request));
-            drop(stream.write_all(&answer));
+            let read = stream.read(&mut request).unwrap_or(0);
+            let head = String::from_utf8_lossy(&request[..read]).to_ascii_lowercase();
+            drop(stream.write_all(&answer(&head)));
             drop(stream.shutdown(std::net::Shutdown::Write));
             drop(stream.read(&mut request));
         }
@@ -42,9 +48,13 @@ pub(crate) fn http(head: &str, body: &[u8]) -> Vec<u8> {
 
 /// Runs against a service whose one image is redirected to a host that answers so.
 async fn run_against(answer: Vec<u8>) -> (Sandbox, ExitCode, String) {
+    run_against_host(host_that_says(answer)).await
+}
+
+/// Runs against a service whose one image is redirected to this host.
+async fn run_against_host(host: String) -> (Sandbox, ExitCode, String) {
     let sim = Sim::builder().start().await;
     add(&sim, "x.png", "/assets/s/x.png");
-    let host = host_that_says(answer);
     sim.fault(
         Route::Image,
         Occasion::Every,
@@ -259,6 +269,59 @@ async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed(
         assert_eq!(
             home.texts("SELECT content_length FROM asset_hosts"),
             ["withdrawn"]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_does_not_name_the_version_that_began_is_never_joined_to_it() {
+    let (old_tag, new_tag) = ("etag: \"1\"", "etag: \"2\"");
+    let old_date = "last-modified: Mon, 02 Mar 2026 00:00:00 GMT";
+    let new_date = "last-modified: Tue, 03 Mar 2026 00:00:00 GMT";
+    let both = format!("{old_tag}\n{old_date}");
+    let heads = [
+        ("another date", old_date, new_date),
+        ("no date any more", old_date, "x: y"),
+        ("another tag", old_tag, new_tag),
+        ("no tag any more", old_tag, "x: y"),
+        ("neither any more", both.as_str(), "x: y"),
+        ("a tag no more, the date still", both.as_str(), old_date),
+    ];
+    for (name, first, part) in heads {
+        // Both are as long, and the same where the one was cut: nothing but the head tells them apart.
+        let (mut old, mut new) = (png(9_000), png(9_000));
+        (old[100], new[100]) = (1, 2);
+        new[8_000] = 2;
+        let sent = new.clone();
+        let is_first = std::sync::atomic::AtomicBool::new(true);
+        let (first, part) = (first.to_owned(), part.to_owned());
+        let host = host_that_answers(move |request| {
+            if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                let head = format!("200 OK\naccept-ranges: bytes\ncontent-length: 9000\n{first}");
+                return http(&head, &old[..5_000]);
+            }
+            let range = request.split_once("range: bytes=");
+            let Some((_, range)) = range else {
+                return http("200 OK\ncontent-length: 9000", &new);
+            };
+            let from: usize = range.split('-').next().unwrap().parse().unwrap();
+            let head = format!(
+                "206 Partial Content\ncontent-range: bytes {from}-8999/9000\ncontent-length: {}\n{part}",
+                9_000 - from
+            );
+            http(&head, &new[from..])
+        });
+        let (home, code, error) = run_against_host(host).await;
+        assert_eq!(code, ExitCode::Complete, "{name}: {error}");
+        assert_eq!(
+            home.texts("SELECT sha256 FROM assets"),
+            [digest(&sent)],
+            "{name}"
+        );
+        assert_eq!(
+            home.texts("SELECT range FROM asset_hosts"),
+            ["withdrawn"],
+            "{name}"
         );
     }
 }
