@@ -12,22 +12,52 @@ use reqwest::header::{
 use url::Url;
 
 const HOST: &str = "asset host";
+const CHUNKED: &str = "chunked";
+const IDENTITY: &str = "identity";
 
 /// Returns whether the answer says where it ends. One of HTTP/1 with neither a length nor chunks ends where
-/// its connection does, for whatever reason that was.
+/// its connection does, for whatever reason that was. A transfer coding overrules a length beside it.
 pub(super) fn has_told_end(answer: &reqwest::Response) -> bool {
     let headers = answer.headers();
     answer.version() > Version::HTTP_11
-        || headers.contains_key(CONTENT_LENGTH)
-        || headers.contains_key(TRANSFER_ENCODING)
+        || match codings(headers, &TRANSFER_ENCODING).last() {
+            Some(last) => last == CHUNKED,
+            None => headers.contains_key(CONTENT_LENGTH),
+        }
 }
 
 /// The encoding of a body on its way, in lower case; `None` if it is plain.
 pub(super) fn coding(headers: &HeaderMap, url: &AssetUrl) -> Option<String> {
-    text(headers, &CONTENT_ENCODING)
-        .map(|coding| coding.to_ascii_lowercase())
-        .filter(|coding| !coding.is_empty() && coding != "identity")
+    let mut codings = codings(headers, &CONTENT_ENCODING);
+    codings.retain(|coding| !coding.is_empty() && coding != IDENTITY);
+    Some(codings.join(", "))
+        .filter(|coding| !coding.is_empty())
         .filter(|coding| !(is_gzip(coding) && is_packed_by_name(url)))
+}
+
+/// What was done to a body for its way beside cutting it into chunks, which is undone by itself if it was done last;
+/// `None`: nothing.
+pub(super) fn transfer_coding(headers: &HeaderMap) -> Option<String> {
+    let codings = codings(headers, &TRANSFER_ENCODING);
+    let others = match codings.split_last() {
+        Some((last, others)) if last == CHUNKED => others,
+        Some(_) | None => &codings,
+    };
+    let is_plain = others.iter().all(|coding| coding == IDENTITY);
+    (!is_plain).then(|| codings.join(", "))
+}
+
+/// What all lines of a header name, in lower case and in order.
+fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let lines: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase())
+        .collect();
+    lines
+        .iter()
+        .flat_map(|line| line.split(',').map(|coding| coding.trim().to_owned()))
+        .collect()
 }
 
 /// Returns whether a coding, in lower case, is gzip.

@@ -1,7 +1,9 @@
 //! Asset hosts: bytes, asked for without a key, from allowed hosts only.
 
 use super::api::host_key;
-use super::asset_answer::{coding, has_told_end, is_gzip, next_hop, part, refused, text};
+use super::asset_answer::{
+    coding, has_told_end, is_gzip, next_hop, part, refused, text, transfer_coding,
+};
 use super::asset_body::{AssetBody, Line};
 use super::client::is_plain;
 use super::error::RemoteError;
@@ -282,19 +284,23 @@ impl AssetClient {
         what: String,
     ) -> Result<AssetBody, RemoteError> {
         let headers = answer.headers();
+        let unasked = |coding: &str, what: String| RemoteError::Unreadable {
+            what,
+            why: format!(
+                "it is encoded as `{}`, which was not asked for",
+                coding.escape_debug()
+            ),
+        };
+        if let Some(coding) = transfer_coding(headers) {
+            return Err(unasked(&coding, what));
+        }
         // Nobody asked for an encoding. A bucket may hold gzip files and say so; the file's bytes
         // are what comes out.
         let unpack = match coding(headers, url).as_deref() {
             None => None,
             // A gzip file may have several members; all of them are the file.
             Some(coding) if is_gzip(coding) => Some(MultiGzDecoder::new(Vec::new())),
-            Some(other) => {
-                let why = format!(
-                    "it is encoded as `{}`, which was not asked for",
-                    other.escape_debug()
-                );
-                return Err(RemoteError::Unreadable { what, why });
-            }
+            Some(other) => return Err(unasked(other, what)),
         };
         Ok(AssetBody {
             length: if unpack.is_some() {

@@ -258,6 +258,61 @@ async fn what_does_not_arrive_whole_is_never_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn codings_that_were_not_asked_for_are_named_and_nothing_is_saved() {
+    let plain = png(5_000);
+    let twice = zipped(&zipped(&plain));
+    let packed = zipped(&plain);
+    let mut chunked = format!("{:x}\r\n", packed.len()).into_bytes();
+    chunked.extend(&packed);
+    chunked.extend(b"\r\n0\r\n\r\n");
+    let codings = [
+        ("transfer-encoding: gzip", &packed, "encoded as `gzip`"),
+        (
+            "transfer-encoding: gzip, chunked",
+            &chunked,
+            "encoded as `gzip, chunked`",
+        ),
+        (
+            "transfer-encoding: gzip\ntransfer-encoding: Chunked",
+            &chunked,
+            "encoded as `gzip, chunked`",
+        ),
+        (
+            "transfer-encoding: chunked, identity",
+            &chunked,
+            "encoded as `chunked, identity`",
+        ),
+        (
+            "content-encoding: gzip\ncontent-encoding: gzip",
+            &twice,
+            "encoded as `gzip, gzip`",
+        ),
+    ];
+    for (head, body, named) in codings {
+        let (home, code, error) = run_against(http(&format!("200 OK\n{head}"), body)).await;
+        assert_eq!(code, ExitCode::Partial, "{head}");
+        assert!(error.contains(named), "{head}: {error}");
+        assert_eq!(files(&home.path("mirror")).len(), 0, "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_last_chunk_or_a_length_tells_the_end() {
+    let plain = png(5_000);
+    let (sent, is_first) = (plain.clone(), std::sync::atomic::AtomicBool::new(true));
+    let host = host_that_answers(move |_| {
+        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            let head = "200 OK\ntransfer-encoding: identity\ncontent-length: 5000";
+            return http(head, &sent[..2_500]);
+        }
+        http("200 OK\ncontent-length: 5000", &sent)
+    });
+    let (home, code, error) = run_against_host(host).await;
+    assert_eq!(code, ExitCode::Complete, "{error}");
+    assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
     for head in [
         "200 OK\ncontent-type: image/png\ncontent-length: 1000",
