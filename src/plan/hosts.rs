@@ -41,6 +41,13 @@ pub enum Lesson {
         /// A `Last-Modified` was sent.
         last_modified: bool,
     },
+    /// A question with these validators was refused, and the same one without them was answered.
+    ConditionRefused {
+        /// An `ETag` was sent.
+        etag: bool,
+        /// A `Last-Modified` was sent.
+        last_modified: bool,
+    },
     /// A part of a file came, and it was the part that was asked for.
     RangeHeld,
     /// A range was asked for and the whole file came, though nothing had changed.
@@ -113,6 +120,24 @@ pub fn learn(known: &HostTraits, lesson: &Lesson) -> HostTraits {
             }
             traits.detail =
                 Some("it sent bytes that had not changed, although it could tell".to_owned());
+        }
+        Lesson::ConditionRefused {
+            etag,
+            last_modified,
+        } => {
+            // The date is good for ranges all the same, and no question rests on it where the `ETag` is withdrawn.
+            let standing = if *etag {
+                &mut traits.etag
+            } else {
+                &mut traits.last_modified
+            };
+            // One refusal of a host that knew how may be one file's, or the moment's.
+            if *standing == Some(Standing::Proven) {
+                *standing = Some(Standing::Offered);
+            } else if *etag || *last_modified {
+                *standing = Some(Standing::Withdrawn);
+                traits.detail = Some("it refused to say whether saved bytes still hold".to_owned());
+            }
         }
         Lesson::RangeHeld => prove(&mut traits.range),
         Lesson::RangeIgnored => {
@@ -188,6 +213,26 @@ mod tests {
         for lesson in [ANSWER, Lesson::RangeHeld] {
             assert_eq!(learn(&traits, &lesson).range, Some(Standing::Withdrawn));
         }
+    }
+
+    #[test]
+    fn a_refused_question_takes_a_proof_back_and_a_second_one_the_offer() {
+        let refused = Lesson::ConditionRefused {
+            etag: true,
+            last_modified: true,
+        };
+        let proven = HostTraits {
+            etag: Some(Standing::Proven),
+            last_modified: Some(Standing::Offered),
+            ..HostTraits::default()
+        };
+        let once = learn(&proven, &refused);
+        assert_eq!(once.etag, Some(Standing::Offered));
+        assert_eq!(once.detail, None);
+        let twice = learn(&once, &refused);
+        assert_eq!(twice.etag, Some(Standing::Withdrawn));
+        assert_eq!(twice.last_modified, Some(Standing::Offered));
+        assert!(twice.detail.is_some());
     }
 
     #[test]

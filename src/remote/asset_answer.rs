@@ -14,6 +14,8 @@ use url::Url;
 const HOST: &str = "asset host";
 const CHUNKED: &str = "chunked";
 const IDENTITY: &str = "identity";
+/// A validator longer than this is not kept: a request that repeats it could be too long for its own host.
+const LONGEST_VALIDATOR: usize = 1024;
 
 /// Returns whether the answer says where it ends. One of HTTP/1 with neither a length nor chunks ends where
 /// its connection does, for whatever reason that was. A transfer coding overrules a length beside it.
@@ -157,6 +159,11 @@ pub(super) fn next_hop(from: &Url, headers: &HeaderMap, what: &str) -> Result<Ur
     // The same border as for a listed URL: no plain http beyond this machine, no credentials.
     AssetUrl::parse(next.as_str()).map_err(|err| astray(&format!("out of bounds: {err}")))?;
     Ok(next)
+}
+
+/// Returns an `ETag` or a `Last-Modified`, verbatim.
+pub(super) fn validator(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    text(headers, name).filter(|value| value.len() <= LONGEST_VALIDATOR)
 }
 
 /// Returns a header as text, without blanks around it.

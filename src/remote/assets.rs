@@ -2,7 +2,7 @@
 
 use super::api::host_key;
 use super::asset_answer::{
-    coding, has_told_end, is_gzip, next_hop, part, refused, text, transfer_coding,
+    coding, has_told_end, is_gzip, next_hop, part, refused, text, transfer_coding, validator,
 };
 use super::asset_body::{AssetBody, Line};
 use super::client::is_plain;
@@ -183,8 +183,8 @@ impl AssetClient {
             length: text(headers, &CONTENT_LENGTH)
                 .filter(|_| is_plain)
                 .and_then(|length| length.parse().ok()),
-            etag: text(headers, &ETAG),
-            last_modified: text(headers, &LAST_MODIFIED),
+            etag: validator(headers, &ETAG),
+            last_modified: validator(headers, &LAST_MODIFIED),
         })
     }
 
@@ -309,8 +309,8 @@ impl AssetClient {
                 answer.content_length()
             },
             content_type: text(headers, &CONTENT_TYPE),
-            etag: text(headers, &ETAG),
-            last_modified: text(headers, &LAST_MODIFIED),
+            etag: validator(headers, &ETAG),
+            last_modified: validator(headers, &LAST_MODIFIED),
             offers_ranges: text(headers, &ACCEPT_RANGES)
                 .is_some_and(|units| units.eq_ignore_ascii_case("bytes")),
             is_plain: unpack.is_none(),

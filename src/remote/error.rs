@@ -214,6 +214,29 @@ impl RemoteError {
         }
     }
 
+    /// Returns whether another question about the same thing may be answered: this one was refused, or answered as no
+    /// such question is. An absence is one whatever the question, and so is a pause.
+    pub fn may_be_the_questions(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => *refusal != Refusal::NotFound,
+            Self::Broken {
+                status,
+                retry_after,
+                ..
+            } => *status != 503 && retry_after.is_none(),
+            Self::Unreadable { .. } | Self::NoAddress { .. } => true,
+            Self::Setup(_)
+            | Self::Untrusted { .. }
+            | Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::Redirected { .. }
+            | Self::HostNotAllowed { .. }
+            | Self::RedirectLoop { .. } => false,
+        }
+    }
+
     /// Returns the wait that the service asked for, where it did.
     pub fn asked_wait(&self) -> Option<Duration> {
         match self.remedy() {

@@ -313,6 +313,79 @@ async fn only_a_last_chunk_or_a_length_tells_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plainly() {
+    for refusal in [
+        "403 Forbidden",
+        "431 Request Header Fields Too Large",
+        "400 Bad Request",
+        "412 Precondition Failed",
+        "500 Internal Server Error",
+        "206 Partial Content\ncontent-range: bytes 0-4999/5000",
+    ] {
+        let sim = Sim::builder().start().await;
+        let id = add(&sim, "x.png", "/assets/s/x.png");
+        let plain = png(5_000);
+        let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = std::sync::Arc::clone(&heard);
+        let host = host_that_answers(move |request| {
+            let is_conditional = request.contains("if-none-match");
+            noted.lock().unwrap().push(is_conditional);
+            let status = if is_conditional { refusal } else { "200 OK" };
+            http(
+                &format!("{status}\netag: \"1\"\ncontent-length: 5000"),
+                &plain,
+            )
+        });
+        let location = format!("http://{host}/x.png");
+        let elsewhere = Fault::Redirect {
+            status: 302,
+            location,
+        };
+        sim.fault(Route::Image, Occasion::Every, elsewhere);
+        let home = Sandbox::new();
+        let run = async || {
+            let setup = Setup {
+                extra_hosts: vec![host.clone()],
+                read_timeout: Duration::from_millis(300),
+                ..Setup::default()
+            };
+            home.sync_with(&sim, setup).await.expect_complete()
+        };
+        run().await;
+        for _ in 0..2 {
+            sim.edit(Edit::TouchMedium { id: id.clone() })
+                .expect("edited");
+            let report = run().await;
+            assert_eq!(report.assets.saved, 1, "{refusal}");
+        }
+        assert_eq!(
+            home.texts("SELECT etag FROM asset_hosts"),
+            ["withdrawn"],
+            "{refusal}"
+        );
+        let heard = heard.lock().unwrap().clone();
+        let asked = if refusal.starts_with('5') {
+            // A second time: it may have been the moment's trouble.
+            vec![false, true, true, false, false]
+        } else {
+            vec![false, true, false, false]
+        };
+        assert_eq!(heard, asked, "{refusal}");
+        assert_sound_and_tidy(&home);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_no_request_could_carry_is_not_kept() {
+    let plain = png(5_000);
+    let tag = "a".repeat(1_100);
+    let head = format!("200 OK\netag: \"{tag}\"\ncontent-length: 5000");
+    let (home, code, error) = run_against(http(&head, &plain)).await;
+    assert_eq!(code, ExitCode::Complete, "{error}");
+    assert_eq!(home.count("SELECT count(etag) FROM assets"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
     for head in [
         "200 OK\ncontent-type: image/png\ncontent-length: 1000",

@@ -22,6 +22,10 @@ pub(super) struct Session {
     pub(super) sent: (bool, bool),
     /// Whether the host said that the saved bytes still hold.
     pub(super) was_vouched: bool,
+    /// What the last question was refused with: an `ETag`, a `Last-Modified`.
+    refused: Option<(bool, bool)>,
+    /// How many questions were.
+    refusals: u32,
     /// What HEAD told.
     head: Option<AssetHead>,
     /// Room in the budget for what was told of the length, before any byte is asked for.
@@ -42,6 +46,8 @@ impl Session {
             way,
             sent: (false, false),
             was_vouched: false,
+            refused: None,
+            refusals: 0,
             head: None,
             promised: None,
             beginning: None,
@@ -49,6 +55,14 @@ impl Session {
             is_resumed: false,
             endless: None,
         }
+    }
+
+    /// Returns whether the question itself may be what a host does not answer. A failure of its own may be the
+    /// moment's: then it is asked a second time.
+    fn is_refused(&mut self, err: &RemoteError) -> bool {
+        self.refusals += 1;
+        let is_definite = !matches!(err, RemoteError::Broken { .. });
+        err.may_be_the_questions() && (is_definite || self.refusals > 1)
     }
 }
 
@@ -152,8 +166,8 @@ impl Download {
                 last_modified: row.last_modified.clone().filter(|_| last_modified),
             };
             session.sent = (etag, last_modified);
-            match self.get(url, &Ask::Unless(conditions)).await? {
-                AssetAnswer::NotModified => {
+            match self.get(url, &Ask::Unless(conditions)).await {
+                Ok(AssetAnswer::NotModified) => {
                     let traits = self.shared.hosts.traits(host);
                     let is_moved = self.is_moved();
                     if !is_doubtful(self.why(), &traits, etag, last_modified, is_moved) {
@@ -166,10 +180,19 @@ impl Download {
                     session.was_vouched = true;
                     session.way = Way::Whole;
                 }
-                AssetAnswer::Whole(body) => return self.take(url, host, session, *body).await,
-                AssetAnswer::Rest { .. } | AssetAnswer::WrongPart { .. } => {
+                Ok(AssetAnswer::Whole(body)) => {
+                    return self.take(url, host, session, *body).await;
+                }
+                Ok(AssetAnswer::Rest { .. } | AssetAnswer::WrongPart { .. }) => {
                     return Err(Unsaved::WrongPart);
                 }
+                // Some hosts refuse the very question, and have the file.
+                Err(Unsaved::Remote(err)) if session.is_refused(&err) => {
+                    debug!(host, "{err}; it is asked for without conditions");
+                    session.refused = Some(std::mem::take(&mut session.sent));
+                    session.way = Way::Whole;
+                }
+                Err(err) => return Err(err),
             }
         }
         self.ask_for_bytes(url, host, session).await
@@ -253,6 +276,13 @@ impl Download {
                 ranges: body.offers_ranges,
             },
         );
+        if let Some((etag, last_modified)) = session.refused.take() {
+            let lesson = Lesson::ConditionRefused {
+                etag,
+                last_modified,
+            };
+            self.shared.hosts.learn(host, &lesson);
+        }
         if let Some(head) = session.head.take()
             && let (Some(told), Some(length)) = (head.length, body.length)
             && told != length
