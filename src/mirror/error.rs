@@ -138,7 +138,7 @@ impl MirrorError {
                 "the service user needs to own the folder, or have permission to read, write and enter it"
             }
             Errno::NOTDIR | Errno::EXIST => {
-                "a file or a symbolic link has this name, and links are not followed here; move it away"
+                "a file, a pipe or a symbolic link has this name, and links are not followed here; move it away"
             }
             Errno::LOOP => "a symbolic link has this name; name the folder it points to instead",
             Errno::MFILE | Errno::NFILE => {

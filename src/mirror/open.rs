@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Access, AtFlags, Mode};
-use rustix::io::Errno;
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 use super::archive::Archive;
 use super::error::MirrorError;
@@ -133,11 +132,10 @@ impl Deref for Mirror {
 
 /// Opens an existing folder from the configuration; here, and only here, symbolic links are the operator's and followed.
 pub(super) fn existing_folder(path: &Path) -> io::Result<Dir> {
-    let file = fs::File::open(path)?;
-    if !file.metadata()?.is_dir() {
-        return Err(Errno::NOTDIR.into());
-    }
-    Ok(Dir::from_std_file(file))
+    // Whatever else lies there is not opened at all: a pipe would be waited for.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(folder.into()))
 }
 
 /// Opens a folder that is ours: not through a link, and none that others can write into, who could then

@@ -5,7 +5,7 @@ use super::files::{behind_links, beside, create_parents};
 use crate::model::Timestamp;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tracing::debug;
@@ -80,6 +80,9 @@ impl Lock {
     ) -> Result<Self, LockError> {
         let path = beside(&behind_links(database_path), ".lock");
         create_parents(&path)?;
+        if is_pipe(&path) {
+            return Err(StoreError::NotAFile { path }.into());
+        }
         let unusable = |doing, source| StoreError::File {
             doing,
             path: path.clone(),
@@ -126,6 +129,11 @@ impl Lock {
     }
 }
 
+/// Returns whether a pipe is in the place of the file: who opens it may wait for somebody at its other end.
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo())
+}
+
 /// Returns whether the lock that could not be had is only being looked at: then it can be shared, which
 /// with a run it cannot. Another one who wants it takes this share for a look, too, and tries again.
 fn is_only_looked_at(file: &File) -> bool {
@@ -153,6 +161,9 @@ impl Lock {
     /// file. By the time of the answer it may be otherwise.
     pub fn look(database_path: &Path) -> LockState {
         let path = beside(&behind_links(database_path), ".lock");
+        if is_pipe(&path) {
+            return LockState::Unknown(StoreError::NotAFile { path }.to_string());
+        }
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return LockState::Free,

@@ -93,6 +93,33 @@ fn a_named_pipe_in_the_way_does_not_make_a_run_wait() {
 }
 
 #[test]
+fn a_named_pipe_in_the_place_of_a_folder_is_refused_at_once() {
+    for pipe in ["mirror", "archive"] {
+        let home = tempfile::tempdir().unwrap();
+        let options = Options {
+            root: home.path().join("mirror"),
+            archive: home.path().join("archive"),
+            file_mode: None,
+            dir_mode: None,
+        };
+        fs::create_dir(home.path().join("mirror")).unwrap();
+        let path = home.path().join(pipe);
+        // Only the empty one of the two: the other has to be there.
+        drop(fs::remove_dir(&path));
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        for err in [
+            Mirror::open(&options).unwrap_err(),
+            Reader::open(&options).unwrap_err(),
+        ] {
+            assert!(err.to_string().contains(pipe), "{err}");
+            let hint = err.hint().unwrap();
+            assert!(hint.contains("pipe"), "{hint}");
+        }
+    }
+}
+
+#[test]
 fn a_name_too_long_for_the_file_system_asks_for_the_fallback() {
     let home = Home::new();
     // 255 bytes are allowed by `RelPath`; a folder of that name is then pushed over the limit of the path.
@@ -167,7 +194,7 @@ fn an_unusable_folder_is_named_with_a_remedy() {
     assert_eq!(
         error.hint(),
         Some(
-            "a file or a symbolic link has this name, and links are not followed here; move it away"
+            "a file, a pipe or a symbolic link has this name, and links are not followed here; move it away"
         )
     );
 

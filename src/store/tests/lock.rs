@@ -201,3 +201,23 @@ fn a_full_disk_keeps_nobody_from_the_lock() {
     let error = Lock::acquire(&database, None, at(2), never).unwrap_err();
     assert!(matches!(error, LockError::Held { .. }), "{error}");
 }
+
+#[test]
+fn a_named_pipe_in_the_place_of_the_lock_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("backup.db");
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("backup.db.lock"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let error = Lock::acquire(&database, None, at(1), never).unwrap_err();
+    assert!(
+        error.to_string().contains("is not a regular file"),
+        "{error}"
+    );
+    let LockState::Unknown(why) = Lock::look(&database) else {
+        panic!("a pipe is no lock");
+    };
+    assert!(why.contains("is not a regular file"), "{why}");
+}
