@@ -328,7 +328,7 @@ impl Api {
             .send()
             .await;
         match &sent {
-            Err(err) if err.is_connect() => permit.unused(),
+            Err(err) if err.is_connect() || err.is_builder() => permit.unused(),
             Ok(_) | Err(_) => permit.answered(),
         }
         let mut answer = sent.map_err(|err| self.transport(err, ask))?;
@@ -353,6 +353,10 @@ impl Api {
                 status,
                 what: ask.what.clone(),
                 retry_after: retry_after(&headers),
+            }),
+            304 => Err(RemoteError::Unreadable {
+                what: ask.what.clone(),
+                why: "its status is 304, and the question was not conditional".to_owned(),
             }),
             300..=399 => Err(RemoteError::Redirected {
                 api: self.which.name(),
@@ -394,11 +398,7 @@ impl Api {
         // The URL may hold a page token or a draft key: it stays out of every message.
         let source = err.without_url();
         let what = ask.what.clone();
-        if source.is_connect() {
-            RemoteError::from_connect(&self.host, &what, source)
-        } else {
-            RemoteError::Lost { what, source }
-        }
+        RemoteError::from_send(&self.host, &what, source)
     }
 
     fn refused(&self, status: u16, body: &[u8], ask: &Ask) -> RemoteError {

@@ -260,14 +260,7 @@ impl AssetClient {
         match tokio::time::timeout(self.read_timeout, request.send()).await {
             Ok(sent) => sent.map_err(|err| {
                 let source = err.without_url();
-                if source.is_connect() {
-                    RemoteError::from_connect(host, what, source)
-                } else {
-                    RemoteError::Lost {
-                        what: what.to_owned(),
-                        source,
-                    }
-                }
+                RemoteError::from_send(host, what, source)
             }),
             Err(_elapsed) => Err(RemoteError::TimedOut {
                 what: what.to_owned(),

@@ -54,7 +54,7 @@ pub enum RemoteError {
         /// What is wrong with it.
         why: String,
     },
-    /// A name that no address can stand for: nothing was asked.
+    /// A name that no address can stand for, or an address too long to be one: nothing was asked.
     #[error("no address can stand for {what}")]
     NoAddress {
         /// What was to be asked.
@@ -120,6 +120,26 @@ pub enum RemoteError {
         /// In which way it fails.
         why: String,
     },
+}
+
+const NO_ROOTS: &str = "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle; \
+     where SSL_CERT_FILE or SSL_CERT_DIR is set, nothing but what it names is trusted, so that must exist";
+
+/// Says what a person can do about a certificate that no further CA certificate would make good, by the TLS library's
+/// words; another wording only costs the better hint.
+fn distrust(words: &str) -> Option<&'static str> {
+    let says = |text| words.contains(text);
+    if says("certificate expired") || says("certificate not valid yet") {
+        Some(
+            "compare this machine's clock; if it is right, the host's owner has to renew the certificate",
+        )
+    } else if says("certificate not valid for name") {
+        Some(
+            "another machine answers under this name: check DNS and any proxy, or tell the host's owner",
+        )
+    } else {
+        None
+    }
 }
 
 /// What a definite no means.
@@ -285,10 +305,10 @@ impl RemoteError {
     /// Says what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Setup(_) | Self::Untrusted { .. } => {
-                "install the system's CA certificates (package `ca-certificates`), or point SSL_CERT_FILE at a bundle; \
-                 where SSL_CERT_FILE or SSL_CERT_DIR is set, nothing but what it names is trusted, so that must exist"
+            Self::Untrusted { source, .. } => {
+                distrust(&crate::model::chain(source)).unwrap_or(NO_ROOTS)
             }
+            Self::Setup(_) => NO_ROOTS,
             Self::Unreachable { .. } => {
                 "check the service id, the network, DNS and any proxy (HTTPS_PROXY, NO_PROXY)"
             }
@@ -357,6 +377,19 @@ impl RemoteError {
         Some(text.to_owned())
     }
 
+    /// Sorts a failure to send a request.
+    pub(crate) fn from_send(host: &str, what: &str, source: reqwest::Error) -> Self {
+        if source.is_connect() {
+            return Self::from_connect(host, what, source);
+        }
+        let what = what.to_owned();
+        if source.is_builder() {
+            Self::NoAddress { what }
+        } else {
+            Self::Lost { what, source }
+        }
+    }
+
     /// Sorts a failure to open a connection: one that no retry can mend from the others.
     pub(crate) fn from_connect(host: &str, what: &str, source: reqwest::Error) -> Self {
         // The TLS library's error is not among this crate's dependencies; its text is its own
@@ -375,5 +408,33 @@ impl RemoteError {
     /// Returns the whole chain of causes as one line.
     pub fn chain(&self) -> String {
         crate::model::chain(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_gets_the_hint_that_helps() {
+        for (words, hint) in [
+            (
+                "invalid peer certificate: certificate expired: verification time 9 (UNIX), but",
+                Some("clock"),
+            ),
+            (
+                "invalid peer certificate: certificate not valid yet: verification time 1 (UNIX)",
+                Some("clock"),
+            ),
+            (
+                "invalid peer certificate: certificate not valid for name \"a.example\"; certificate is only",
+                Some("DNS"),
+            ),
+            ("invalid peer certificate: UnknownIssuer", None),
+        ] {
+            let found = distrust(words);
+            assert_eq!(found.is_some(), hint.is_some(), "{words}");
+            assert!(found.unwrap_or_default().contains(hint.unwrap_or_default()));
+        }
     }
 }

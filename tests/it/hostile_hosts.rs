@@ -386,6 +386,21 @@ async fn a_tag_that_no_request_could_carry_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_too_long_for_a_request_is_said_to_be_none_and_asked_once() {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = std::sync::Arc::clone(&asked);
+    let host = host_that_answers(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let long = "a".repeat(70_000);
+        http(&format!("302 Found\nlocation: /{long}"), b"")
+    });
+    let (_home, code, error) = run_against_host(host).await;
+    assert_eq!(code, ExitCode::Partial);
+    assert!(error.contains("no address can stand for"), "{error}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
     for head in [
         "200 OK\ncontent-type: image/png\ncontent-length: 1000",

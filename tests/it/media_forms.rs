@@ -284,3 +284,29 @@ async fn what_stands_in_front_of_the_service_may_say_no_once() {
     let report = walk(&Sandbox::new(), &sim).await;
     report.expect_code(ExitCode::Refused);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_too_long_for_a_request_is_said_to_make_no_address() {
+    let sim = Sim::builder().start().await;
+    let token = "a".repeat(70_000);
+    let more = format!(r#""totalCount":4,"token":"{token}""#);
+    sim.fault(
+        Route::Media,
+        Occasion::Every,
+        says(200, &[], &page(&media(0..2), &more)),
+    );
+    let report = walk(&Sandbox::new(), &sim).await;
+    assert!(!report.verdict.safe);
+    let said = serde_json::to_string(&report).expect("JSON");
+    assert!(said.contains("no address can stand for"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nothing_changed_is_no_redirect() {
+    let sim = Sim::builder().media(3).start().await;
+    sim.fault(Route::Media, Occasion::Every, says(304, &[], ""));
+    let report = walk(&Sandbox::new(), &sim).await;
+    assert!(!report.verdict.safe);
+    let said = serde_json::to_string(&report).expect("JSON");
+    assert!(said.contains("304") && !said.contains("redirect"), "{said}");
+}
