@@ -50,7 +50,7 @@ pub enum Lesson {
     },
     /// A part of a file came, and it was the part that was asked for.
     RangeHeld,
-    /// A range was asked for and the whole file came, though nothing had changed.
+    /// A range was asked for and the whole file came, though nothing had changed, or only once it was asked for.
     RangeIgnored,
     /// Another part came than the one that was asked for, or a part that does not fit.
     RangeLied,
@@ -142,7 +142,7 @@ pub fn learn(known: &HostTraits, lesson: &Lesson) -> HostTraits {
         Lesson::RangeHeld => prove(&mut traits.range),
         Lesson::RangeIgnored => {
             traits.range = Some(Standing::Withdrawn);
-            traits.detail = Some("it ignored a range that it had offered".to_owned());
+            traits.detail = Some("it ignored or refused a range that it had offered".to_owned());
         }
         Lesson::RangeLied => {
             traits.range = Some(Standing::Withdrawn);

@@ -376,6 +376,31 @@ async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plain
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_refuses_to_send_a_part_is_asked_for_the_whole() {
+    for refusal in [
+        "403 Forbidden",
+        "431 Request Header Fields Too Large",
+        "500 Internal Server Error",
+    ] {
+        let plain = png(5_000);
+        let (sent, is_first) = (plain.clone(), std::sync::atomic::AtomicBool::new(true));
+        let host = host_that_answers(move |request| {
+            if request.contains("\nrange:") {
+                return http(&format!("{refusal}\ncontent-length: 0"), b"");
+            }
+            let is_first = is_first.swap(false, std::sync::atomic::Ordering::Relaxed);
+            let end = if is_first { 2_500 } else { 5_000 };
+            let head = "200 OK\netag: \"1\"\naccept-ranges: bytes\ncontent-length: 5000";
+            http(head, &sent[..end])
+        });
+        let (home, code, error) = run_against_host(host).await;
+        assert_eq!(code, ExitCode::Complete, "{refusal}: {error}");
+        assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
+        assert_eq!(home.texts("SELECT range FROM asset_hosts"), ["withdrawn"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_no_request_could_carry_is_not_kept() {
     let plain = png(5_000);
     let tag = "a".repeat(1_100);

@@ -228,7 +228,20 @@ impl Download {
                     Ok(AssetAnswer::NotModified) => {}
                     Err(err) => {
                         session.beginning = Some(beginning);
-                        return Err(err);
+                        if !matches!(&err, Unsaved::Remote(err) if session.is_refused(err)) {
+                            return Err(err);
+                        }
+                        debug!(host, "{err}; the whole is asked for");
+                        let plainly = Ask::Unless(Conditions::default());
+                        let AssetAnswer::Whole(body) = self.get(url, &plainly).await? else {
+                            return Err(err);
+                        };
+                        self.shared.hosts.learn(host, &Lesson::RangeIgnored);
+                        // Only now: what refuses everything for a while costs no beginning.
+                        if let Some(beginning) = session.beginning.take() {
+                            self.forget_beginning(beginning).await;
+                        }
+                        return self.take(url, host, session, *body).await;
                     }
                 }
             }
