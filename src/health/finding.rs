@@ -9,6 +9,7 @@ use crate::model::{CLOCK_STEP, counted, span};
 
 /// A loop that has not turned for this long hangs. It turns every few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+
 /// Good or not, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {

@@ -218,13 +218,16 @@ fn what_is_not_json_is_named() {
 }
 
 #[test]
-fn a_value_of_another_type_or_that_is_no_text_is_as_good_as_none() {
-    let odd = r#"{"id":"m1","url":"\ud800","width":[1,{"a":2}],"updatedAt":7,"alt":"\udfff"}"#;
+fn a_value_of_another_type_is_as_good_as_none_and_half_a_character_is_named() {
+    let odd =
+        r#"{"id":"m1","url":{"\ud83d\ude00":1},"width":[1,{"a":2}],"updatedAt":7,"alt":"\udfff"}"#;
     let medium = read_medium(odd).unwrap();
     assert_eq!(
         (medium.url.as_str(), medium.width, medium.updated_at),
         ("", None, None)
     );
+    let half = read_medium(r#"{"id":"m1","url":"a\ud800"}"#).unwrap_err();
+    assert!(half.contains("half of a character"), "{half}");
     let content = read_content(r#"{"id":"a","status":{"x":1},"draftKey":""}"#, None).unwrap();
     assert_eq!(
         (content.status, content.draft_key),
