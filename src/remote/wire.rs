@@ -15,6 +15,7 @@ mod tests;
 mod title;
 
 pub(crate) use apis::{ApiEntry, apis};
+pub use bodies::is_same_body;
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
 pub use contents::OddContent;
 pub use contents::read_content;

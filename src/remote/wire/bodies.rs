@@ -5,7 +5,20 @@ use crate::model::brief;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
+
+/// Returns whether two bodies of a content differ in nothing but their `updatedAt`, which a draft beside what is published moves.
+pub fn is_same_body(one: &str, other: &str) -> bool {
+    let fields = |text| {
+        let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+        fields.shift_remove("updatedAt");
+        Some(fields)
+    };
+    fields(one)
+        .zip(fields(other))
+        .is_some_and(|(one, other)| one == other)
+}
 
 #[derive(Deserialize)]
 struct BodyList<'a> {

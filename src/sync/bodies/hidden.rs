@@ -3,7 +3,7 @@
 use super::ask::Api;
 use super::stale;
 use crate::model::{BodySide, ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
-use crate::remote::{Batch, FoundBody, Lookup, read_content};
+use crate::remote::{Batch, FoundBody, Lookup, is_same_body, read_content};
 use crate::sync::run::Ahead;
 
 /// Why a body that is newer than its listing is not taken.
@@ -105,9 +105,7 @@ impl Api<'_> {
         let Ok(Some(had)) = had else { return false };
         had.revised_at.is_some()
             && stale::is_same(&had.revised_at, &owed.revised_at)
-            && without_stamp(&had.text)
-                .zip(without_stamp(&body.text))
-                .is_some_and(|(before, now)| before == now)
+            && is_same_body(&had.text, &body.text)
     }
 
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the
@@ -171,13 +169,6 @@ impl Api<'_> {
             .iter()
             .any(|walk| walk.scope == scope && walk.verdict == WalkVerdict::Proven)
     }
-}
-
-/// Reads a body without its `updatedAt`, which a draft beside it moves.
-fn without_stamp(text: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let mut fields: serde_json::Map<_, _> = serde_json::from_str(text).ok()?;
-    fields.shift_remove("updatedAt");
-    Some(fields)
 }
 
 /// Returns whether a body was not taken because it may be a draft.
