@@ -4,10 +4,7 @@ use std::path::Path;
 
 use crate::mirror::{MirrorError, Options, Reader};
 use crate::model::{OnDisk, RelPath, chain};
-use crate::store::{SavedFile, Store, StoreError};
-
-/// Files that are looked at: enough to see that a volume is not mounted, or that much was lost.
-const SAMPLE: usize = 24;
+use crate::store::{SAMPLE, SavedFile, Store, StoreError};
 
 /// What to look for. Empty where a run may be moving files.
 #[derive(Debug, Default)]

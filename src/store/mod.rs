@@ -78,6 +78,7 @@ pub use past::Wanted;
 pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use retired::RetiredFile;
 pub use runs::{RunEnd, RunId};
+pub use sampled::SAMPLE;
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotOptions};
 pub use soundness::{DatabaseCheck, Flaw};
 pub use status::{Integrity, Sample};

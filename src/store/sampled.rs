@@ -5,6 +5,9 @@ use super::values::{count, int};
 use super::{SavedFile, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
+/// Files that are looked for: enough to see that a volume is not mounted, or that much was lost.
+pub const SAMPLE: usize = 24;
+
 /// Rows behind each place among which a fitting one is looked for, at most.
 const NEAR: i64 = 64;
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod group;
+mod head;
 mod place;
 mod receive;
 mod rehearsals;

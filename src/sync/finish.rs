@@ -6,7 +6,7 @@ use super::{bodies, dry, forecast, guard, owed, unreadable};
 use crate::model::report::{FailedAsset, Holdings, ListedCounts, REPORT_VERSION};
 use crate::model::{ExitCode, Outcome, ProblemKind, RunReport, counted};
 use crate::plan::{Account, found_by_verify, outcome, verdict_line};
-use crate::store::RunEnd;
+use crate::store::{RunEnd, SAMPLE};
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{error, info};
@@ -80,15 +80,12 @@ async fn found_before(run: &Run) -> Result<Option<String>, RunError> {
     }))
 }
 
-/// How many of the archived files are looked for.
-const ARCHIVED: usize = 24;
-
 /// What a look at a few archived files does not find. This run had nothing to do with them, and `status` is UNSAFE.
 async fn lost_of_the_archive(run: &Run) -> Result<Option<String>, RunError> {
     let Some(reader) = run.rooms.files.reader().filter(|_| !run.is_stopping()) else {
         return Ok(None);
     };
-    let digests = run.store(|store| store.sampled_archived(ARCHIVED)).await?;
+    let digests = run.store(|store| store.sampled_archived(SAMPLE)).await?;
     if digests.is_empty() {
         return Ok(None);
     }

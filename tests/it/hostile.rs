@@ -3,6 +3,7 @@
 use crate::support::{
     Expect as _, Program, Sandbox, assert_holds, assert_sound_and_tidy, files, replace_bytes,
 };
+use microcms_backup::model::RunReport;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use std::collections::BTreeMap;
 
@@ -194,15 +195,21 @@ fn listing(body: &str) -> Fault {
     }
 }
 
+/// So many things of a listing cannot be read, and the report says so in these words.
+#[track_caller]
+fn assert_named(report: &RunReport, scope: &str, count: u64, words: &[&str]) {
+    let start = format!("{count} of what is listed");
+    let is_told = report.problems.iter().any(|problem| {
+        problem.scope == scope
+            && problem.message.starts_with(&start)
+            && words.iter().all(|word| problem.message.contains(word))
+    });
+    assert!(is_told, "{scope}: {:?}", report.problems);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
-    let sim = Sim::builder().start().await;
-    sim.edit(Edit::AddApi {
-        endpoint: "news".to_owned(),
-        kind: microcms_sim::ApiKind::List,
-        contents: 0,
-    })
-    .expect("a new API");
+    let sim = Sim::builder().published_list_api("news", 0).start().await;
     let media = r#"{"media":[{"id":"good","url":"https://x.invalid/good.png","width":1},
         {"id":"twice","width":1,"width":2}],"totalCount":2,"token":null}"#;
     let contents = r#"{"contents":[{"id":"good","status":["DRAFT"]},
@@ -214,13 +221,7 @@ async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
         let report = home.sync(&sim).await;
         assert_ne!(report.exit_code, 0, "{report:?}");
         for scope in ["media", "contents/news"] {
-            let told = report
-                .problems
-                .iter()
-                .find(|problem| problem.scope == scope && problem.message.contains("`twice`"))
-                .unwrap_or_else(|| panic!("{scope}: {:?}", report.problems));
-            assert!(told.message.starts_with("1 of what is listed"), "{told:?}");
-            assert!(told.message.contains("duplicate field"), "{told:?}");
+            assert_named(&report, scope, 1, &["`twice`", "duplicate field"]);
         }
         assert_eq!(home.texts("SELECT id FROM media"), ["good"]);
         assert_eq!(home.texts("SELECT id FROM contents"), ["good"]);
@@ -229,13 +230,7 @@ async fn one_thing_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_of_a_character_makes_one_thing_unreadable_and_no_run_fail() {
-    let sim = Sim::builder().start().await;
-    sim.edit(Edit::AddApi {
-        endpoint: "news".to_owned(),
-        kind: microcms_sim::ApiKind::List,
-        contents: 0,
-    })
-    .expect("a new API");
+    let sim = Sim::builder().published_list_api("news", 0).start().await;
     // What people write may be cut in the middle of an emoji; the others are of the service itself.
     let media = r#"{"media":[{"id":"alt","url":"https://x.invalid/good.png","alt":"cut \ud83d","tags":["\ud83d"]},
         {"id":"url","url":"https://x.invalid/\ud83d.png"},
@@ -249,13 +244,7 @@ async fn half_of_a_character_makes_one_thing_unreadable_and_no_run_fail() {
     for _run in 0..2 {
         let report = home.sync(&sim).await;
         for scope in ["media", "contents/news"] {
-            let told = report
-                .problems
-                .iter()
-                .find(|problem| problem.scope == scope)
-                .unwrap_or_else(|| panic!("{scope}: {:?}", report.problems));
-            assert!(told.message.starts_with("2 of what is listed"), "{told:?}");
-            assert!(told.message.contains("half of a character"), "{told:?}");
+            assert_named(&report, scope, 2, &["half of a character"]);
         }
         assert_eq!(home.texts("SELECT id FROM media"), ["alt"]);
         assert_eq!(home.texts("SELECT id FROM contents"), ["by"]);

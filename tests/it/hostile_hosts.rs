@@ -21,7 +21,7 @@ fn host_that_says(answer: Vec<u8>) -> String {
 }
 
 /// A host that looks at a request's head, in lower case, answers with any bytes and hangs up.
-fn host_that_answers(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
+pub(crate) fn host_that_answers(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     // Ends with the process: it holds nothing but its port.
@@ -47,12 +47,12 @@ pub(crate) fn http(head: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Runs against a service whose one image is redirected to a host that answers so.
-async fn run_against(answer: Vec<u8>) -> (Sandbox, ExitCode, String) {
+pub(crate) async fn run_against(answer: Vec<u8>) -> (Sandbox, ExitCode, String) {
     run_against_host(host_that_says(answer)).await
 }
 
 /// Runs against a service whose one image is redirected to this host.
-async fn run_against_host(host: String) -> (Sandbox, ExitCode, String) {
+pub(crate) async fn run_against_host(host: String) -> (Sandbox, ExitCode, String) {
     let sim = Sim::builder().start().await;
     add(&sim, "x.png", "/assets/s/x.png");
     sim.fault(
@@ -84,7 +84,7 @@ async fn run_against_host(host: String) -> (Sandbox, ExitCode, String) {
     (home, code, error)
 }
 
-fn png(length: usize) -> Vec<u8> {
+pub(crate) fn png(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     bytes.resize(length.max(20) - PNG_END.len(), 7);
     bytes.extend(PNG_END);
@@ -258,174 +258,6 @@ async fn what_does_not_arrive_whole_is_never_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn codings_that_were_not_asked_for_are_named_and_nothing_is_saved() {
-    let plain = png(5_000);
-    let twice = zipped(&zipped(&plain));
-    let packed = zipped(&plain);
-    let mut chunked = format!("{:x}\r\n", packed.len()).into_bytes();
-    chunked.extend(&packed);
-    chunked.extend(b"\r\n0\r\n\r\n");
-    let codings = [
-        ("transfer-encoding: gzip", &packed, "encoded as `gzip`"),
-        (
-            "transfer-encoding: gzip, chunked",
-            &chunked,
-            "encoded as `gzip, chunked`",
-        ),
-        (
-            "transfer-encoding: gzip\ntransfer-encoding: Chunked",
-            &chunked,
-            "encoded as `gzip, chunked`",
-        ),
-        (
-            "transfer-encoding: chunked, identity",
-            &chunked,
-            "encoded as `chunked, identity`",
-        ),
-        (
-            "content-encoding: gzip\ncontent-encoding: gzip",
-            &twice,
-            "encoded as `gzip, gzip`",
-        ),
-    ];
-    for (head, body, named) in codings {
-        let (home, code, error) = run_against(http(&format!("200 OK\n{head}"), body)).await;
-        assert_eq!(code, ExitCode::Partial, "{head}");
-        assert!(error.contains(named), "{head}: {error}");
-        assert_eq!(files(&home.path("mirror")).len(), 0, "{head}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_a_last_chunk_or_a_length_tells_the_end() {
-    let plain = png(5_000);
-    let (sent, is_first) = (plain.clone(), std::sync::atomic::AtomicBool::new(true));
-    let host = host_that_answers(move |_| {
-        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            let head = "200 OK\ntransfer-encoding: identity\ncontent-length: 5000";
-            return http(head, &sent[..2_500]);
-        }
-        http("200 OK\ncontent-length: 5000", &sent)
-    });
-    let (home, code, error) = run_against_host(host).await;
-    assert_eq!(code, ExitCode::Complete, "{error}");
-    assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plainly() {
-    for refusal in [
-        "403 Forbidden",
-        "431 Request Header Fields Too Large",
-        "400 Bad Request",
-        "412 Precondition Failed",
-        "500 Internal Server Error",
-        "206 Partial Content\ncontent-range: bytes 0-4999/5000",
-    ] {
-        let sim = Sim::builder().start().await;
-        let id = add(&sim, "x.png", "/assets/s/x.png");
-        let plain = png(5_000);
-        let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let noted = std::sync::Arc::clone(&heard);
-        let host = host_that_answers(move |request| {
-            let is_conditional = request.contains("if-none-match");
-            noted.lock().unwrap().push(is_conditional);
-            let status = if is_conditional { refusal } else { "200 OK" };
-            http(
-                &format!("{status}\netag: \"1\"\ncontent-length: 5000"),
-                &plain,
-            )
-        });
-        let location = format!("http://{host}/x.png");
-        let elsewhere = Fault::Redirect {
-            status: 302,
-            location,
-        };
-        sim.fault(Route::Image, Occasion::Every, elsewhere);
-        let home = Sandbox::new();
-        let run = async || {
-            let setup = Setup {
-                extra_hosts: vec![host.clone()],
-                read_timeout: Duration::from_millis(300),
-                ..Setup::default()
-            };
-            home.sync_with(&sim, setup).await.expect_complete()
-        };
-        run().await;
-        for _ in 0..2 {
-            sim.edit(Edit::TouchMedium { id: id.clone() })
-                .expect("edited");
-            let report = run().await;
-            assert_eq!(report.assets.saved, 1, "{refusal}");
-        }
-        assert_eq!(
-            home.texts("SELECT etag FROM asset_hosts"),
-            ["withdrawn"],
-            "{refusal}"
-        );
-        let heard = heard.lock().unwrap().clone();
-        let asked = if refusal.starts_with('5') {
-            // A second time: it may have been the moment's trouble.
-            vec![false, true, true, false, false]
-        } else {
-            vec![false, true, false, false]
-        };
-        assert_eq!(heard, asked, "{refusal}");
-        assert_sound_and_tidy(&home);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_refuses_to_send_a_part_is_asked_for_the_whole() {
-    for refusal in [
-        "403 Forbidden",
-        "431 Request Header Fields Too Large",
-        "500 Internal Server Error",
-    ] {
-        let plain = png(5_000);
-        let (sent, is_first) = (plain.clone(), std::sync::atomic::AtomicBool::new(true));
-        let host = host_that_answers(move |request| {
-            if request.contains("\nrange:") {
-                return http(&format!("{refusal}\ncontent-length: 0"), b"");
-            }
-            let is_first = is_first.swap(false, std::sync::atomic::Ordering::Relaxed);
-            let end = if is_first { 2_500 } else { 5_000 };
-            let head = "200 OK\netag: \"1\"\naccept-ranges: bytes\ncontent-length: 5000";
-            http(head, &sent[..end])
-        });
-        let (home, code, error) = run_against_host(host).await;
-        assert_eq!(code, ExitCode::Complete, "{refusal}: {error}");
-        assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
-        assert_eq!(home.texts("SELECT range FROM asset_hosts"), ["withdrawn"]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tag_that_no_request_could_carry_is_not_kept() {
-    let plain = png(5_000);
-    let tag = "a".repeat(1_100);
-    let head = format!("200 OK\netag: \"{tag}\"\ncontent-length: 5000");
-    let (home, code, error) = run_against(http(&head, &plain)).await;
-    assert_eq!(code, ExitCode::Complete, "{error}");
-    assert_eq!(home.count("SELECT count(etag) FROM assets"), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_address_too_long_for_a_request_is_said_to_be_none_and_asked_once() {
-    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let counted = std::sync::Arc::clone(&asked);
-    let host = host_that_answers(move |_| {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let long = "a".repeat(70_000);
-        http(&format!("302 Found\nlocation: /{long}"), b"")
-    });
-    let (_home, code, error) = run_against_host(host).await;
-    assert_eq!(code, ExitCode::Partial);
-    assert!(error.contains("no address can stand for"), "{error}");
-    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed() {
     for head in [
         "200 OK\ncontent-type: image/png\ncontent-length: 1000",
@@ -437,59 +269,6 @@ async fn a_host_that_announces_more_than_it_has_is_found_out_and_never_believed(
         assert_eq!(
             home.texts("SELECT content_length FROM asset_hosts"),
             ["withdrawn"]
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_does_not_name_the_version_that_began_is_never_joined_to_it() {
-    let (old_tag, new_tag) = ("etag: \"1\"", "etag: \"2\"");
-    let old_date = "last-modified: Mon, 02 Mar 2026 00:00:00 GMT";
-    let new_date = "last-modified: Tue, 03 Mar 2026 00:00:00 GMT";
-    let both = format!("{old_tag}\n{old_date}");
-    let heads = [
-        ("another date", old_date, new_date),
-        ("no date any more", old_date, "x: y"),
-        ("another tag", old_tag, new_tag),
-        ("no tag any more", old_tag, "x: y"),
-        ("neither any more", both.as_str(), "x: y"),
-        ("a tag no more, the date still", both.as_str(), old_date),
-    ];
-    for (name, first, part) in heads {
-        // Both are as long, and the same where the one was cut: nothing but the head tells them apart.
-        let (mut old, mut new) = (png(9_000), png(9_000));
-        (old[100], new[100]) = (1, 2);
-        new[8_000] = 2;
-        let sent = new.clone();
-        let is_first = std::sync::atomic::AtomicBool::new(true);
-        let (first, part) = (first.to_owned(), part.to_owned());
-        let host = host_that_answers(move |request| {
-            if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                let head = format!("200 OK\naccept-ranges: bytes\ncontent-length: 9000\n{first}");
-                return http(&head, &old[..5_000]);
-            }
-            let range = request.split_once("range: bytes=");
-            let Some((_, range)) = range else {
-                return http("200 OK\ncontent-length: 9000", &new);
-            };
-            let from: usize = range.split('-').next().unwrap().parse().unwrap();
-            let head = format!(
-                "206 Partial Content\ncontent-range: bytes {from}-8999/9000\ncontent-length: {}\n{part}",
-                9_000 - from
-            );
-            http(&head, &new[from..])
-        });
-        let (home, code, error) = run_against_host(host).await;
-        assert_eq!(code, ExitCode::Complete, "{name}: {error}");
-        assert_eq!(
-            home.texts("SELECT sha256 FROM assets"),
-            [digest(&sent)],
-            "{name}"
-        );
-        assert_eq!(
-            home.texts("SELECT range FROM asset_hosts"),
-            ["withdrawn"],
-            "{name}"
         );
     }
 }

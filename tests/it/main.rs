@@ -56,6 +56,8 @@ mod hooks;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod hostile_heads;
+#[cfg(test)]
 mod hostile_hosts;
 #[cfg(test)]
 mod inspection;
@@ -77,6 +79,8 @@ mod migrations;
 mod mistyped_id;
 #[cfg(test)]
 mod notify;
+#[cfg(test)]
+mod objects;
 #[cfg(test)]
 mod odd_answers;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::bodies::{add, bodies, fields};
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds, now};
 use microcms_backup::model::{ExitCode, Timestamp};
-use microcms_sim::{ApiKind, ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
+use microcms_sim::{ContentRights, Edit, Fault, Occasion, Route, Sim, Status, When};
 use std::time::Duration;
 
 fn list_of(body: &str) -> Fault {
@@ -409,92 +409,4 @@ async fn an_outage_makes_no_stale_body_believed() {
     sim.clear_faults();
     sim.fault(Route::ContentList, 1, list_of(&old));
     heals(&sim, &home).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_is_no_body_of_a_list_that_had_its_name() {
-    let sim = Sim::builder().published_list_api("items", 20).start().await;
-    // All bodies are owed when the API is made anew.
-    for route in [Route::ContentList, Route::Content] {
-        sim.fault(route, Occasion::Every, Fault::answer("what?"));
-    }
-    let home = Sandbox::new();
-    home.sync(&sim).await.expect_code(ExitCode::Partial);
-    sim.clear_faults();
-    let endpoint = || "items".to_owned();
-    sim.edit(Edit::DeleteApi {
-        endpoint: endpoint(),
-    })
-    .expect("deleted");
-    sim.edit(Edit::AddApi {
-        endpoint: endpoint(),
-        kind: ApiKind::Object,
-        contents: 1,
-    })
-    .expect("made anew");
-    let own = &sim.truth().contents[0].id;
-    let wrong =
-        format!("SELECT id FROM contents WHERE id <> '{own}' AND published_body IS NOT NULL");
-    for _ in 0..3 {
-        // Twenty missing contents want a person's word.
-        home.sync(&sim).await.expect_code(ExitCode::Guard);
-        assert_eq!(home.texts(&wrong), Vec::<String>::new());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_is_asked_for_once_it_is_listed_whoever_else_is_owed() {
-    let sim = Sim::builder().published_list_api("items", 20).start().await;
-    let home = Sandbox::new();
-    home.sync(&sim).await.expect_complete();
-    let mut edited = publish(&sim.content_ids("items")[7], "new");
-    if let Edit::EditBody { endpoint, .. } = &mut edited {
-        "items".clone_into(endpoint);
-    }
-    sim.edit(edited).expect("edited");
-    for route in [Route::ContentList, Route::Content] {
-        sim.fault(route, Occasion::Every, Fault::answer("what?"));
-    }
-    home.sync(&sim).await.expect_code(ExitCode::Partial);
-    sim.clear_faults();
-    let endpoint = || "items".to_owned();
-    sim.edit(Edit::DeleteApi {
-        endpoint: endpoint(),
-    })
-    .expect("deleted");
-    sim.edit(Edit::AddApi {
-        endpoint: endpoint(),
-        kind: ApiKind::Object,
-        contents: 1,
-    })
-    .expect("made anew");
-    let own = &sim.truth().contents[0].id;
-    let wrong = format!(
-        "SELECT id FROM contents WHERE id <> '{own}'
-             AND published_body = (SELECT published_body FROM contents WHERE id = '{own}')"
-    );
-    let asked = || sim.counters().of(Route::ContentList) + sim.counters().of(Route::Content);
-    for run in 0..3 {
-        sim.forget_requests();
-        home.sync(&sim).await.expect_code(ExitCode::Guard);
-        assert!(bodies(&home, own).0.is_some(), "run {run} {own}");
-        assert_eq!(home.texts(&wrong), Vec::<String>::new());
-        // The first run begins as if it still were a list.
-        assert!(run == 0 || asked() == 0, "run {run}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_without_an_id_whose_stamps_mean_something_else_is_saved_in_the_end() {
-    let sim = Sim::builder().object_api("about").start().await;
-    // No content can be looked up by a name that we gave it.
-    let listed = Fault::answer(r#"{"status":["PUBLISH"],"updatedAt":"2020-01-01T00:00:00.000Z"}"#);
-    sim.fault(Route::MetadataList, Occasion::Every, listed);
-    let absent = Fault::status(404, r#"{"message":"Content is not found."}"#);
-    sim.fault(Route::Metadata, Occasion::Every, absent);
-    let home = Sandbox::new();
-    home.sync(&sim).await.expect_code(ExitCode::Partial);
-    home.sync(&sim).await.expect_complete();
-    assert!(bodies(&home, "about").0.is_some());
-    assert_eq!(sim.counters().of(Route::Metadata), 0);
 }

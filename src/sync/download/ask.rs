@@ -27,9 +27,9 @@ pub(super) struct Session {
     /// How many questions were.
     refusals: u32,
     /// What HEAD told.
-    head: Option<AssetHead>,
+    pub(super) head: Option<AssetHead>,
     /// Room in the budget for what was told of the length, before any byte is asked for.
-    promised: Option<Reserved>,
+    pub(super) promised: Option<Reserved>,
     /// What came before the line broke, in this run or an earlier one.
     pub(super) beginning: Option<Beginning>,
     /// How long the last answer was to be that ended early, and how much of it came.
@@ -60,9 +60,12 @@ impl Session {
     /// Returns whether the question itself may be what a host does not answer. A failure of its own may be the
     /// moment's: then it is asked a second time.
     fn is_refused(&mut self, err: &RemoteError) -> bool {
+        if !err.may_be_the_questions() {
+            return false;
+        }
         self.refusals += 1;
         let is_definite = !matches!(err, RemoteError::Broken { .. });
-        err.may_be_the_questions() && (is_definite || self.refusals > 1)
+        is_definite || self.refusals > 1
     }
 }
 
@@ -458,80 +461,5 @@ impl Download {
             self.shared.hosts.learn(host, &Lesson::LengthLied);
         }
         session.short = short;
-    }
-
-    /// Asks by HEAD whether the saved file still is the host's.
-    async fn is_same_by_head(
-        &self,
-        url: &AssetUrl,
-        host: &str,
-        session: &mut Session,
-    ) -> Result<bool, Unsaved> {
-        let Some(head) = self.head(url, host).await? else {
-            return Ok(false);
-        };
-        let row = &self.owed.row;
-        let is_same_length = head.length.is_some() && head.length == row.bytes;
-        let trusts_etags = may_try(self.shared.hosts.traits(host).etag);
-        let is_same_etag = match (&row.etag, &head.etag) {
-            (Some(saved), Some(told)) if trusts_etags => saved == told,
-            (Some(_) | None, _) => true,
-        };
-        session.head = Some(head);
-        Ok(is_same_length && is_same_etag)
-    }
-
-    /// Sets room in the budget aside for a file whose length is known, or told by HEAD where so little of the budget or of the
-    /// disk is left that it may not fit: of many that are asked for at once each may fit alone. Returns its length if the
-    /// budget is too small for it.
-    ///
-    /// # Errors
-    /// Also where the disk is.
-    async fn does_not_fit(
-        &self,
-        url: &AssetUrl,
-        host: &str,
-        session: &mut Session,
-    ) -> Result<Option<u64>, Unsaved> {
-        let is_tight =
-            self.shared.quota.is_tight(self.shared.clock.now()) || self.shared.room.is_tight();
-        let told = session.head.as_ref().and_then(|head| head.length);
-        let mut length = self.owed.row.announced_bytes.or(told);
-        let is_unknown = length.is_none() && session.head.is_none();
-        if is_unknown && is_tight && may_try(self.shared.hosts.traits(host).head) {
-            session.head = self.head(url, host).await?;
-            length = session.head.as_ref().and_then(|head| head.length);
-            if let Some(length) = length {
-                self.shared.room.fits(length).await?;
-            }
-        }
-        let Some(length) = length.filter(|_| session.promised.is_none()) else {
-            return Ok(None);
-        };
-        session.promised = self.reserve(length);
-        Ok(session.promised.is_none().then_some(length))
-    }
-
-    /// Sets bytes of the month's budget aside. `None`: it has no room for them.
-    fn reserve(&self, bytes: u64) -> Option<Reserved> {
-        self.shared.quota.reserve(bytes, self.shared.clock.now())
-    }
-
-    /// `None`: the host does not tell.
-    async fn head(&self, url: &AssetUrl, host: &str) -> Result<Option<AssetHead>, Unsaved> {
-        match self.shared.remote.assets().head(url).await {
-            Ok(head) => {
-                self.shared.hosts.learn(host, &Lesson::HeadAnswered);
-                Ok(Some(head))
-            }
-            // A host that takes the method and has not got the file says so to GET, too.
-            Err(RemoteError::Refused { status, .. }) => {
-                if matches!(status, 400 | 405 | 501) {
-                    self.shared.hosts.learn(host, &Lesson::HeadRefused);
-                }
-                Ok(None)
-            }
-            Err(err) => Err(err.into()),
-        }
     }
 }
