@@ -463,3 +463,28 @@ impl Download {
         session.short = short;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_second_failure_of_the_host_s_own_is_a_refusal_of_the_question() {
+        let mut session = Session::new(Way::Whole);
+        let late = RemoteError::TimedOut {
+            what: "a file".to_owned(),
+            after: Duration::from_secs(30),
+        };
+        let broken = RemoteError::Broken {
+            api: "asset host",
+            status: 500,
+            what: "a file".to_owned(),
+            retry_after: None,
+        };
+        // What did not come says nothing of the question.
+        assert!(!session.is_refused(&late));
+        assert!(!session.is_refused(&broken));
+        assert!(!session.is_refused(&late));
+        assert!(session.is_refused(&broken));
+    }
+}
