@@ -62,7 +62,7 @@ pub(crate) struct Tokens {
 /// How an attempt to use a token ended.
 #[derive(Debug)]
 pub(crate) enum Use {
-    /// The cursor, taken out; put it back with [`Tokens::answer`].
+    /// The cursor, taken out; put it back with [`Tokens::put_back`].
     Good { cursor: Cursor, age: Duration },
     /// Unknown or expired. The age is known when the token was.
     Refused { age: Option<Duration> },
