@@ -33,9 +33,15 @@ impl<'a> Theirs<'a> {
             return None;
         }
         let home = Sandbox::new();
-        // The binary may lie where another user cannot go.
+        // The binary may lie where another user cannot go. Another process copies it: what this
+        // one has open for writing, a child that another test begins just then has open as
+        // well, and what is open for writing cannot be run ("Text file busy").
         let binary = home.path("test-binary");
-        std::fs::copy(env!("CARGO_BIN_EXE_microcms-backup"), &binary).expect("copied");
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_microcms-backup"))
+            .arg(&binary)
+            .status();
+        assert!(copied.expect("cp").success());
         close(&home.path("."), 0o755);
         for name in ["data", "mirror", "archive"] {
             std::fs::create_dir(home.path(name)).expect("made");
