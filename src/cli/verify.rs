@@ -35,7 +35,8 @@ Examples:
 
 Exit codes:
     0  no difference; with --repair: none that is left
-    1  it could not be done: no backup, a database that cannot be read, a listing that could not be proven
+    1  it could not be done: no backup, a database that cannot be read, a listing that could not be proven,
+       a host that did not answer
     2  wrong usage or configuration
     4  --remote: the key, a permission or the plan is in the way
     6  there are differences, each named on its own line

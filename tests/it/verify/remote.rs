@@ -2,7 +2,7 @@
 
 use super::{backed_up, named, told, verify};
 use crate::support::Setup;
-use microcms_sim::{Edit, Sim};
+use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
 use serde_json::Value;
 
 #[track_caller]
@@ -148,6 +148,38 @@ async fn a_wrong_key_verifies_nothing_and_says_so() {
     assert_eq!(
         home.count("SELECT count(*) FROM verifications"),
         0,
+        "what came to no end is no record"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_did_not_answer_leaves_lengths_unverified_and_says_so() {
+    let (sim, home) = backed_up(60).await;
+    // Once is chance: such a file is asked for again.
+    sim.fault(Route::Image, 1, Fault::status(502, "bad gateway"));
+    sim.fault(Route::Image, 5, Fault::DropBefore);
+    let (code, json) = verify(&home, &sim, &["--remote"]);
+    assert_eq!((code, named(&json)), (0, Vec::new()), "{json:#}");
+
+    for route in [Route::Image, Route::File] {
+        sim.fault(route, Occasion::Every, Fault::DropBefore);
+    }
+    let (code, json) = verify(&home, &sim, &["--remote"]);
+    assert_eq!(code, 1, "{json:#}");
+    assert_adds_up(&json);
+    let trouble = json["trouble"].as_str().unwrap_or_default();
+    assert!(
+        trouble.contains("length of") && trouble.contains("not asked for"),
+        "{trouble}"
+    );
+    let asked = json["remote"]["files"]["compared"].as_u64();
+    assert!(
+        asked < Some(60),
+        "who answers nobody is left alone: {asked:?} of 60"
+    );
+    assert_eq!(
+        home.count("SELECT count(*) FROM verifications"),
+        1,
         "what came to no end is no record"
     );
 }
