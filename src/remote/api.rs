@@ -4,6 +4,7 @@ use super::answer::{classify, decode, retry_after, server_now, wait_asked};
 use super::budget::{Budget, Lane, Permit};
 use super::error::{Refusal, Remedy, RemoteError};
 use super::meter::Meter;
+use super::silence::Silence;
 use super::{gzip, retry};
 use crate::model::{ApiName, Timestamp};
 use bytes::{Bytes, BytesMut};
@@ -81,6 +82,7 @@ pub(crate) struct Api {
     client: reqwest::Client,
     pub(crate) budget: Arc<Budget>,
     meter: Meter,
+    silence: Arc<Silence>,
     /// Set when the API asked for a wait that no run sits out: nothing is asked before it is over.
     // A std mutex: copied in and out, never held across an await.
     closed_until: Arc<Mutex<Option<Instant>>>,
@@ -130,6 +132,7 @@ impl Api {
             client,
             budget: Arc::new(budget),
             meter,
+            silence: Arc::default(),
             closed_until: Arc::default(),
             clock: Arc::default(),
         }
@@ -143,6 +146,11 @@ impl Api {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()?;
         Some(then.plus(heard.elapsed()))
+    }
+
+    /// Returns whether nothing at all is heard of the API, while answers may take as long as `timeout`.
+    pub(super) fn is_silent(&self, timeout: Duration) -> bool {
+        self.silence.is_total(timeout)
     }
 
     /// Returns the host as [`Meter`] counts it.
@@ -174,6 +182,11 @@ impl Api {
                 _ if attempt >= tries || err.is_beyond_patience() => return Err(err),
                 _ if attempt >= retry::UNREADABLE
                     && matches!(err, RemoteError::Unreadable { .. }) =>
+                {
+                    return Err(err);
+                }
+                _ if matches!(err, RemoteError::TimedOut { .. })
+                    && (attempt >= retry::LATE || self.is_silent(ask.timeout)) =>
                 {
                     return Err(err);
                 }
@@ -261,6 +274,7 @@ impl Api {
         let begun = Instant::now();
         let asked = tokio::time::timeout(ask.timeout, self.exchange(ask, permit)).await;
         let outcome = asked.unwrap_or_else(|_elapsed| {
+            self.silence.unheard(begun);
             Err(RemoteError::TimedOut {
                 what: ask.what.clone(),
                 after: ask.timeout,
@@ -332,6 +346,7 @@ impl Api {
             Ok(_) | Err(_) => permit.answered(),
         }
         let mut answer = sent.map_err(|err| self.transport(err, ask))?;
+        self.silence.heard();
         let status = answer.status().as_u16();
         asking.answered(status);
         let headers = std::mem::take(answer.headers_mut());

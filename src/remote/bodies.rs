@@ -111,10 +111,15 @@ pub(super) async fn published(
             }
             Err(err) => err,
         };
-        let reach = reach(&err);
+        let is_late = matches!(err, RemoteError::TimedOut { .. });
+        let reach = match reach(&err) {
+            // Nothing is answered, whatever is asked for.
+            Reach::Contents if is_late && api.is_silent(timeout) => Reach::Whole,
+            reach @ (Reach::Contents | Reach::Size | Reach::Whole) => reach,
+        };
         if reach == Reach::Contents {
             fruitless += 1;
-            tries = TRIES_PER_PART;
+            tries = if is_late { 1 } else { TRIES_PER_PART };
         }
         // What comes late or not at all is soon asked for often enough.
         let may_sample = err.refusal().is_some() && answer.found.is_empty() && !is_sampled;
@@ -390,56 +395,4 @@ impl From<Body> for FoundBody {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids(names: &[&str]) -> Vec<ContentId> {
-        names
-            .iter()
-            .map(|name| ContentId::parse(name).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn a_batch_takes_what_fits_one_request() {
-        let long = "x".repeat(50);
-        let many: Vec<ContentId> = (0..300)
-            .map(|n| ContentId::parse(&format!("{long}{n}")).unwrap())
-            .collect();
-        let (batch, taken) = Batch::take(&many, 100);
-        assert_eq!((batch.ids.len(), taken), (100, 100));
-        let (_, taken) = Batch::take(&ids(&["a", "b,c", "d"]), 100);
-        assert_eq!(taken, 1, "an id with a comma ends the list");
-        let (_, taken) = Batch::take(&ids(&["b,c", "d"]), 100);
-        assert_eq!(taken, 1, "and goes alone");
-        let (_, taken) = Batch::take(&many, 7);
-        assert_eq!(taken, 7);
-        let huge: Vec<ContentId> = (0..100)
-            .map(|n| ContentId::parse(&format!("{}{n:03}", "y".repeat(200))).unwrap())
-            .collect();
-        assert!(Batch::take(&huge, 100).1 < 40);
-    }
-
-    #[test]
-    fn bodies_are_joined_by_id_never_by_position() {
-        let body = |id: &str| Body {
-            id: Some(id.to_owned()),
-            updated_at: None,
-            revised_at: None,
-            text: format!("{{\"id\":\"{id}\"}}"),
-        };
-        let mut answer = BatchAnswer::default();
-        sort_in(
-            &ids(&["a", "b", "c"]),
-            vec![body("c"), body("stranger"), body("a")],
-            &mut answer,
-        );
-        let found: Vec<_> = answer
-            .found
-            .iter()
-            .map(|(id, body)| (id.as_str(), body.text.as_str()))
-            .collect();
-        assert_eq!(found, [("a", r#"{"id":"a"}"#), ("c", r#"{"id":"c"}"#)]);
-        assert_eq!(answer.left_out, ids(&["b"]));
-    }
-}
+mod tests;

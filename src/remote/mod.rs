@@ -28,6 +28,7 @@ mod probe;
 mod retry;
 pub mod rights;
 mod service;
+mod silence;
 mod throttle;
 mod wire;
 

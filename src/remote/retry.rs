@@ -9,6 +9,9 @@ pub(crate) const ATTEMPTS: u32 = 6;
 /// try is paid for.
 pub(crate) const UNREADABLE: u32 = 4;
 
+/// How often an answer may not come in time: each try takes as long as the slowest one may.
+pub(crate) const LATE: u32 = 3;
+
 /// Returns the wait after the `attempt`-th failure (counted from 1): half a second, doubling, at most
 /// 20 s, spread by a quarter in both directions. `jitter` is in 0..1.
 pub(crate) fn backoff(attempt: u32, jitter: f64) -> Duration {
