@@ -1,9 +1,11 @@
 //! The listener: four questions over HTTP, answered one a connection.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -13,15 +15,15 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
 use super::facts::Facts;
 use super::finding::{Finding, healthy, ready};
 use super::metrics::metrics;
 
-/// Connections at a time. When all are taken, the next one waits for one to end, which takes at most
-/// [`PATIENCE`].
+/// Connections at a time. When all are taken, the oldest one that has not asked anything yet makes room; where all
+/// have, the next one waits for one to end, which takes at most [`PATIENCE`].
 const CONNECTIONS: usize = 32;
 /// How long a connection may take, from its first byte to the last of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,18 +72,14 @@ impl Listener {
 
 /// Answers until it is dropped, and with it every connection.
 pub async fn serve(Listener(listener): Listener, source: Arc<impl Source>) {
-    // What panics ends its connection, not the others.
-    let mut open = JoinSet::new();
+    let mut open = Connections::default();
     loop {
-        while open.try_join_next().is_some() {}
-        if open.len() >= CONNECTIONS {
-            debug!("{CONNECTIONS} connections are open: the next one waits");
-            drop(open.join_next().await);
-            continue;
-        }
         match listener.accept().await {
             Ok((stream, _peer)) => {
-                open.spawn(converse(stream, Arc::clone(&source)));
+                open.make_room().await;
+                let has_asked = Arc::new(AtomicBool::new(false));
+                let work = converse(stream, Arc::clone(&source), Arc::clone(&has_asked));
+                open.begin(work, has_asked);
             }
             Err(err) => {
                 warn!("the health listener could not accept a connection: {err}");
@@ -91,8 +89,40 @@ pub async fn serve(Listener(listener): Listener, source: Arc<impl Source>) {
     }
 }
 
-async fn converse(stream: TcpStream, source: Arc<impl Source>) {
+/// What is connected.
+#[derive(Default)]
+struct Connections {
+    // What panics ends its connection, not the others.
+    tasks: JoinSet<()>,
+    /// The oldest first, each with whether its question has come.
+    oldest: VecDeque<(AbortHandle, Arc<AtomicBool>)>,
+}
+
+impl Connections {
+    async fn make_room(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.oldest.retain(|(task, _)| !task.is_finished());
+        while self.tasks.len() >= CONNECTIONS {
+            let says_nothing =
+                |(_, has_asked): &(_, Arc<AtomicBool>)| !has_asked.load(Ordering::Relaxed);
+            let silent = self.oldest.iter().position(says_nothing);
+            match silent.and_then(|silent| self.oldest.remove(silent)) {
+                Some((task, _)) => task.abort(),
+                None => debug!("{CONNECTIONS} questions are open: the next one waits"),
+            }
+            drop(self.tasks.join_next().await);
+        }
+    }
+
+    fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static, asked: Arc<AtomicBool>) {
+        let task = self.tasks.spawn(work);
+        self.oldest.push_back((task, asked));
+    }
+}
+
+async fn converse(stream: TcpStream, source: Arc<impl Source>, has_asked: Arc<AtomicBool>) {
     let answer = service_fn(|question| {
+        has_asked.store(true, Ordering::Relaxed);
         let source = Arc::clone(&source);
         async move { Ok::<_, Infallible>(answer(&question, &*source).await) }
     });

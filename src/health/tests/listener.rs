@@ -128,6 +128,20 @@ async fn whoever_holds_connections_open_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_makes_room_for_who_asks() {
+    let (address, _serving) = stand(false);
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(address).await.expect("a connection"));
+    }
+    let begun = tokio::time::Instant::now();
+    let answer = exchange(address, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(4), "{waited:?}");
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_an_error() {
     let (address, _serving) = stand(false);
     let err = Listener::bind(address).expect_err("somebody has it");
