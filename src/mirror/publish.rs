@@ -253,7 +253,7 @@ impl Inner {
     ) -> Result<Published, MirrorError> {
         let mut archived: Vec<Digest> = archived.into_iter().collect();
         if let Some(old) = old.filter(|old| old.path != *new.path) {
-            archived.extend(self.retire(old, Some(new.sha256))?);
+            archived.extend(self.retire(old, Some(Living { new, was_unchanged }))?);
         }
         let New {
             path,
@@ -337,13 +337,13 @@ impl Inner {
         Ok(temp)
     }
 
-    /// Moves a file away from its path and to the archive, if it still is that file. Bytes that `live_on` elsewhere in the
+    /// Moves a file away from its path and to the archive, if it still is that file. Bytes that live on elsewhere in the
     /// mirror are not archived, and where there are such, a file that the device cannot read is left alone: perhaps it is
     /// another one.
     fn retire(
         &self,
         old: &Superseded,
-        live_on: Option<Digest>,
+        living: Option<Living<'_>>,
     ) -> Result<Option<Digest>, MirrorError> {
         let path = old.path.as_str();
         let failed = || MirrorError::io("move to the archive", path);
@@ -355,21 +355,48 @@ impl Inner {
             return Ok(None);
         };
         let found = match hash_file(&mut file) {
-            Err(error) if live_on.is_some() && is_of_the_device(&error) => return Ok(None),
+            Err(error) if living.is_some() && is_of_the_device(&error) => return Ok(None),
             hashed => hashed.map_err(failed())?.sha256,
         };
         if found != old.sha256 {
             return Ok(None);
         }
-        let archived = (live_on != Some(found)).then_some(found);
-        if archived.is_some() {
+        let lives_on = living.filter(|living| living.new.sha256 == found);
+        let doubtful = lives_on.filter(|living| living.was_unchanged);
+        if lives_on.is_none() || doubtful.is_some() {
             self.archive.keep(&folder, name, &file, found)?;
         }
         self.steps.pass().map_err(failed())?;
         folder.remove_file(name).map_err(failed())?;
         sync_folder(&folder).map_err(failed())?;
-        Ok(archived)
+        if let Some(Living { new, .. }) = doubtful {
+            self.name_again(new.path, &file)?;
+        }
+        Ok(lives_on.is_none().then_some(found))
     }
+
+    /// Gives a file, whose other name is gone, its new name again if that went, too: the two were one name, as where capital
+    /// and small letters are not told apart. What is open can still be read, and the archive has it.
+    fn name_again(&self, path: &RelPath, file: &File) -> Result<(), MirrorError> {
+        let failed = || MirrorError::io("put back", path);
+        let (parent, name) = path.split();
+        let folder = self.tree.folder(parent, path.as_str())?;
+        self.steps.pass().map_err(failed())?;
+        if regular_at(&folder.dir, name).map_err(failed())?.is_none() {
+            let mut copy = self.temp.copy(file).map_err(failed())?;
+            copy.move_to(&folder.dir, name).map_err(failed())?;
+        }
+        self.tree.settle(folder, path.as_str())
+    }
+}
+
+/// A file of the mirror that may have the bytes of one that is put away.
+#[derive(Clone, Copy)]
+struct Living<'a> {
+    new: New<'a>,
+    /// It was there before anything was done. It may then be the very file that is put away, by another spelling of its name:
+    /// until that is known, the archive has to have the bytes.
+    was_unchanged: bool,
 }
 
 struct Placed {

@@ -139,3 +139,32 @@ fn a_second_path_leaves_the_file_where_it_is_and_a_stop_at_any_step_loses_nothin
         }
     }
 }
+
+#[test]
+fn two_paths_that_are_one_name_keep_the_file_wherever_the_work_stops() {
+    for stop_at in 0.. {
+        let home = home(&[(OLD, b"bytes"), (NEW, b"bytes")]);
+        let steps = Steps::default();
+        let twins = (home.file(OLD), home.file(NEW));
+        *steps.plan.twins.lock().unwrap() = Some(twins);
+        steps.plan.stop_at.store(stop_at, SeqCst);
+        steps.plan.is_crash.store(true, SeqCst);
+        let moved = home
+            .open_with(&steps)
+            .relocate(&was(OLD, b"bytes"), &rel(NEW));
+        // What the next look at the file system shows.
+        drop(steps.pass());
+        let is_here = home.read(NEW).as_deref() == Some(b"bytes".as_slice());
+        if stop_at == 0 {
+            assert!(moved.expect("moved").was_unchanged);
+            assert!(is_here, "there is one name, and it is the new one");
+            continue;
+        }
+        let is_archived = home.archived(b"bytes").exists();
+        assert!(is_here || is_archived, "step {stop_at}");
+        if steps.plan.passed() < stop_at {
+            assert!(stop_at > 3, "too few steps to be all");
+            return;
+        }
+    }
+}
