@@ -103,7 +103,7 @@ fn run_line(status: &Status, run: &RunLine) -> String {
         | Outcome::Failed
         | Outcome::Interrupted => run.outcome.as_str(),
     };
-    let ago = match status.now.since(run.started_at) {
+    let ago = match status.now.since(run.began()) {
         Some(age) => format!("{} ago", about(&span(age))),
         None => "ahead".to_owned(),
     };

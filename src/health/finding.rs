@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::facts::{Facts, Phase};
 use crate::model::backup::RunLine;
 use crate::model::condition::Condition;
-use crate::model::{CLOCK_STEP, counted, span};
+use crate::model::{CLOCK_STEP, CLOCK_TOLERANCE, counted, span};
 
 /// A loop that has not turned for this long hangs. It turns every few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -65,13 +65,25 @@ pub fn healthy(facts: &Facts) -> Finding {
         return bad(format!("NOT OK: no run has been complete yet{also}"));
     };
     let (as_of, allowed) = (last.started_at, span(facts.max_age));
-    if let Some(ahead) = as_of.since(facts.now).filter(|ahead| *ahead > CLOCK_STEP) {
+    let began = last.began();
+    let clock = last.clock_at.unwrap_or(as_of);
+    // What an older version recorded may have gone on after a clock that went back.
+    let most = match last.clock_at {
+        Some(_) => CLOCK_TOLERANCE,
+        None => CLOCK_STEP,
+    };
+    let ahead = clock.since(facts.now).filter(|ahead| *ahead > most);
+    let ahead = ahead.or_else(|| {
+        let recorded = as_of.since(facts.now);
+        recorded.filter(|ahead| *ahead > CLOCK_STEP)
+    });
+    if let Some(ahead) = ahead {
         let ahead = span(ahead);
         return bad(format!(
             "NOT OK: the last complete run began at {as_of}, {ahead} from now: the clock is wrong, or was{also}"
         ));
     }
-    let age = facts.now.since(as_of).unwrap_or_default();
+    let age = facts.now.since(began).unwrap_or_default();
     let left = backup.verify.as_ref().map_or(0, |last| last.differences);
     if age > facts.max_age {
         bad(format!(

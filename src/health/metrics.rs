@@ -67,10 +67,7 @@ fn runs(text: &mut Text, backup: &Condition) {
     text.gauge(
         "last_complete_run_timestamp_seconds",
         "When the last complete run began: the backup holds what the service had then. 0: never.",
-        backup
-            .last_complete
-            .as_ref()
-            .map_or(NEVER, |run| run.started_at),
+        backup.last_complete.as_ref().map_or(NEVER, RunLine::began),
     );
     let mut ended = text.counters(
         "runs_total",
@@ -89,7 +86,7 @@ fn runs(text: &mut Text, backup: &Condition) {
     text.gauge(
         "last_run_start_timestamp_seconds",
         "When the last run that ended began.",
-        last.started_at,
+        last.began(),
     );
     let mut outcomes = text.gauges(
         "last_run_outcome",

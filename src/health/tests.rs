@@ -24,6 +24,7 @@ fn run(began: i64, outcome: Outcome, exit_code: u8) -> RunLine {
         trigger: "schedule".to_owned(),
         error: None,
         started_at: at(began),
+        clock_at: None,
         finished_at: Some(at(began + 90)),
         outcome,
         exit_code: Some(exit_code),

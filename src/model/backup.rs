@@ -56,6 +56,8 @@ pub struct RunLine {
     pub trigger: String,
     /// When it began.
     pub started_at: Timestamp,
+    /// When it began by the machine's own clock; `None`: an older version recorded it, and `started_at` has to do.
+    pub clock_at: Option<Timestamp>,
     /// When it ended; `None` where it did not, or where nobody knows.
     pub finished_at: Option<Timestamp>,
     /// How it ended.
@@ -67,6 +69,13 @@ pub struct RunLine {
 }
 
 impl RunLine {
+    /// Returns when it began by the machine's own clock, which is what its age is counted from: the recorded times go on
+    /// after each other where that clock went back.
+    pub fn began(&self) -> Timestamp {
+        let clock = self.clock_at.unwrap_or(self.started_at);
+        clock.min(self.started_at)
+    }
+
     /// Returns what the run was limited to, in words; `None`: it was about everything.
     pub fn part(&self) -> Option<&str> {
         let (_, part) = self.trigger.split_once(", ")?;
@@ -194,6 +203,7 @@ mod tests {
             id: 1,
             trigger: trigger.to_owned(),
             started_at: Timestamp::from_unix_millis(0),
+            clock_at: None,
             finished_at: None,
             outcome: Outcome::Complete,
             exit_code: Some(0),

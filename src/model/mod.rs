@@ -62,7 +62,7 @@ pub use share::{NoShare, Share, Slice};
 pub use snapshot::{MissingFile, SnapshotFiles, SnapshotReport};
 pub use tally::Tally;
 pub use tamper::{TamperFinding, TamperKind, TamperReport};
-pub use time::{CLOCK_STEP, Timestamp, is_same_time, span};
+pub use time::{CLOCK_STEP, CLOCK_TOLERANCE, Timestamp, is_same_time, span};
 pub use traffic::{ApiName, Flow, Traffic};
 pub use verify::{
     Checked, Compared, ComparedAll, Difference, DifferenceKind, Repair, VerifyHead, VerifyReport,

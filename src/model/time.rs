@@ -8,6 +8,9 @@ use std::time::Duration;
 /// recorded by a clock that stood wrong, and is not followed.
 pub const CLOCK_STEP: Duration = Duration::from_hours(12);
 
+/// How far the clock may be behind a run before that is said, and before a run by that clock is too far ahead to have an age.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
+
 /// An instant in UTC with millisecond resolution.
 ///
 /// Its text form is RFC 3339 with exactly three fraction digits and `Z`, so that the texts sort as

@@ -4,12 +4,11 @@ use super::verdict::held;
 use crate::model::backup::RunLine;
 use crate::model::report::Holdings;
 use crate::model::{
-    BackupState, CLOCK_STEP, ExitCode, Outcome, Timestamp, VerifyState, counted, span,
+    BackupState, CLOCK_STEP, CLOCK_TOLERANCE, ExitCode, Outcome, Timestamp, VerifyState, counted,
+    span,
 };
 use std::time::Duration;
 
-/// How far the clock may have gone back since the last run before that is said. After [`CLOCK_STEP`] its time proves nothing.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// Characters of a run's own words that find room in one line with others.
 const WORDS: usize = 160;
 
@@ -211,19 +210,27 @@ pub fn found_by_verify(left: u64) -> String {
 }
 
 fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>, notes: &mut Vec<String>) {
-    match evidence.now.since(run.started_at) {
+    let now = evidence.now;
+    match now.since(run.began()) {
         Some(age) if age > evidence.max_age => reasons.push(format!(
             "the last complete run began {} ago, more than {}",
             span(age),
             span(evidence.max_age)
         )),
-        Some(_) => {}
-        None => {
-            let ahead = run.started_at.since(evidence.now).unwrap_or_default();
-            // The times of later runs go on from there, until the clock has caught up.
-            let told = if ahead > CLOCK_STEP { reasons } else { notes };
-            if ahead > CLOCK_TOLERANCE {
-                told.push(format!(
+        Some(_) | None => {
+            let ahead = run.started_at.since(now).unwrap_or_default();
+            let is_untold = run
+                .clock_at
+                .is_some_and(|clock| clock.since(now).unwrap_or_default() > CLOCK_TOLERANCE);
+            if is_untold || ahead > CLOCK_STEP {
+                reasons.push(format!(
+                    "the last complete run began {} ahead of this machine's clock, so that nobody can tell how long ago that \
+                     was: run `sync`",
+                    span(ahead)
+                ));
+            } else if ahead > CLOCK_TOLERANCE {
+                // The times of later runs go on from there, until the clock has caught up.
+                notes.push(format!(
                     "the last complete run began {} ahead of this machine's clock",
                     span(ahead)
                 ));

@@ -57,7 +57,7 @@ fn newest_run(
     will_do: impl Fn(&RunLine) -> bool,
 ) -> rusqlite::Result<Option<RunLine>> {
     let mut query = conn.prepare(&format!(
-        "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error
+        "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error, clock_at
          FROM runs WHERE {condition} ORDER BY id DESC"
     ))?;
     let mut rows = query.query([])?;
@@ -66,6 +66,7 @@ fn newest_run(
             id: row.get(0)?,
             trigger: row.get(1)?,
             started_at: row.get(2)?,
+            clock_at: row.get(7)?,
             finished_at: row.get(3)?,
             outcome: row.get(4)?,
             exit_code: row.get(5)?,

@@ -77,7 +77,7 @@ pub use open::{Mode, Options, Store};
 pub use past::Wanted;
 pub use prune::{PruneId, PruneStep, PrunedBatch};
 pub use retired::RetiredFile;
-pub use runs::{RunEnd, RunId};
+pub use runs::{Begun, RunEnd, RunId};
 pub use sampled::SAMPLE;
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotOptions};
 pub use soundness::{DatabaseCheck, Flaw};

@@ -40,6 +40,22 @@ pub struct RunEnd {
     pub recent_requests: Vec<Timestamp>,
 }
 
+/// When a run began.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// By what is recorded: after all that was recorded before.
+    pub at: Timestamp,
+    /// By the machine's own clock.
+    pub clock: Timestamp,
+}
+
+impl From<Timestamp> for Begun {
+    /// Where the clock never went back.
+    fn from(at: Timestamp) -> Self {
+        Self { at, clock: at }
+    }
+}
+
 impl RunEnd {
     /// The end of a run in which nothing was asked.
     pub fn of_nothing(outcome: Outcome, exit_code: u8) -> Self {
@@ -64,8 +80,9 @@ impl Store {
         &mut self,
         trigger: &str,
         program: &str,
-        now: Timestamp,
+        begun: impl Into<Begun>,
     ) -> Result<RunId, StoreError> {
+        let Begun { at, clock } = begun.into();
         self.write("record the start of a run", |tx| {
             tx.execute(
                 "UPDATE runs SET outcome = 'interrupted', error = 'the process died without a word'
@@ -73,9 +90,9 @@ impl Store {
                 [],
             )?;
             tx.execute(
-                "INSERT INTO runs (trigger, program, started_at, outcome)
-                 VALUES (:trigger, :program, :now, 'running')",
-                named_params! { ":trigger": trigger, ":program": program, ":now": now },
+                "INSERT INTO runs (trigger, program, started_at, clock_at, outcome)
+                 VALUES (:trigger, :program, :at, :clock, 'running')",
+                named_params! { ":trigger": trigger, ":program": program, ":at": at, ":clock": clock },
             )?;
             Ok(RunId(tx.last_insert_rowid()))
         })

@@ -48,9 +48,9 @@ impl Store {
     }
 
     /// Returns up to `most` digests, hex, of bytes that the archive should hold, from all over the history. Reads little,
-    /// however long that is, and may miss what is rare in it.
+    /// however long that is, unless it finds none: what is rare in the history is then looked for in all of it.
     pub fn sampled_archived(&self, most: usize) -> Result<Vec<String>, StoreError> {
-        self.read("read some of the superseded files", |conn| {
+        let sample = self.read("read some of the superseded files", |conn| {
             spread(
                 conn,
                 "SELECT coalesce(min(rowid), 0), coalesce(max(rowid), -1) FROM assets_history",
@@ -65,7 +65,11 @@ impl Store {
                 most,
                 |row| row.get(0),
             )
-        })
+        })?;
+        match sample.is_empty() {
+            true => self.oldest_archived(most),
+            false => Ok(sample),
+        }
     }
 
     /// Returns the first `most` digests of bytes that the archive should hold, those of the oldest versions. Misses none, and

@@ -200,7 +200,7 @@ impl Runs {
     fn read(conn: &Connection, configured: &[Endpoint]) -> rusqlite::Result<Self> {
         let mut found = Self::default();
         let mut query = conn.prepare(
-            "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error
+            "SELECT id, trigger, started_at, finished_at, outcome, exit_code, error, clock_at
              FROM runs ORDER BY id DESC",
         )?;
         let mut rows = query.query([])?;
@@ -234,6 +234,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunLine> {
         id: row.get(0)?,
         trigger: row.get(1)?,
         started_at: row.get(2)?,
+        clock_at: row.get(7)?,
         finished_at: row.get(3)?,
         outcome: row.get(4)?,
         exit_code: row.get(5)?,

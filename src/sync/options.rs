@@ -4,7 +4,7 @@ use crate::mirror::{Mirror, Reader};
 use crate::model::backup::is_left_out;
 use crate::model::{Endpoint, ExitCode, Timestamp};
 use crate::remote::Remote;
-use crate::store::{StoreError, StoreHandle};
+use crate::store::{Begun, StoreError, StoreHandle};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,14 @@ impl Options {
 pub(super) struct RunClock {
     clock: fn() -> Timestamp,
     ahead: Duration,
+}
+
+impl From<RunClock> for Begun {
+    fn from(run: RunClock) -> Self {
+        let clock = (run.clock)();
+        let at = clock.plus(run.ahead);
+        Self { at, clock }
+    }
 }
 
 impl RunClock {

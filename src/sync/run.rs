@@ -11,7 +11,7 @@ use crate::model::{
     WalkVerdict, counted,
 };
 use crate::remote::{IdSet, Refusal, RemoteError, rights};
-use crate::store::{RunId, Store, StoreError};
+use crate::store::{Begun, RunId, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -155,7 +155,8 @@ impl Run {
         stop: Stop,
     ) -> Result<Self, RunError> {
         let clock = RunClock::begin(options.now, &rooms.store).await?;
-        let started_at = clock.now();
+        let begun = Begun::from(clock);
+        let started_at = begun.at;
         let recent = rooms.store.call(|store| store.recent_requests()).await?;
         rooms
             .remote
@@ -177,9 +178,7 @@ impl Run {
             Some(
                 rooms
                     .store
-                    .call(move |store| {
-                        store.begin_run(&trigger, super::finish::PROGRAM, started_at)
-                    })
+                    .call(move |store| store.begin_run(&trigger, super::finish::PROGRAM, begun))
                     .await?,
             )
         };

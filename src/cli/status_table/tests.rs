@@ -16,6 +16,7 @@ fn run(id: i64, minutes: i64, outcome: Outcome, exit_code: Option<u8>) -> RunLin
         id,
         trigger: "command".to_owned(),
         started_at: at(minutes),
+        clock_at: None,
         finished_at: exit_code.map(|_| at(minutes + 2)),
         outcome,
         exit_code,

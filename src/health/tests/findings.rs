@@ -117,6 +117,18 @@ fn never_unreadable_and_a_wrong_clock_are_unsafe() {
     );
     // One went back, and the runs' times go on from where they were.
     assert!(healthy(&facts(-11 * HOUR)).is_good);
+    // By the clock of that run nobody can tell how long ago it was.
+    let by_its_clock = |began| {
+        let mut facts = facts(-11 * HOUR);
+        if let Ok(backup) = &mut facts.backup
+            && let Some(run) = &mut backup.last_complete
+        {
+            run.clock_at = Some(at(began));
+        }
+        healthy(&facts).is_good
+    };
+    assert!(!by_its_clock(0));
+    assert!(by_its_clock(-11 * HOUR - 60));
     // Clocks of two machines differ a little.
     assert!(healthy(&facts(-60)).is_good);
 }

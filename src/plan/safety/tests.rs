@@ -14,6 +14,7 @@ fn run(id: i64, hours: i64, outcome: Outcome, exit_code: Option<u8>) -> RunLine 
         id,
         trigger: "command".to_owned(),
         started_at: at(hours),
+        clock_at: None,
         finished_at: Some(at(hours)),
         outcome,
         exit_code,
@@ -201,7 +202,10 @@ fn an_old_backup_is_unsafe_and_a_clock_that_went_back_proves_nothing() {
     );
     assert_eq!(
         age(23),
-        ["the last complete run began 13 h ahead of this machine's clock"]
+        [
+            "the last complete run began 13 h ahead of this machine's clock, so that nobody can tell how long ago that was: \
+             run `sync`"
+        ]
     );
     // One that went back by hours: the times of runs go on from where they were, and what proves a run is its own.
     let ahead = judged(&after(&[complete(12)]));
@@ -209,6 +213,20 @@ fn an_old_backup_is_unsafe_and_a_clock_that_went_back_proves_nothing() {
     assert_eq!(
         ahead.notes,
         ["the last complete run began 2 h ahead of this machine's clock"]
+    );
+    // By the clock that it had itself it is no younger than its times say, and perhaps much older.
+    let ahead = |clock| {
+        let run = RunLine {
+            clock_at: Some(at(clock)),
+            ..complete(12)
+        };
+        judged(&after(&[run]))
+    };
+    assert!(!ahead(12).safe, "{:?}", ahead(12));
+    assert!(ahead(9).safe, "it went on after what was recorded");
+    assert!(
+        !ahead(-20).safe,
+        "and its age is counted from its own clock"
     );
     // Clocks are set by seconds all the time.
     let mut near = complete(10);

@@ -140,7 +140,7 @@ const RULES: [Rule; 29] = [
     Rule {
         table: "runs",
         gone: None,
-        kept: "id trigger program started_at finished_at outcome exit_code media_seen media_new media_changed
+        kept: "id trigger program started_at clock_at finished_at outcome exit_code media_seen media_new media_changed
                media_returned media_missing media_deleted contents_seen contents_new contents_changed
                contents_returned contents_missing contents_deleted bodies_saved bodies_owed bodies_refused
                assets_saved assets_unchanged assets_owed assets_failed asset_bytes requests assets_moved

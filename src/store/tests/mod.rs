@@ -18,6 +18,7 @@ mod past;
 mod plain;
 mod prune;
 mod runs;
+mod sampled;
 mod scale;
 mod sift;
 mod status;
