@@ -43,8 +43,17 @@ impl Seen {
     }
 }
 
+/// Returns whether a file is there and nothing is in it.
+pub(super) fn is_empty(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|about| about.is_file() && about.len() == 0)
+}
+
 /// A link that leads nowhere is still there, and whoever opens it says so.
 fn is_gone(path: &Path) -> bool {
+    if is_empty(path) {
+        return true;
+    }
     let about = path.symlink_metadata();
     let kind = about.err().map(|err| err.kind());
     matches!(

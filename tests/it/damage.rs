@@ -361,3 +361,32 @@ async fn a_new_database_beside_a_mirror_full_of_files_is_told_of() {
     let told = said();
     assert!(told.contains(warning), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_file_in_the_place_of_the_database_is_no_beginning_beside_a_full_mirror() {
+    let sim = Sim::builder().media(3).start().await;
+    let home = Sandbox::new();
+    // What is left of a run that died before it wrote anything.
+    std::fs::write(home.database(), "").expect("empty");
+    home.sync(&sim).await.expect_complete();
+    let copy = std::fs::read(home.database()).expect("a database");
+    std::fs::write(home.database(), "").expect("emptied");
+    let run = |command: &str| {
+        let output = Program::command(&[command], &home, &sim).run();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    sim.forget_requests();
+    for (command, code) in [("status", 6), ("sync", 1), ("status", 6)] {
+        let (ended, said) = run(command);
+        assert_eq!(ended, Some(code), "{command}: {said}");
+        assert!(said.contains("empty"), "{command}: {said}");
+        assert_eq!(std::fs::metadata(home.database()).expect("there").len(), 0);
+    }
+    assert_eq!(sim.counters().total, 0, "nothing is asked for in vain");
+    std::fs::write(home.database(), copy).expect("put back");
+    assert_eq!(run("sync").0, Some(0));
+}
