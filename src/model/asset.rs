@@ -86,8 +86,8 @@ pub enum Why {
     /// The `alt` went away: a person took it, or a re-upload did (microcms-facts 4.3). A conditional
     /// request is enough for now, but a CDN may be stale.
     Stripped,
-    /// `alt` or `tags` moved, and `updatedAt` with them. A person's words may be all of it, or hide new bytes of the
-    /// same hour. As for an `alt` that went away.
+    /// `alt` or `tags` moved, and `updatedAt` with them, or the size is told for the first time or no more. A person's words may
+    /// be all of it, or hide new bytes of the same hour. As for an `alt` that went away.
     Retouched,
     /// The file is missing from the mirror.
     Missing,

@@ -59,7 +59,7 @@ fn asset_step(
     let Some(before) = before.filter(|_| !known.is_deleted) else {
         return AssetStep::Fetch(Why::Changed);
     };
-    // Width and height cannot move without the bytes. One that is not told, then or now, is unknown.
+    // Width and height cannot move without the bytes. One that is not told, then or now, is unknown: see below.
     if has_moved(listed.width, before.width) || has_moved(listed.height, before.height) {
         return AssetStep::Fetch(Why::Resized);
     }
@@ -81,6 +81,15 @@ fn asset_step(
         (old, new) if is_described_anew && !is_same_time(old, new) => {
             AssetStep::Fetch(Why::Retouched)
         }
+        // One that was replaced by a file of another kind may have a size now, or none any more (microcms-facts 8.10).
+        (old, new)
+            if old.is_some()
+                && is_same_time(old, new)
+                && !is_moved
+                && is_size_told_anew(listed, before) =>
+        {
+            AssetStep::Fetch(Why::Retouched)
+        }
         _ if is_described_anew => AssetStep::Fetch(Why::Described),
         (old, new) if is_same_time(old, new) && is_moved => AssetStep::Fetch(Why::Moved),
         (old, new) if is_same_time(old, new) => AssetStep::Keep,
@@ -92,6 +101,12 @@ fn has_moved(listed: Option<i64>, before: Option<i64>) -> bool {
     listed
         .zip(before)
         .is_some_and(|(listed, before)| listed != before)
+}
+
+/// Returns whether the size is told where it was not, or the other way round.
+fn is_size_told_anew(listed: &ListedMedium, before: &ListedMedium) -> bool {
+    listed.width.is_some() != before.width.is_some()
+        || listed.height.is_some() != before.height.is_some()
 }
 
 /// The description is the `alt`, empty where there is none, and the tags on a line of their own.
@@ -317,8 +332,16 @@ mod tests {
         let mut untold = before.clone();
         (untold.width, untold.height) = (None, None);
         untold.metadata.push('w');
-        assert_eq!(step(&before, untold.clone()), Some(AssetStep::Keep));
-        assert_eq!(step(&untold, before.clone()), Some(AssetStep::Keep));
+        for (before, now) in [(&before, &untold), (&untold, &before)] {
+            let asked = Some(AssetStep::Fetch(Why::Retouched));
+            assert_eq!(step(before, now.clone()), asked, "the host is asked");
+            let old_form = |medium: &ListedMedium| ListedMedium {
+                updated_at: None,
+                ..medium.clone()
+            };
+            let kept = step(&old_form(before), old_form(now));
+            assert_eq!(kept, Some(AssetStep::Keep), "revalidation covers it");
+        }
         let mut half = untold;
         half.height = Some(21);
         assert_eq!(step(&before, half), Some(AssetStep::Fetch(Why::Resized)));
