@@ -2,7 +2,7 @@
 
 use super::absences::deny;
 use super::values::{count, json_array, later};
-use super::{Absent, Recorded, Store, StoreError};
+use super::{Absent, Recorded, Store, StoreError, counts};
 use crate::model::{
     BodySide, BodyStep, ContentId, ContentStep, Endpoint, KnownContent, ListedContent, Scope,
     Timestamp,
@@ -122,6 +122,14 @@ impl Store {
             )?;
             deny(select.query(named_params! { ":endpoint": endpoint })?, is_seen)
         })
+    }
+
+    /// Counts the contents of all APIs that exist upstream.
+    pub fn live_contents(&self) -> Result<u64, StoreError> {
+        self.read(
+            "count the contents",
+            |conn| Ok(counts::contents(conn)?.live),
+        )
     }
 
     /// Marks contents as deleted and drops the bodies that they owed: all of it, or nothing. What

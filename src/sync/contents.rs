@@ -16,7 +16,7 @@ use crate::model::{
 use crate::plan::content_step;
 use crate::remote::{ContentsWalkEnd, Refusal, RemoteError, read_content};
 use crate::store::EndpointFacts;
-use absent::{absences, follow_up_endpoint};
+use absent::{absences, follow_up_endpoints};
 use apis::{Target, plan, record_endpoints, schema};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -85,10 +85,7 @@ async fn walk_all(run: &Run) -> Result<(), RunError> {
         run.problem(ProblemKind::Guard, "apis", why, Some(hint.to_owned()));
         return Ok(());
     }
-    for endpoint in plan.vanished {
-        follow_up_endpoint(run, endpoint, plan.listed).await?;
-    }
-    Ok(())
+    follow_up_endpoints(run, plan.vanished, plan.listed).await
 }
 
 /// Says that the other APIs are not asked for: the host was not there for as long as it takes to be sure of it, and a

@@ -312,6 +312,53 @@ async fn a_dry_run_does_not_believe_an_empty_list_of_apis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_apis_that_lacks_most_of_them_is_not_believed_because_each_is_small() {
+    let names: Vec<String> = (0..10).map(|n| format!("api{n}")).collect();
+    let all = Sim::builder().media(1);
+    let sim = names
+        .iter()
+        .fold(all, |sim, name| sim.published_list_api(name, 3))
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    for name in &names[..6] {
+        let endpoint = name.clone();
+        sim.edit(Edit::DeleteApi { endpoint }).expect("deleted");
+    }
+    for is_dry_run in [true, false] {
+        let setup = Setup {
+            is_dry_run,
+            ..Setup::default()
+        };
+        let report = home
+            .sync_with(&sim, setup)
+            .await
+            .expect_code(ExitCode::Guard);
+        assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+        let problem = &report.problems[0];
+        assert_eq!(
+            problem.message,
+            "the list of APIs lacks 6 APIs, which have 18 of the 30 contents that are known"
+        );
+        let hint = problem.hint.as_deref().unwrap_or_default();
+        assert!(hint.ends_with("--allow-deletes 18"), "{hint}");
+        assert_eq!(tombstones(&home, "contents"), 0);
+        assert_eq!(tombstones(&home, "endpoints"), 0);
+    }
+    home.sync_with(&sim, allowing(17))
+        .await
+        .expect_code(ExitCode::Guard);
+    home.sync_with(&sim, allowing(18)).await.expect_complete();
+    assert_eq!(tombstones(&home, "contents"), 18);
+    assert_eq!(tombstones(&home, "endpoints"), 6);
+    // Few of many are believed.
+    let endpoint = names[6].clone();
+    sim.edit(Edit::DeleteApi { endpoint }).expect("deleted");
+    home.sync(&sim).await.expect_complete();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_listing_is_not_believed() {
     let sim = Sim::builder()
         .media(3)

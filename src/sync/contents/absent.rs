@@ -5,7 +5,7 @@ use super::super::guard;
 use super::super::run::Run;
 use super::DISAGREE;
 use super::record;
-use crate::model::{ContentId, Endpoint, ProblemKind, Scope};
+use crate::model::{ContentId, Endpoint, ProblemKind, Scope, counted};
 use crate::plan::{Finding, examine};
 use crate::remote::{IdSet, Lookup, Remedy, RemoteError, Schema};
 
@@ -189,14 +189,65 @@ async fn are_gone(run: &Run, endpoint: &Endpoint, ids: Vec<ContentId>) -> Result
     Ok(true)
 }
 
-/// Follows up an API that the service no longer lists: only its own 404 is evidence, and its contents
-/// are held against the guard like any others.
-pub(super) async fn follow_up_endpoint(
+/// Follows up APIs that the service no longer lists: only its own 404 is evidence, and their contents are held against the
+/// guard, those of each and those of all together. A list of APIs that lacks most of them is not believed because each is small.
+pub(super) async fn follow_up_endpoints(
     run: &Run,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
     listed: u64,
 ) -> Result<(), RunError> {
-    match run.rooms.remote.schema(&endpoint).await {
+    let before = run.store(|store| store.live_contents()).await?;
+    let mut gone = Vec::new();
+    for endpoint in endpoints {
+        let Some(live) = is_gone(run, &endpoint).await? else {
+            continue;
+        };
+        // The API's own 404 speaks for the other contents: only a large number of them calls for a person, or
+        // a list of APIs that is suddenly empty.
+        if matches!(examine(live, live, listed, 0), Finding::Guard(_)) {
+            if may_delete(run, &endpoint, live, live, listed) {
+                retire_api(run, endpoint, live).await?;
+            }
+        } else {
+            gone.push((endpoint, live));
+        }
+    }
+    let together: u64 = gone.iter().map(|(_, live)| live).sum();
+    let allowed = run.sheet().deletes_left;
+    match examine(before, together, listed, allowed) {
+        Finding::Guard(_) => {
+            let why = format!(
+                "the list of APIs lacks {}, which have {together} of the {before} contents that are known",
+                counted(gone.len() as u64, "API", "APIs")
+            );
+            guard::trip(run, "apis", why, together, "contents");
+            return Ok(());
+        }
+        Finding::Confirmed => run.sheet().deletes_left -= together,
+        Finding::Whole | Finding::FollowUp => {}
+    }
+    for (endpoint, live) in gone {
+        retire_api(run, endpoint, live).await?;
+    }
+    Ok(())
+}
+
+/// Marks an API and its contents as deleted.
+async fn retire_api(run: &Run, endpoint: Endpoint, live: u64) -> Result<(), RunError> {
+    if run.id.is_none() {
+        return Ok(());
+    }
+    let now = run.now();
+    run.store(move |store| store.retire_endpoint(&endpoint, now))
+        .await?;
+    run.sheet().contents.deleted += live;
+    Ok(())
+}
+
+/// Returns how many contents are known of an API that the service has no more, as it says itself; `None`: it does not say so,
+/// which is noted.
+async fn is_gone(run: &Run, endpoint: &Endpoint) -> Result<Option<u64>, RunError> {
+    match run.rooms.remote.schema(endpoint).await {
         Ok(Schema::Absent) => {}
         Ok(Schema::Text(_)) => {
             let message = "the API is missing from the list of APIs, but exists".to_owned();
@@ -207,11 +258,11 @@ pub(super) async fn follow_up_endpoint(
                 message,
                 hint,
             );
-            return Ok(());
+            return Ok(None);
         }
         Err(err) => {
             run.remote_problem(&format!("contents/{endpoint}"), &err);
-            return Ok(());
+            return Ok(None);
         }
     }
     let asked = endpoint.clone();
@@ -220,18 +271,6 @@ pub(super) async fn follow_up_endpoint(
         .await?;
     let live = known.live;
     run.sheet().contents.missing += live;
-    if !are_gone(run, &endpoint, known.missing).await? {
-        return Ok(());
-    }
-    // The API's own 404 speaks for the other contents: only a large number of them calls for a person, or
-    // a list of APIs that is suddenly empty.
-    let may_delete = live == 0 || may_delete(run, &endpoint, live, live, listed);
-    if !may_delete || run.id.is_none() {
-        return Ok(());
-    }
-    let now = run.now();
-    run.store(move |store| store.retire_endpoint(&endpoint, now))
-        .await?;
-    run.sheet().contents.deleted += live;
-    Ok(())
+    let are_gone = are_gone(run, endpoint, known.missing).await?;
+    Ok(are_gone.then_some(live))
 }
