@@ -63,6 +63,9 @@ impl Signals {
     }
 
     fn without_hangup() -> io::Result<Self> {
+        // With somebody who listens, a file beyond the system's limit (`ulimit -f`) is an error of that one file.
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        drop(unix::signal(file_size)?);
         Ok(Self {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,

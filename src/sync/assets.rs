@@ -17,7 +17,7 @@ use super::options::RunFiles;
 use super::room::Room;
 use super::run::Run;
 use crate::mirror::Mirror;
-use crate::model::{MediaId, counted};
+use crate::model::{MediaId, counted, span};
 use feed::Feed;
 pub(super) use look::look_at_retired;
 use std::collections::HashSet;
@@ -64,7 +64,7 @@ async fn plan_looks(run: &Run) -> Result<(), RunError> {
             info!(
                 "{} {} ago or earlier: hosts are asked whether that changed",
                 counted(planned, "file was checked", "files were checked"),
-                humantime::format_duration(age)
+                span(age)
             );
         }
     }

@@ -9,7 +9,7 @@ use crate::plan::{Account, found_by_verify, outcome, verdict_line};
 use crate::store::{RunEnd, SAMPLE};
 use std::time::Duration;
 use tokio::time::timeout;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Program and version, for `runs.program` and the report.
 pub(super) const PROGRAM: &str = concat!("microcms-backup ", env!("CARGO_PKG_VERSION"));
@@ -34,9 +34,13 @@ pub(super) async fn finish(run: &Run) -> Result<RunReport, RunError> {
         .store(move |store| store.holdings_beside(&files))
         .await?;
     let mut report = report(run, holdings, failed);
-    report.notes.extend(found_before(run).await?);
+    let unsafe_beside = [found_before(run).await?, lost_of_the_archive(run).await?];
+    for note in unsafe_beside.into_iter().flatten() {
+        // The run's own last word is about what it did.
+        warn!("{note}");
+        report.notes.push(note);
+    }
     report.notes.extend(debts.note());
-    report.notes.extend(lost_of_the_archive(run).await?);
     if run.id.is_some() {
         owed::name(run, &mut report, debts.left_out()).await?;
     }

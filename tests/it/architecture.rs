@@ -93,8 +93,8 @@ const ONLY: [Only; 18] = [
     },
     Only {
         words: &["rustix::process"],
-        places: &["hooks", "cli/descriptors.rs"],
-        why: "only what a hook started gets a signal from here, and one file asks for more open files",
+        places: &["hooks", "cli/descriptors.rs", "daemon/signals.rs"],
+        why: "only what a hook started gets a signal from here, one file asks for more open files, and one hears signals",
     },
     Only {
         words: &[

@@ -390,3 +390,32 @@ async fn an_empty_file_in_the_place_of_the_database_is_no_beginning_beside_a_ful
     std::fs::write(home.database(), copy).expect("put back");
     assert_eq!(run("sync").0, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_beyond_the_limit_of_the_system_holds_no_other_up() {
+    let sim = Sim::builder().media(8).start().await;
+    let large = sim
+        .edit(Edit::AddMedium {
+            name: "large.bin".to_owned(),
+            bytes: Some(vec![7; 6_000_000]),
+            path: None,
+            alt: None,
+            tags: Vec::new(),
+        })
+        .expect("uploaded");
+    let home = Sandbox::new();
+    let limit = ["prlimit", "--fsize=4194304"];
+    let output = Program::wrapped(&limit, &home, &sim).run();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    let owed =
+        format!("SELECT count(*) FROM assets WHERE state <> 'saved' AND media_id = '{large}'");
+    assert_eq!(home.count(&owed), 1);
+    assert_eq!(
+        home.count("SELECT count(*) FROM assets WHERE state = 'saved'"),
+        8
+    );
+    home.sync(&sim).await.expect_complete();
+}
