@@ -48,7 +48,7 @@ async fn a_service_that_did_not_change_is_the_same_and_sends_no_bytes() {
     let (code, text) = told(&home, &sim, &["--remote"]);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("VERIFIED: the backup has what the service has\n"),
+        text.contains("VERIFIED: the backup has what the service has, by ids, metadata and the lengths of files\n"),
         "{text}"
     );
 }
