@@ -264,7 +264,9 @@ fn gist(head: &VerifyHead, report: &VerifyReport) -> String {
     let what = match head.scope {
         VerifyScope::Everything => "the backup is what its records say",
         VerifyScope::Database => "the database is sound",
-        VerifyScope::Remote => "the backup has what the service has, by ids, metadata and the lengths of files",
+        VerifyScope::Remote => {
+            "the backup has what the service has, by ids, metadata and the lengths of files"
+        }
     };
     if let Some(trouble) = report.trouble.as_ref().filter(|_| left == 0) {
         return plain(&format!("NOT VERIFIED: {trouble}"));

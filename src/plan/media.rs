@@ -17,7 +17,7 @@ const RECHECKS: [Duration; 2] = [
 pub(super) const LOOKS: usize = RECHECKS.len();
 
 /// Decides what to do about one listed medium. `known` is what the database holds of it, with the
-/// recorded JSON read again (`None` beside it: that text can no longer be read).
+/// recorded JSON read again (`None` beside it: that text is the listed one, or can no longer be read).
 pub fn medium_step(
     listed: ListedMedium,
     known: Option<(&KnownMedium, Option<&ListedMedium>)>,
@@ -56,9 +56,17 @@ fn asset_step(
     if !is_saved {
         return AssetStep::Fetch(Why::New);
     }
-    let Some(before) = before.filter(|_| !known.is_deleted) else {
+    let is_as_it_was = known.metadata == listed.metadata;
+    let Some(before) = before.or(is_as_it_was.then_some(listed)) else {
         return AssetStep::Fetch(Why::Changed);
     };
+    if known.is_deleted {
+        // A file that is uploaded anew is another medium: one that comes back as it was, was not listed for a while.
+        return match is_same_file(listed, before) {
+            true => AssetStep::Fetch(Why::Retouched),
+            false => AssetStep::Fetch(Why::Changed),
+        };
+    }
     // Width and height cannot move without the bytes. One that is not told, then or now, is unknown: see below.
     if has_moved(listed.width, before.width) || has_moved(listed.height, before.height) {
         return AssetStep::Fetch(Why::Resized);
@@ -101,6 +109,15 @@ fn has_moved(listed: Option<i64>, before: Option<i64>) -> bool {
     listed
         .zip(before)
         .is_some_and(|(listed, before)| listed != before)
+}
+
+/// Returns whether all that tells of the bytes is the same, and told.
+fn is_same_file(listed: &ListedMedium, before: &ListedMedium) -> bool {
+    let (then, now) = (&before.updated_at, &listed.updated_at);
+    then.is_some()
+        && is_same_time(then, now)
+        && listed.url == before.url
+        && (listed.width, listed.height) == (before.width, before.height)
 }
 
 /// Returns whether the size is told where it was not, or the other way round.
@@ -359,13 +376,19 @@ mod tests {
         ));
         let mut deleted = saved(&now);
         deleted.is_deleted = true;
-        assert!(matches!(
-            medium_step(now.clone(), Some((&deleted, Some(&now)))),
-            MediumStep::Record {
-                asset: AssetStep::Fetch(Why::Changed),
-                ..
-            }
-        ));
+        for (before, why) in [
+            (listed(Some("t1"), "u1", "d0"), Why::Retouched),
+            (listed(Some("t0"), "u1", "d1"), Why::Changed),
+            (listed(Some("t1"), "u0", "d1"), Why::Changed),
+            (listed(None, "u1", "d1"), Why::Changed),
+        ] {
+            let MediumStep::Record { asset, .. } =
+                medium_step(now.clone(), Some((&deleted, Some(&before))))
+            else {
+                panic!("it is recorded");
+            };
+            assert_eq!(asset, AssetStep::Fetch(why), "{before:?}");
+        }
         let mut without = saved(&now);
         without.asset = None;
         assert!(matches!(

@@ -5,7 +5,7 @@ mod looks;
 
 use crate::support::{Expect as _, Sandbox, Setup, assert_holds};
 use microcms_backup::model::{ExitCode, RunReport, WalkVerdict};
-use microcms_sim::{Edit, Fault, Occasion, Route, Sim, Status};
+use microcms_sim::{Edit, Fault, Occasion, RequestRecord, Route, Sim, Status};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn fields(title: &str) -> Map<String, Value> {
@@ -469,8 +469,17 @@ async fn what_comes_back_continues_its_history() {
         sim.clear_faults();
     }
     assert_eq!(tombstones(&home, "media"), 1);
+    sim.forget_requests();
     let report = home.sync(&sim).await.expect_complete();
     assert_eq!(report.media.returned, 1);
+    let is_file = |record: &RequestRecord| matches!(record.route, Route::Image | Route::File);
+    let files = sim.requests().into_iter().filter(is_file);
+    let files: Vec<_> = files.collect();
+    assert_eq!(
+        files.iter().map(|record| record.bytes).sum::<u64>(),
+        0,
+        "{files:#?}"
+    );
     assert_holds(&home, &sim.truth());
 }
 
