@@ -316,15 +316,8 @@ fn open_rooms(
         Mode::ReadWrite
     };
     let options = store_options(config, mode);
-    if is_emptied(config) {
-        let text = format!(
-            "the database `{}` is an empty file, though the mirror `{}` holds files",
-            options.path.display(),
-            config.storage.mirror.display()
-        );
-        let hint = "put a copy of the database in its place, such as one by `snapshot`; or remove the empty file, and the next run \
-                    begins a new backup, which fetches everything and knows nothing of the past";
-        return Err(Failure::new(ExitCode::Failed, text).with_hint(hint));
+    if let Some(failure) = emptied(config) {
+        return Err(failure);
     }
     let is_new = !options.path.exists();
     let mut store = Store::open(&options, now).map_err(|err| store_failed(err, &options.path))?;
@@ -353,13 +346,23 @@ fn open_rooms(
     Ok((store, RunFiles::Save(Arc::new(mirror))))
 }
 
-/// Returns whether the database's file is there and empty, and the mirror is not: it was emptied. Where a first run died before
+/// Says that the database's file is there and empty, where the mirror is not: it was emptied. Where a first run died before
 /// it wrote anything, there is no file in the mirror either.
-pub(crate) fn is_emptied(config: &Config) -> bool {
-    super::seen::is_empty(&config.storage.database)
-        && Reader::open_if_there(&mirror_options(config)).is_ok_and(|reader| {
-            reader.is_some_and(|reader| reader.scan().flatten().next().is_some())
-        })
+pub(super) fn emptied(config: &Config) -> Option<Failure> {
+    let (database, mirror) = (&config.storage.database, &config.storage.mirror);
+    if !super::seen::is_empty(database) {
+        return None;
+    }
+    let reader = Reader::open_if_there(&mirror_options(config)).ok()??;
+    reader.scan().flatten().next()?;
+    let text = format!(
+        "the database `{}` is an empty file, though the mirror `{}` holds files",
+        database.display(),
+        mirror.display()
+    );
+    let hint = "put a copy of the database in its place, such as one by `snapshot`; or remove the empty file, and the next run \
+                begins a new backup, which fetches everything and knows nothing of the past";
+    Some(Failure::new(ExitCode::Failed, text).with_hint(hint))
 }
 
 /// Leaves the run that did not come about in the database, where `status` finds it.

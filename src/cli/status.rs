@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::assemble::{is_emptied, mirror_options};
+use super::assemble::{emptied, mirror_options};
 use super::failure::Failure;
 use super::mirror_look::{Expected, look_at};
 use super::output;
@@ -183,14 +183,16 @@ fn status(args: &Args, config: &Config, now: Timestamp) -> Status {
         Ok(None) => {
             let database = config.storage.database.display().to_string();
             let database = plain(&database);
-            let why = if is_emptied(config) {
-                format!(
-                    "the database `{database}` is an empty file, though the mirror holds files: put a copy in its place"
-                )
-            } else {
-                format!("no backup yet: `{database}` does not exist; run `microcms-backup sync`")
+            let (why, hint) = match emptied(config) {
+                Some(failure) => (failure.line(), failure.hint),
+                None => {
+                    let why = format!(
+                        "no backup yet: `{database}` does not exist; run `microcms-backup sync`"
+                    );
+                    (why, None)
+                }
             };
-            (without(&why), ExitCode::Difference, None, None)
+            (without(&why), ExitCode::Difference, hint, None)
         }
         Err(err) => {
             let why = format!("it cannot be judged: {}", chain(&err));

@@ -379,14 +379,16 @@ async fn an_empty_file_in_the_place_of_the_database_is_no_beginning_beside_a_ful
             String::from_utf8_lossy(&said).into_owned(),
         )
     };
-    sim.forget_requests();
     for (command, code) in [("status", 6), ("sync", 1), ("status", 6)] {
         let (ended, said) = run(command);
         assert_eq!(ended, Some(code), "{command}: {said}");
         assert!(said.contains("empty"), "{command}: {said}");
         assert_eq!(std::fs::metadata(home.database()).expect("there").len(), 0);
     }
-    assert_eq!(sim.counters().total, 0, "nothing is asked for in vain");
+    assert_eq!(sim.counters().assets(), 3, "nothing is fetched again");
+    let (ended, said) = run("doctor");
+    assert_eq!(ended, Some(1), "{said}");
+    assert!(said.contains("FAIL  database"), "{said}");
     std::fs::write(home.database(), copy).expect("put back");
     assert_eq!(run("sync").0, Some(0));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 
-use super::super::assemble::mirror_options;
+use super::super::assemble::{emptied, mirror_options};
 use super::super::mirror_look::{Expected, look_at};
 use super::checks::{About, Checks};
 use crate::config::{self, ApiKey, Config, ConfigError, Sources};
@@ -175,6 +175,9 @@ fn look_into(config: &Config, checks: &mut Checks) -> Known {
 /// Files without their records tell of a database that is elsewhere.
 fn none_yet(config: &Config, checks: &mut Checks) {
     const NAME: &str = "database";
+    if let Some(failure) = emptied(config) {
+        return checks.fail(NAME, About::Other, failure.line(), failure.hint);
+    }
     let database = config.storage.database.display();
     let mirror = &config.storage.mirror;
     let is_file = |entry: io::Result<fs::DirEntry>| {
