@@ -77,7 +77,7 @@ pub(crate) struct Args {
     database: bool,
 
     /// Put back what is whole elsewhere here, and let the next `sync` fetch again what the service still
-    /// has. Nothing is removed. Takes the lock
+    /// has. No bytes are lost: what gives way moves to the archive. Takes the lock
     #[arg(long, conflicts_with = "remote")]
     repair: bool,
 

@@ -58,20 +58,24 @@ impl Archive {
         self.settle(linked)
     }
 
-    /// As [`Archive::keep`], with a copy: whoever the file belongs to may go on writing to it.
-    pub(super) fn keep_copy(&self, file: &File, digest: Digest) -> Result<(), MirrorError> {
+    /// As [`Archive::keep`], with a copy: whoever the file belongs to may go on writing to it. `false`, and nothing kept, if
+    /// that was done while it was copied.
+    pub(super) fn keep_copy(&self, file: &File, digest: Digest) -> Result<bool, MirrorError> {
         let (place, name) = digest.place();
         let kept = self.tree.folder(&place, &name)?;
         let failed = || MirrorError::io("write archive file", &name);
-        match self.there(&kept, &name, digest)? {
-            Some(there) => there.sync_all().map_err(failed())?,
-            None => self
-                .temp
-                .copy(file)
-                .and_then(|mut copied| copied.move_to(&kept.dir, &name))
-                .map_err(failed())?,
+        if let Some(there) = self.there(&kept, &name, digest)? {
+            there.sync_all().map_err(failed())?;
+        } else {
+            let mut copied = self.temp.copy(file).map_err(failed())?;
+            let mut reread = copied.reopen().map_err(failed())?;
+            if hash_file(&mut reread).map_err(failed())?.sha256 != digest {
+                return Ok(false);
+            }
+            copied.move_to(&kept.dir, &name).map_err(failed())?;
         }
-        self.tree.settle(kept, &name)
+        self.tree.settle(kept, &name)?;
+        Ok(true)
     }
 
     /// As [`Archive::keep`], with nothing flushed: the caller flushes the whole file system of the mirror before it

@@ -253,7 +253,11 @@ impl Inner {
     ) -> Result<Published, MirrorError> {
         let mut archived: Vec<Digest> = archived.into_iter().collect();
         if let Some(old) = old.filter(|old| old.path != *new.path) {
-            archived.extend(self.retire(old, Some(Living { new, was_unchanged }))?);
+            let living = Living {
+                sha256: new.sha256,
+                found_at: was_unchanged.then_some(new.path),
+            };
+            archived.extend(self.retire(old, Some(living))?);
         }
         let New {
             path,
@@ -361,16 +365,16 @@ impl Inner {
         if found != old.sha256 {
             return Ok(None);
         }
-        let lives_on = living.filter(|living| living.new.sha256 == found);
-        let doubtful = lives_on.filter(|living| living.was_unchanged);
+        let lives_on = living.filter(|living| living.sha256 == found);
+        let doubtful = lives_on.and_then(|living| living.found_at);
         if lives_on.is_none() || doubtful.is_some() {
             self.archive.keep(&folder, name, &file, found)?;
         }
         self.steps.pass().map_err(failed())?;
         folder.remove_file(name).map_err(failed())?;
         sync_folder(&folder).map_err(failed())?;
-        if let Some(Living { new, .. }) = doubtful {
-            self.name_again(new.path, &file)?;
+        if let Some(path) = doubtful {
+            self.name_again(path, &file)?;
         }
         Ok(lives_on.is_none().then_some(found))
     }
@@ -390,13 +394,13 @@ impl Inner {
     }
 }
 
-/// A file of the mirror that may have the bytes of one that is put away.
+/// Bytes that stay here when a file is put away that may have them, too.
 #[derive(Clone, Copy)]
 struct Living<'a> {
-    new: New<'a>,
-    /// It was there before anything was done. It may then be the very file that is put away, by another spelling of its name:
-    /// until that is known, the archive has to have the bytes.
-    was_unchanged: bool,
+    sha256: Digest,
+    /// The path in the mirror that had them before anything was done. It may be that of the very file that is put away, by
+    /// another spelling: until that is known, the archive has to have the bytes.
+    found_at: Option<&'a RelPath>,
 }
 
 struct Placed {

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::flush::Alarms;
-use super::folders::{cannot_link, open_folder};
+use super::folders::{cannot_link, open_file, open_folder};
 use super::steps::Steps;
 use crate::model::path::TEMP_FOLDER;
 
@@ -247,6 +247,11 @@ impl TempFile {
             flushed?;
         }
         self.flushed()
+    }
+
+    /// Opens it once more, to read what was written.
+    pub(super) fn reopen(&self) -> io::Result<File> {
+        open_file(&self.dir, &self.name)
     }
 
     /// Returns how many flushes of the whole file system had failed when it was begun.

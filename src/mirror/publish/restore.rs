@@ -3,7 +3,7 @@
 
 use cap_std::fs::File;
 
-use super::{New, Published, Source, Superseded};
+use super::{Living, New, Published, Source, Superseded};
 use crate::mirror::digest::Digest;
 use crate::mirror::error::MirrorError;
 use crate::mirror::open::Mirror;
@@ -73,8 +73,27 @@ impl Mirror {
         if hash_file(&mut file).map_err(failed())?.sha256 != *digest {
             return Ok(false);
         }
-        self.inner.archive.keep_copy(&file, *digest)?;
-        Ok(true)
+        self.inner.archive.keep_copy(&file, *digest)
+    }
+
+    /// Moves a file of the mirror that is nobody's to the archive, by a copy: it may be a name of a file that somebody goes on
+    /// writing to. `false`, and the file stays, if the path does not hold these bytes, also at a second look.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or its name not be removed. Repeating it is safe.
+    pub fn set_aside(&self, file: &Superseded) -> Result<bool, MirrorError> {
+        if !self.archive_stranger(file.path.as_str(), &file.sha256)? {
+            return Ok(false);
+        }
+        let in_the_archive = Living {
+            sha256: file.sha256,
+            found_at: None,
+        };
+        self.inner.retire(file, Some(in_the_archive))?;
+        let left = regular_at(self.root(), file.path.as_str());
+        Ok(left
+            .map_err(MirrorError::io("look at", &file.path))?
+            .is_none())
     }
 
     /// Keeps a file's bytes in the archive as well; the file stays. Damaged bytes that are in their

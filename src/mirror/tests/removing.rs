@@ -56,12 +56,29 @@ fn needed_bytes_move_to_the_archive_and_others_are_left_alone() {
     home.assert_archive_is_sound();
 }
 
+#[test]
+fn a_file_that_is_set_aside_is_copied_and_whoever_has_another_name_of_it_may_write_to_it() {
+    let home = Home::new();
+    home.put("h.io/a/f", b"theirs");
+    let other = home.dir.path().join("other");
+    fs::hard_link(home.file("h.io/a/f"), &other).unwrap();
+    let mirror = home.open();
+    assert!(!mirror.set_aside(&was("h.io/a/f", b"ours")).unwrap());
+    assert!(!mirror.set_aside(&was("h.io/none", b"theirs")).unwrap());
+    assert_eq!(home.read("h.io/a/f").as_deref(), Some(&b"theirs"[..]));
+    assert!(mirror.set_aside(&was("h.io/a/f", b"theirs")).unwrap());
+    assert_eq!(home.read("h.io/a/f"), None);
+    fs::write(other, b"edited").unwrap();
+    assert_eq!(fs::read(home.archived(b"theirs")).unwrap(), b"theirs");
+    home.assert_archive_is_sound();
+}
+
 /// The removals that are stopped after every step.
 type Removal = fn(&Mirror) -> Result<bool, MirrorError>;
 
 #[test]
 fn whatever_step_it_stops_at_nothing_else_is_touched_and_the_next_time_ends_the_same() {
-    let removals: [(&str, Removal); 3] = [
+    let removals: [(&str, Removal); 4] = [
         ("from the mirror", |mirror| {
             mirror.remove(&rel("h.io/a/b/f"))
         }),
@@ -71,8 +88,12 @@ fn whatever_step_it_stops_at_nothing_else_is_touched_and_the_next_time_ends_the_
         ("to the archive", |mirror| {
             mirror.archive(&was("h.io/a/b/f", b"bytes"))
         }),
+        ("to the archive, by a copy", |mirror| {
+            mirror.set_aside(&was("h.io/a/b/f", b"bytes"))
+        }),
     ];
     for (name, remove) in removals {
+        let is_to_archive = name.starts_with("to the archive");
         for is_crash in [true, false] {
             for stop_at in 1.. {
                 let home = Home::new();
@@ -97,7 +118,7 @@ fn whatever_step_it_stops_at_nothing_else_is_touched_and_the_next_time_ends_the_
                     whole(fs::read(home.archived(b"bytes")).ok()),
                     "{name} {stop_at}"
                 );
-                if name == "to the archive" {
+                if is_to_archive {
                     let is_somewhere =
                         home.file("h.io/a/b/f").exists() || home.archived(b"bytes").exists();
                     assert!(is_somewhere, "{stop_at}");
@@ -107,7 +128,7 @@ fn whatever_step_it_stops_at_nothing_else_is_touched_and_the_next_time_ends_the_
                 let is_there = home.file("h.io/a/b/f").exists();
                 assert_eq!(is_there, name == "from the archive", "{name} {stop_at}");
                 let is_archived = home.archived(b"bytes").exists();
-                assert_eq!(is_archived, name == "to the archive", "{name} {stop_at}");
+                assert_eq!(is_archived, is_to_archive, "{name} {stop_at}");
                 let is_old_there = home.archived(b"old").exists();
                 assert_eq!(is_old_there, name != "from the archive", "{name} {stop_at}");
                 assert_eq!(home.read("h.io/a/other").as_deref(), Some(&b"other"[..]));

@@ -124,12 +124,17 @@ impl Search {
                 path,
                 sha256: found,
             };
-            Some(hand.mirror.archive(&left).map(|_is_kept| found))
+            let set_aside = hand.mirror.set_aside(&left);
+            Some(set_aside.map(|is_aside| is_aside.then_some(found)))
         };
         match moved() {
-            Some(Ok(digest)) => Fate {
+            Some(Ok(Some(digest))) => Fate {
                 repair: Some(Repair::SetAside),
                 remedy: format!("in the archive now, as {digest}").into(),
+            },
+            Some(Ok(None)) => Fate {
+                repair: Some(Repair::Failed),
+                remedy: "it changed meanwhile: verify again".into(),
             },
             Some(Err(err)) => Fate {
                 repair: Some(Repair::Failed),

@@ -225,20 +225,26 @@ async fn status_says_unsafe_until_what_verify_found_is_made_good() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_that_its_medium_left_behind_goes_to_the_archive() {
     let (sim, home) = backed_up(4).await;
-    let id = sim.media_ids()[1].clone();
-    let left = file_of(&home, &id);
+    let ids = sim.media_ids();
+    let left = file_of(&home, &ids[1]);
+    let at_a_former_path = file_of(&home, &ids[2]);
     flip(&left);
     let damaged = fs::read(&left).expect("read");
-    sim.edit(Edit::SetMediumPath {
-        id,
-        path: "/assets/renamed.png".to_owned(),
-        touch: true,
-    })
-    .expect("renamed");
+    for (id, path) in [(1, "/assets/renamed.png"), (2, "/assets/also-renamed.png")] {
+        sim.edit(Edit::SetMediumPath {
+            id: ids[id].clone(),
+            path: path.to_owned(),
+            touch: true,
+        })
+        .expect("renamed");
+    }
     home.sync(&sim).await.expect_complete();
-    // A person's file lies beside it.
+    // A person's file lies beside it, and at another path of the past lies a name of a file that is in use elsewhere.
     let theirs = left.with_file_name("index.html");
     fs::write(&theirs, "somebody's").expect("written");
+    let in_use = home.path("notes.txt");
+    fs::write(&in_use, "notes").expect("written");
+    fs::hard_link(&in_use, &at_a_former_path).expect("linked");
 
     let (code, json) = verify(&home, &sim, &[]);
     assert_eq!(code, 6, "{json:#}");
@@ -251,9 +257,16 @@ async fn a_damaged_file_that_its_medium_left_behind_goes_to_the_archive() {
     let (code, json) = verify(&home, &sim, &["--repair"]);
     assert_eq!(
         (code, repairs(&json)),
-        (6, vec!["impossible".to_owned(), "set_aside".to_owned()])
+        (
+            6,
+            ["impossible", "set_aside", "set_aside"]
+                .map(str::to_owned)
+                .to_vec()
+        )
     );
-    assert!(!left.exists() && theirs.exists());
+    assert!(!left.exists() && theirs.exists() && !at_a_former_path.exists());
+    // Whoever has it goes on with it, and the archive keeps what it was.
+    fs::write(&in_use, "other notes").expect("written");
     let kept = digest(&damaged);
     let archive = files(&home.path("archive"));
     assert!(
