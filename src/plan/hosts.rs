@@ -41,7 +41,7 @@ pub enum Lesson {
         /// A `Last-Modified` was sent.
         last_modified: bool,
     },
-    /// A question with these validators was refused, and the same one without them was answered.
+    /// Questions with these validators were refused for file after file, and the same ones without them answered.
     ConditionRefused {
         /// An `ETag` was sent.
         etag: bool,
@@ -50,7 +50,8 @@ pub enum Lesson {
     },
     /// A part of a file came, and it was the part that was asked for.
     RangeHeld,
-    /// A range was asked for and the whole file came, though nothing had changed, or only once it was asked for.
+    /// A range was asked for and the whole file came, though nothing had changed, or, for file after file, only once it was
+    /// asked for.
     RangeIgnored,
     /// Another part came than the one that was asked for, or a part that does not fit.
     RangeLied,
@@ -131,10 +132,7 @@ pub fn learn(known: &HostTraits, lesson: &Lesson) -> HostTraits {
             } else {
                 &mut traits.last_modified
             };
-            // One refusal of a host that knew how may be one file's, or the moment's.
-            if *standing == Some(Standing::Proven) {
-                *standing = Some(Standing::Offered);
-            } else if *etag || *last_modified {
+            if *etag || *last_modified {
                 *standing = Some(Standing::Withdrawn);
                 traits.detail = Some("it refused to say whether saved bytes still hold".to_owned());
             }
@@ -216,23 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_question_takes_a_proof_back_and_a_second_one_the_offer() {
+    fn a_refused_question_is_its_tags_and_dates_stay_good_for_ranges() {
         let refused = Lesson::ConditionRefused {
             etag: true,
             last_modified: true,
         };
-        let proven = HostTraits {
+        let known = HostTraits {
             etag: Some(Standing::Proven),
             last_modified: Some(Standing::Offered),
             ..HostTraits::default()
         };
-        let once = learn(&proven, &refused);
-        assert_eq!(once.etag, Some(Standing::Offered));
-        assert_eq!(once.detail, None);
-        let twice = learn(&once, &refused);
-        assert_eq!(twice.etag, Some(Standing::Withdrawn));
-        assert_eq!(twice.last_modified, Some(Standing::Offered));
-        assert!(twice.detail.is_some());
+        let traits = learn(&known, &refused);
+        assert_eq!(traits.etag, Some(Standing::Withdrawn));
+        assert_eq!(traits.last_modified, Some(Standing::Offered));
+        assert!(traits.detail.is_some());
     }
 
     #[test]

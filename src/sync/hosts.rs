@@ -18,6 +18,17 @@ const ATTEMPTS: u32 = 4;
 const ILL: u32 = 16;
 /// Files in a row with which an asked wait that may be one file's own is taken to be the host's.
 const FEW: u32 = 4;
+/// Files in a row for which a host refuses a question, and answers a plainer one, before it is taken not to know the question.
+const REFUSED: u32 = 3;
+
+/// What a host may refuse to be asked, and have the file all the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    /// Whether saved bytes still hold.
+    Condition,
+    /// For a part of a file.
+    Range,
+}
 
 /// The health of each asset host.
 #[derive(Debug, Default)]
@@ -41,8 +52,21 @@ struct Known {
 struct Health {
     unreachable: u32,
     failed: u32,
+    /// Files for which a condition was refused since it was heeded last.
+    conditions_refused: u32,
+    /// The same, of ranges.
+    ranges_refused: u32,
     /// When the host wants to be asked again.
     quiet_until: Option<Instant>,
+}
+
+impl Health {
+    fn of(&mut self, question: Question) -> &mut u32 {
+        match question {
+            Question::Condition => &mut self.conditions_refused,
+            Question::Range => &mut self.ranges_refused,
+        }
+    }
 }
 
 impl Hosts {
@@ -86,6 +110,27 @@ impl Hosts {
         }
         known.traits.insert(host.to_owned(), after);
         known.fresh.insert(host.to_owned());
+    }
+
+    /// Notes that a question was refused for a file, and a plainer one was answered. One file's trouble, or the moment's, is not
+    /// the host's: the lesson is drawn once file after file met the same.
+    pub(super) fn refused(&self, host: &str, question: Question, lesson: &Lesson) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = health.entry(host.to_owned()).or_default().of(question);
+        *count = count.saturating_add(1);
+        let is_the_hosts = *count >= REFUSED;
+        drop(health);
+        if is_the_hosts {
+            self.learn(host, lesson);
+        }
+    }
+
+    /// Notes that a question was answered.
+    pub(super) fn heeded(&self, host: &str, question: Question) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(health) = health.get_mut(host) {
+            *health.of(question) = 0;
+        }
     }
 
     /// Returns what was learned since the last time, to be recorded.
@@ -215,6 +260,26 @@ mod tests {
         hosts.learn("a", &Lesson::RangeIgnored);
         assert_eq!(hosts.take_fresh().len(), 1);
         assert_eq!(hosts.take_fresh(), []);
+    }
+
+    #[test]
+    fn only_what_is_refused_for_file_after_file_is_not_asked_any_more() {
+        let (hosts, refused) = (Hosts::default(), Lesson::RangeIgnored);
+        let range = |hosts: &Hosts| hosts.traits("a").range;
+        for _ in 0..5 {
+            for _ in 1..REFUSED {
+                hosts.refused("a", Question::Range, &refused);
+                hosts.refused("b", Question::Range, &Lesson::LengthHeld);
+                hosts.heeded("a", Question::Condition);
+            }
+            assert_eq!(range(&hosts), None);
+            hosts.heeded("a", Question::Range);
+        }
+        for _ in 0..REFUSED {
+            assert_eq!(range(&hosts), None);
+            hosts.refused("a", Question::Range, &refused);
+        }
+        assert_eq!(range(&hosts), Some(Standing::Withdrawn));
     }
 
     fn broken() -> RemoteError {

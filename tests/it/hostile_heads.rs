@@ -5,6 +5,7 @@ use crate::hostile_hosts::{host_that_answers, http, png, run_against, run_agains
 use crate::support::{Expect as _, Sandbox, Setup, assert_sound_and_tidy, digest, files};
 use microcms_backup::model::ExitCode;
 use microcms_sim::{Edit, Fault, Occasion, Route, Sim};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
@@ -65,6 +66,33 @@ async fn only_a_last_chunk_or_a_length_tells_the_end() {
     assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
 }
 
+/// A service with five images, each redirected to its name at another host, and their ids.
+async fn service_at(host: &str) -> (Sim, Vec<String>) {
+    let sim = Sim::builder().start().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let name = format!("{n}.png");
+        let path = format!("/assets/s/{name}");
+        ids.push(add(&sim, &name, &path));
+        let elsewhere = Fault::Redirect {
+            status: 302,
+            location: format!("http://{host}/{name}"),
+        };
+        sim.fault(Route::Image.containing(&path), Occasion::Every, elsewhere);
+    }
+    (sim, ids)
+}
+
+/// One file after the other.
+fn setup_at(host: &str) -> Setup {
+    Setup {
+        downloads: 1,
+        extra_hosts: vec![host.to_owned()],
+        read_timeout: Duration::from_millis(300),
+        ..Setup::default()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plainly() {
     for refusal in [
@@ -75,8 +103,6 @@ async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plain
         "500 Internal Server Error",
         "206 Partial Content\ncontent-range: bytes 0-4999/5000",
     ] {
-        let sim = Sim::builder().start().await;
-        let id = add(&sim, "x.png", "/assets/s/x.png");
         let plain = png(5_000);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&heard);
@@ -89,27 +115,18 @@ async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plain
                 &plain,
             )
         });
-        let location = format!("http://{host}/x.png");
-        let elsewhere = Fault::Redirect {
-            status: 302,
-            location,
-        };
-        sim.fault(Route::Image, Occasion::Every, elsewhere);
+        let (sim, ids) = service_at(&host).await;
         let home = Sandbox::new();
-        let run = async || {
-            let setup = Setup {
-                extra_hosts: vec![host.clone()],
-                read_timeout: Duration::from_millis(300),
-                ..Setup::default()
-            };
-            home.sync_with(&sim, setup).await.expect_complete()
-        };
-        run().await;
+        home.sync_with(&sim, setup_at(&host))
+            .await
+            .expect_complete();
         for _ in 0..2 {
-            sim.edit(Edit::TouchMedium { id: id.clone() })
-                .expect("edited");
-            let report = run().await;
-            assert_eq!(report.assets.saved, 1, "{refusal}");
+            for id in &ids {
+                sim.edit(Edit::TouchMedium { id: id.clone() })
+                    .expect("edited");
+            }
+            let report = home.sync_with(&sim, setup_at(&host)).await;
+            assert_eq!(report.expect_complete().assets.saved, 5, "{refusal}");
         }
         assert_eq!(
             home.texts("SELECT etag FROM asset_hosts"),
@@ -117,12 +134,14 @@ async fn a_host_that_refuses_to_be_asked_whether_bytes_still_hold_is_asked_plain
             "{refusal}"
         );
         let heard = heard.lock().unwrap().clone();
-        let asked = if refusal.starts_with('5') {
+        let one: &[bool] = if refusal.starts_with('5') {
             // A second time: it may have been the moment's trouble.
-            vec![false, true, true, false, false]
+            &[true, true, false]
         } else {
-            vec![false, true, false, false]
+            &[true, false]
         };
+        // One file's refusal is not the host's, and thousands need not be refused.
+        let asked = [&[false; 5], &one.repeat(3)[..], &[false; 2], &[false; 5]].concat();
         assert_eq!(heard, asked, "{refusal}");
         assert_sound_and_tidy(&home);
     }
@@ -135,21 +154,51 @@ async fn a_host_that_refuses_to_send_a_part_is_asked_for_the_whole() {
         "431 Request Header Fields Too Large",
         "500 Internal Server Error",
     ] {
-        let plain = png(5_000);
-        let (sent, is_first) = (plain.clone(), AtomicBool::new(true));
-        let host = host_that_answers(move |request| {
-            if request.contains("\nrange:") {
-                return http(&format!("{refusal}\ncontent-length: 0"), b"");
-            }
-            let is_first = is_first.swap(false, Relaxed);
-            let end = if is_first { 2_500 } else { 5_000 };
-            let head = "200 OK\netag: \"1\"\naccept-ranges: bytes\ncontent-length: 5000";
-            http(head, &sent[..end])
-        });
-        let (home, code, error) = run_against_host(host).await;
-        assert_eq!(code, ExitCode::Complete, "{refusal}: {error}");
-        assert_eq!(home.texts("SELECT sha256 FROM assets"), [digest(&plain)]);
-        assert_eq!(home.texts("SELECT range FROM asset_hosts"), ["withdrawn"]);
+        // Also a host that sent a part before.
+        for sends_first in [false, true] {
+            let plain = png(5_000);
+            let (sent, cut) = (plain.clone(), Mutex::new(HashSet::new()));
+            let refused = Arc::new(AtomicU32::new(0));
+            let counted = Arc::clone(&refused);
+            let host = host_that_answers(move |request| {
+                let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                let is_first_file = cut.lock().unwrap().len() == 1;
+                let known = "etag: \"1\"\naccept-ranges: bytes";
+                let from = request.split_once("\nrange: bytes=");
+                let from = from.and_then(|(_, rest)| rest.split('-').next()?.parse().ok());
+                let from: Option<usize> = from.filter(|_| sends_first && is_first_file);
+                if let Some(from) = from {
+                    let length = 5_000 - from;
+                    let part =
+                        format!("content-length: {length}\ncontent-range: bytes {from}-4999/5000");
+                    let head = format!("206 Partial Content\n{known}\n{part}");
+                    return http(&head, &sent[from..]);
+                }
+                if request.contains("\nrange:") {
+                    counted.fetch_add(1, Relaxed);
+                    return http(&format!("{refusal}\ncontent-length: 0"), b"");
+                }
+                let is_first = cut.lock().unwrap().insert(path);
+                let end = if is_first { 2_500 } else { 5_000 };
+                http(
+                    &format!("200 OK\n{known}\ncontent-length: 5000"),
+                    &sent[..end],
+                )
+            });
+            let (sim, _) = service_at(&host).await;
+            let home = Sandbox::new();
+            let report = home.sync_with(&sim, setup_at(&host)).await;
+            assert_eq!(report.expect_complete().assets.saved, 5, "{refusal}");
+            let saved = home.texts("SELECT DISTINCT sha256 FROM assets");
+            assert_eq!(saved, [digest(&plain)], "{refusal}");
+            assert_eq!(home.texts("SELECT range FROM asset_hosts"), ["withdrawn"]);
+            let times = match (refusal.starts_with('5'), sends_first) {
+                (false, _) => 3,
+                (true, false) => 6,
+                (true, true) => 9,
+            };
+            assert_eq!(refused.load(Relaxed), times, "{refusal}, {sends_first}");
+        }
     }
 }
 

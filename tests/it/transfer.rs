@@ -98,6 +98,82 @@ async fn a_cut_file_goes_on_where_it_was_cut_in_the_same_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_moment_s_trouble_costs_neither_what_came_nor_the_ranges() {
+    let size = 5 * MIB;
+    let (sim, id) = service(AssetOptions::default(), size).await;
+    cut(&sim, 1, 3 * MIB);
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    assert_eq!(host(&home, &sim, "range"), "proven");
+    let video = || Route::File.containing("talk.mp4");
+    let trouble = Fault::Status {
+        status: 500,
+        headers: std::collections::BTreeMap::new(),
+        body: String::new(),
+        consumed: false,
+    };
+    // What is asked, and what fails of it: the rest; whether the saved bytes still hold, and later once the rest.
+    for (cut_at, refused) in [(1, vec![2, 3]), (3, vec![1, 2, 4])] {
+        sim.clear_faults();
+        sim.edit(Edit::ResizeMedium {
+            id: id.clone(),
+            size: size + cut_at,
+            touch: true,
+        })
+        .expect("resized");
+        let fault = Fault::Cut {
+            after: 3 * MIB,
+            chunked: false,
+        };
+        sim.fault(video(), Occasion::Nth(cut_at), fault);
+        for nth in refused {
+            sim.fault(video(), Occasion::Nth(nth), trouble.clone());
+        }
+        sim.forget_requests();
+        home.sync(&sim).await.expect_complete();
+        let sent = sim.counters().at(&sim.file_host()).bytes;
+        assert!(sent <= size + MIB / 10, "{cut_at}: {sent} bytes for {size}");
+        assert_eq!(host(&home, &sim, "range"), "proven", "{cut_at}");
+    }
+    assert_holds(&home, &sim.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_s_trouble_does_not_make_a_host_one_that_cannot_be_asked() {
+    let sim = Sim::builder()
+        .media(6)
+        .media_size(20_000..=20_000)
+        .old_media_form()
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let path = home.texts("SELECT substr(url, instr(url, '/assets')) FROM assets LIMIT 1");
+    let trouble = Fault::Status {
+        status: 500,
+        headers: std::collections::BTreeMap::new(),
+        body: String::new(),
+        consumed: false,
+    };
+    // Twice, for the question alone; three times, also for the file.
+    for times in [2, 3] {
+        for route in [Route::Image, Route::File] {
+            let one = route.containing(&path[0]);
+            sim.fault(one, Occasion::Range(1, times), trouble.clone());
+        }
+        for fails in [true, false] {
+            sim.forget_requests();
+            home.sync_with(&sim, Setup::full()).await.expect_complete();
+            let asked = sim.requests().into_iter();
+            let asked = asked.filter(|it| matches!(it.route, Route::Image | Route::File));
+            let whole = asked.filter(|it| it.status == 200).count();
+            assert_eq!(whole, usize::from(fails && times == 2), "{times}");
+        }
+        sim.clear_faults();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_stopped_keeps_what_came_and_the_next_one_asks_for_the_rest() {
     let size = 6 * MIB;
     let (sim, _id) = service(AssetOptions::default(), size).await;

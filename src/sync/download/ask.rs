@@ -4,11 +4,12 @@ use super::receive::{Beginning, Whole};
 use super::unsaved::Unsaved;
 use super::{Arrived, Download, LONGEST_WAIT, Told};
 use crate::mirror::{Digest, Finished};
-use crate::model::AssetUrl;
 use crate::model::ending::Format;
 use crate::model::sniff::{self, Answer};
+use crate::model::{AssetUrl, Standing};
 use crate::plan::{Lesson, Way, is_doubtful, may_try};
 use crate::remote::{Ask, AssetAnswer, AssetBody, AssetHead, Conditions, RemoteError};
+use crate::sync::hosts::Question;
 use crate::sync::quota::Reserved;
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
@@ -22,10 +23,12 @@ pub(super) struct Session {
     pub(super) sent: (bool, bool),
     /// Whether the host said that the saved bytes still hold.
     pub(super) was_vouched: bool,
-    /// What the last question was refused with: an `ETag`, a `Last-Modified`.
+    /// What the condition that was refused just now had: an `ETag`, a `Last-Modified`.
     refused: Option<(bool, bool)>,
-    /// How many questions were.
-    refusals: u32,
+    /// How often the host failed to say whether the saved bytes still hold.
+    conditions: Failures,
+    /// How often it failed to send a part.
+    ranges: Failures,
     /// What HEAD told.
     pub(super) head: Option<AssetHead>,
     /// Room in the budget for what was told of the length, before any byte is asked for.
@@ -47,7 +50,8 @@ impl Session {
             sent: (false, false),
             was_vouched: false,
             refused: None,
-            refusals: 0,
+            conditions: Failures::default(),
+            ranges: Failures::default(),
             head: None,
             promised: None,
             beginning: None,
@@ -56,16 +60,22 @@ impl Session {
             endless: None,
         }
     }
+}
 
+/// How often a host failed at one question about a file, one time after the other.
+#[derive(Debug, Default)]
+struct Failures(u32);
+
+impl Failures {
     /// Returns whether the question itself may be what a host does not answer. A failure of its own may be the
-    /// moment's: then it is asked a second time.
-    fn is_refused(&mut self, err: &RemoteError) -> bool {
+    /// moment's: then it is asked a second time, and a third one where it has shown that it knows how.
+    fn is_refusal(&mut self, err: &RemoteError, is_proven: bool) -> bool {
         if !err.may_be_the_questions() {
             return false;
         }
-        self.refusals += 1;
+        self.0 += 1;
         let is_definite = !matches!(err, RemoteError::Broken { .. });
-        is_definite || self.refusals > 1
+        is_definite || self.0 > 1 + u32::from(is_proven)
     }
 }
 
@@ -169,7 +179,12 @@ impl Download {
                 last_modified: row.last_modified.clone().filter(|_| last_modified),
             };
             session.sent = (etag, last_modified);
-            match self.get(url, &Ask::Unless(conditions)).await {
+            let answer = self.get(url, &Ask::Unless(conditions)).await;
+            if answer.is_ok() {
+                session.conditions = Failures::default();
+                self.shared.hosts.heeded(host, Question::Condition);
+            }
+            match answer {
                 Ok(AssetAnswer::NotModified) => {
                     let traits = self.shared.hosts.traits(host);
                     let is_moved = self.is_moved();
@@ -190,10 +205,10 @@ impl Download {
                     return Err(Unsaved::WrongPart);
                 }
                 // Some hosts refuse the very question, and have the file.
-                Err(Unsaved::Remote(err)) if session.is_refused(&err) => {
+                Err(Unsaved::Remote(err)) if session.conditions.is_refusal(&err, false) => {
                     debug!(host, "{err}; it is asked for without conditions");
+                    // Where that fails, too, it was not the condition's fault, and the next attempt has it again.
                     session.refused = Some(std::mem::take(&mut session.sent));
-                    session.way = Way::Whole;
                 }
                 Err(err) => return Err(err),
             }
@@ -211,8 +226,12 @@ impl Download {
         let traits = self.shared.hosts.traits(host);
         if let Some(mut beginning) = session.beginning.take() {
             if may_try(traits.range) {
-                let ask = beginning.ask()?;
-                match self.get(url, &ask).await {
+                let answer = self.get(url, &beginning.ask()?).await;
+                if answer.is_ok() {
+                    session.ranges = Failures::default();
+                    self.shared.hosts.heeded(host, Question::Range);
+                }
+                match answer {
                     Ok(AssetAnswer::Rest { total, body }) => {
                         return self.go_on(host, session, beginning, total, *body).await;
                     }
@@ -231,7 +250,11 @@ impl Download {
                     Ok(AssetAnswer::NotModified) => {}
                     Err(err) => {
                         session.beginning = Some(beginning);
-                        if !matches!(&err, Unsaved::Remote(err) if session.is_refused(err)) {
+                        let is_proven = traits.range == Some(Standing::Proven);
+                        let Unsaved::Remote(remote) = &err else {
+                            return Err(err);
+                        };
+                        if !session.ranges.is_refusal(remote, is_proven) {
                             return Err(err);
                         }
                         debug!(host, "{err}; the whole is asked for");
@@ -239,7 +262,8 @@ impl Download {
                         let AssetAnswer::Whole(body) = self.get(url, &plainly).await? else {
                             return Err(err);
                         };
-                        self.shared.hosts.learn(host, &Lesson::RangeIgnored);
+                        let hosts = &self.shared.hosts;
+                        hosts.refused(host, Question::Range, &Lesson::RangeIgnored);
                         // Only now: what refuses everything for a while costs no beginning.
                         if let Some(beginning) = session.beginning.take() {
                             self.forget_beginning(beginning).await;
@@ -297,7 +321,9 @@ impl Download {
                 etag,
                 last_modified,
             };
-            self.shared.hosts.learn(host, &lesson);
+            session.way = Way::Whole;
+            let hosts = &self.shared.hosts;
+            hosts.refused(host, Question::Condition, &lesson);
         }
         if let Some(head) = session.head.take()
             && let (Some(told), Some(length)) = (head.length, body.length)
@@ -469,7 +495,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_second_failure_of_the_host_s_own_is_a_refusal_of_the_question() {
+    fn only_a_second_failure_of_the_host_s_own_at_a_question_is_a_refusal_of_it() {
         let mut session = Session::new(Way::Whole);
         let late = RemoteError::TimedOut {
             what: "a file".to_owned(),
@@ -481,10 +507,16 @@ mod tests {
             what: "a file".to_owned(),
             retry_after: None,
         };
+        let conditions = &mut session.conditions;
         // What did not come says nothing of the question.
-        assert!(!session.is_refused(&late));
-        assert!(!session.is_refused(&broken));
-        assert!(!session.is_refused(&late));
-        assert!(session.is_refused(&broken));
+        assert!(!conditions.is_refusal(&late, false));
+        assert!(!conditions.is_refusal(&broken, false));
+        assert!(!conditions.is_refusal(&late, false));
+        assert!(conditions.is_refusal(&broken, false));
+        // Another question is another matter, and one that was answered before gets a third try.
+        let ranges = &mut session.ranges;
+        assert!(!ranges.is_refusal(&broken, true));
+        assert!(!ranges.is_refusal(&broken, true));
+        assert!(ranges.is_refusal(&broken, true));
     }
 }
