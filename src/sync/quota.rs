@@ -4,11 +4,15 @@ use super::RunError;
 use crate::model::Timestamp;
 use crate::remote::Remote;
 use crate::store::StoreHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Below this much left, sizes are asked for before bytes: an answer that is broken off because it does
 /// not fit was partly sent, and counts.
 const TIGHT: u64 = 64 * 1024 * 1024;
+/// After so many answers in a run that were broken off because they do not fit, a file of which nothing tells the length is not
+/// asked for: more was sent of each than is counted.
+const IN_VAIN: u32 = 16;
 
 /// What `limits.monthly_transfer` leaves. Counts what every host but the Management API sent (that one
 /// costs nothing, microcms-facts 3.2), in this run and in the earlier ones of the month.
@@ -16,6 +20,7 @@ const TIGHT: u64 = 64 * 1024 * 1024;
 pub(super) struct Quota {
     limit: Option<u64>,
     remote: Arc<Remote>,
+    in_vain: AtomicU32,
     // A std mutex: a few additions under it, never held across an await.
     state: Mutex<State>,
 }
@@ -69,7 +74,18 @@ impl Quota {
                 reserved: 0,
             }),
             remote: Arc::clone(remote),
+            in_vain: AtomicU32::new(0),
         })
+    }
+
+    /// Notes that a host began to send a file that does not fit.
+    pub(super) fn begun_in_vain(&self) {
+        self.in_vain.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether only files that are known to fit should be asked for.
+    pub(super) fn is_wary(&self) -> bool {
+        self.in_vain.load(Ordering::Relaxed) >= IN_VAIN
     }
 
     /// Returns how many bytes may still be asked for; `None`: any number.

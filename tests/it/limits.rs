@@ -55,7 +55,7 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         ..AssetOptions::default()
     };
     for options in [AssetOptions::default(), no_head] {
-        let sim = images(40, 50 * KIB, options).await;
+        let sim = images(24, 50 * KIB, options).await;
         let home = Sandbox::in_memory();
         let limit = 500 * KIB;
         let report = home
@@ -76,13 +76,13 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
             let begun = lines.iter().filter(|line| line.starts_with("GET /assets/"));
             assert_eq!(begun.count() as u64, saved);
         }
-        assert_eq!(report.assets.withheld, 40 - saved);
-        assert_eq!(report.assets.owed, 40 - saved);
+        assert_eq!(report.assets.withheld, 24 - saved);
+        assert_eq!(report.assets.owed, 24 - saved);
         // The report lists them.
         let listed = report.owed_files.iter().filter(|file| {
             file.why.as_deref() == Some("new") && sim.media_ids().contains(&file.media_id)
         });
-        assert_eq!(listed.count() as u64, 40 - saved);
+        assert_eq!(listed.count() as u64, 24 - saved);
         let text = problem(&report, "assets");
         for part in ["500.0 KiB", "stay owed", "limits.monthly_transfer"] {
             assert!(text.contains(part), "{text}");
@@ -107,6 +107,34 @@ async fn the_month_s_budget_is_kept_and_the_next_month_goes_on() {
         assert_holds(&home, &sim.truth());
         assert_sound_and_tidy(&home);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_the_budget_is_begun_in_vain_a_few_times_only() {
+    let no_head = AssetOptions {
+        head: false,
+        ..AssetOptions::default()
+    };
+    let (count, most) = (120, 300 * KIB);
+    let sim = images(count, most, no_head).await;
+    let home = Sandbox::in_memory();
+    let report = home.sync_with(&sim, limited(5 * most - 1)).await;
+    let report = report.expect_code(ExitCode::Partial);
+    let (saved, withheld) = (report.assets.saved, report.assets.withheld);
+    assert_eq!((withheld, report.assets.owed), (120 - saved, 120 - saved));
+    let begun = || {
+        let lines = sim.request_lines();
+        let begun = lines.iter().filter(|line| line.starts_with("GET /assets/"));
+        begun.count() as u64
+    };
+    // Sixteen, and what was under way beside them.
+    assert!(begun() <= saved + 16 + 8, "{}", begun());
+    let later = Setup {
+        now: next_month,
+        ..limited(60_000 * KIB)
+    };
+    home.sync_with(&sim, later).await.expect_complete();
+    assert_holds(&home, &sim.truth());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -345,6 +345,7 @@ impl Download {
         let reserved = promised.or_else(|| self.reserve(bytes));
         let Some(reserved) = reserved else {
             debug!("`{url}` does not fit into the month's budget");
+            self.shared.quota.begun_in_vain();
             return Err(Unsaved::OverBudget { announced: length });
         };
         let beginning = self.begin(host, &body);

@@ -36,7 +36,7 @@ impl Download {
     /// budget is too small for it.
     ///
     /// # Errors
-    /// Also where the disk is.
+    /// Also where the disk is, and where nothing tells the length and too many were begun in vain.
     pub(super) async fn does_not_fit(
         &self,
         url: &AssetUrl,
@@ -54,6 +54,9 @@ impl Download {
             if let Some(length) = length {
                 self.shared.room.fits(length).await?;
             }
+        }
+        if length.is_none() && self.shared.quota.is_wary() {
+            return Err(Unsaved::OverBudget { announced: None });
         }
         let Some(length) = length.filter(|_| session.promised.is_none()) else {
             return Ok(None);
