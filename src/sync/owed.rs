@@ -127,22 +127,31 @@ fn say_what_is_lost(run: &Run, lost: u64) {
 fn say_why_files_failed(run: &Run, total: u64, failed: &[FailedAsset]) {
     let (now_failed, example, is_said) = {
         let sheet = run.sheet();
+        let fails_still = |file: &&FailedAsset| sheet.failed_media.contains(&file.media_id);
         let is_said = sheet
             .problems
             .iter()
             .any(|problem| problem.scope == "assets");
-        (sheet.assets.failed, sheet.failed.clone(), is_said)
+        let named = match &sheet.failed {
+            Some(now) => Some((now.media_id.as_str(), &now.url, &now.error)),
+            // Its failure was taken back, and others failed, too.
+            None => {
+                let other = failed.iter().find(fails_still);
+                other.map(|it| (it.media_id.as_str(), &it.url, &it.error))
+            }
+        };
+        let example = named.map(|(media_id, url, error)| {
+            let name = which(media_id, url);
+            format!(", for example {name}: {}", without(error, url))
+        });
+        (sheet.assets.failed, example.unwrap_or_default(), is_said)
     };
     // One whose medium was deleted in this very run is owed no more.
     if total == 0 || is_said {
         return;
     }
-    if let Some(example) = example {
-        let message = format!(
-            "{now_failed} failed, for example {}: {}",
-            which(example.media_id.as_str(), &example.url),
-            without(&example.error, &example.url)
-        );
+    if now_failed > 0 {
+        let message = format!("{now_failed} failed{example}");
         run.problem(ProblemKind::Owed, "assets", message, None);
         return;
     }

@@ -123,6 +123,49 @@ async fn a_file_that_is_missing_is_asked_for_less_and_less_often_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_just_now_is_not_told_as_what_failed_before() {
+    let (sim, first) = service().await;
+    let home = Sandbox::in_memory();
+    home.sync_with(&sim, at(now)).await.expect_complete();
+    let second = sim.media_ids().into_iter().find(|id| *id != first);
+    let second = second.expect("another one");
+    for id in [&first, &second] {
+        replace_bytes(&sim, id.as_str());
+    }
+    for route in [Route::Image, Route::File] {
+        sim.fault(route, Occasion::Every, Fault::status(403, "no"));
+    }
+    let impatient = || Setup {
+        is_impatient: true,
+        allow_deletes: 1,
+        ..at(now)
+    };
+    home.sync_with(&sim, impatient()).await;
+    // One after the other, and the first one turns out to be deleted: it is its failure that is named until then.
+    let deleted =
+        home.texts("SELECT media_id FROM assets WHERE state = 'failed' ORDER BY rowid LIMIT 1");
+    let [deleted] = &deleted[..] else {
+        panic!("{deleted:?}")
+    };
+    sim.edit(Edit::DeleteMedium {
+        id: deleted.clone(),
+    })
+    .expect("deleted");
+    for is_marked in [false, true] {
+        let setup = Setup {
+            downloads: 1,
+            ..impatient()
+        };
+        let report = home.sync_with(&sim, setup).await;
+        assert_eq!(report.media.deleted, u64::from(is_marked));
+        let said: Vec<&str> = report.problems.iter().map(|it| &*it.message).collect();
+        let failed = if is_marked { 1 } else { 2 };
+        let begins = format!("{failed} failed, for example `");
+        assert!(said.iter().any(|it| it.starts_with(&begins)), "{said:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_one_file_its_report_says_it_and_the_others_are_saved() {
     let html = || Fault::Html;
     let cases: [(&str, Fault, &str); 6] = [
