@@ -46,4 +46,4 @@ pub use meter::Meter;
 pub use notice::{NoticeError, Notices};
 pub use probe::reach;
 pub use service::{Options, Remote};
-pub use wire::{OddContent, is_same_body, read_content, read_medium, title};
+pub use wire::{OddContent, is_same_body, read_content, read_medium, says_the_same, title};

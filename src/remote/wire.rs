@@ -15,8 +15,8 @@ mod tests;
 mod title;
 
 pub(crate) use apis::{ApiEntry, apis};
-pub use bodies::is_same_body;
 pub(crate) use bodies::{Body, body_list, body_object, body_of};
+pub use bodies::{is_same_body, says_the_same};
 pub use contents::OddContent;
 pub use contents::read_content;
 pub(crate) use contents::{ContentsAnswer, ContentsItem, content_detail, contents_list};

@@ -227,6 +227,59 @@ async fn the_right_to_all_drafts_never_passes_a_draft_off_as_published() {
     assert_holds(&home, &sim.truth());
 }
 
+/// A body in other words for the same: its fields backwards, with blanks, and one more that is `null`.
+fn respelt(body: &str) -> String {
+    let fields: Map<String, Value> = serde_json::from_str(body).expect("an object");
+    let mut turned: Map<String, Value> = fields.into_iter().rev().collect();
+    turned.insert("unset".into(), Value::Null);
+    let text = serde_json::to_string_pretty(&turned).expect("JSON");
+    text.replace("another", "\\u0061nother")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_in_another_spelling_is_not_passed_off_as_published() {
+    // The key sees all drafts, and only the two answers tell: or those of another content, known from before.
+    for is_other_known in [false, true] {
+        let sim = Sim::builder().published_list_api("blog", 5).start().await;
+        let draft = |id: &str, title: &str| Edit::AddDraft {
+            endpoint: "blog".into(),
+            id: id.into(),
+            fields: fields(title),
+        };
+        let home = Sandbox::new();
+        if is_other_known {
+            sim.edit(add("known", Status::Publish)).expect("added");
+            sim.edit(draft("known", "another")).expect("a draft");
+        }
+        home.sync(&sim).await.expect_complete();
+        sim.edit(Edit::SetContentRights {
+            endpoint: None,
+            rights: ContentRights::everything(),
+        })
+        .expect("changed");
+        sim.edit(add("essay", Status::Publish)).expect("added");
+        sim.edit(draft("essay", "another")).expect("a draft");
+        let truth = sim.truth();
+        for id in ["essay", "known"] {
+            let Some(content) = truth.content("blog", id) else {
+                continue;
+            };
+            let draft = respelt(content.draft.as_ref().expect("a draft"));
+            let answer =
+                format!("{{\"contents\":[{draft}],\"totalCount\":1,\"offset\":0,\"limit\":1}}");
+            let target = Route::ContentList.containing(&format!("ids={id}"));
+            sim.fault(target, Occasion::Every, Fault::answer(answer));
+        }
+        if is_other_known {
+            // Its two answers differ, as those of a draft that is saved in between.
+            sim.edit(draft("essay", "a third")).expect("a draft");
+        }
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!(report.bodies.refused, 1, "{:?}", report.problems);
+        assert_eq!(bodies(&home, "essay").0, None, "{is_other_known}");
+    }
+}
+
 /// Of an API where nothing was never published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_that_equals_what_is_published_is_no_alarm_where_another_tells_that_the_key_sees_none()

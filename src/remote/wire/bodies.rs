@@ -8,16 +8,30 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
+/// Returns whether two bodies of a content say the same, however each is spelt.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    one == other || is_same(fields(one), fields(other))
+}
+
 /// Returns whether two bodies of a content differ in nothing but their `updatedAt`, which a draft beside what is published moves.
 pub fn is_same_body(one: &str, other: &str) -> bool {
     let fields = |text| {
-        let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let mut fields = fields(text)?;
         fields.shift_remove("updatedAt");
         Some(fields)
     };
-    fields(one)
-        .zip(fields(other))
-        .is_some_and(|(one, other)| one == other)
+    is_same(fields(one), fields(other))
+}
+
+fn is_same(one: Option<Map<String, Value>>, other: Option<Map<String, Value>>) -> bool {
+    one.is_some() && one == other
+}
+
+/// Reads what a body says: a field that is `null` says as much as one that is not there.
+fn fields(text: &str) -> Option<Map<String, Value>> {
+    let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+    fields.retain(|_, value| !value.is_null());
+    Some(fields)
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use super::hidden::MOVED;
 use super::stale::{self, Age, STALE};
 use super::wanted::{Sides, Wanted};
 use crate::model::{BodyDigest, BodyOutcome, ContentId, Endpoint, EndpointKind, OwedBody, Status};
-use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError};
+use crate::remote::{Batch, BatchAnswer, FoundBody, RemoteError, says_the_same};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinError;
 
@@ -218,7 +218,7 @@ impl Api<'_> {
                 if owed.status == Status::PublishAndDraft
                     && match self.sees_all_drafts().await {
                         Some(sees) => sees,
-                        None => draft_text == Some(&body.text),
+                        None => draft_text.is_some_and(|draft| says_the_same(draft, &body.text)),
                     }
                     && !self.is_published_before(owed, &body).await =>
             {

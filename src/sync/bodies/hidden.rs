@@ -3,7 +3,7 @@
 use super::ask::Api;
 use super::stale;
 use crate::model::{BodySide, ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
-use crate::remote::{Batch, FoundBody, Lookup, is_same_body, read_content};
+use crate::remote::{Batch, FoundBody, Lookup, is_same_body, read_content, says_the_same};
 use crate::sync::run::Ahead;
 
 /// Why a body that is newer than its listing is not taken.
@@ -86,11 +86,10 @@ impl Api<'_> {
         let remote = &self.run.rooms.remote;
         let answer = remote.published_bodies(self.endpoint, &batch).await;
         let (_, served) = answer.found.into_iter().find(|(id, _)| *id == known.id)?;
-        if served.text == known.published {
-            Some(false)
-        } else {
-            (served.text == known.draft).then_some(true)
-        }
+        let is_published = says_the_same(&served.text, &known.published);
+        let is_draft = says_the_same(&served.text, &known.draft);
+        // Two that say the same in other spellings tell nothing.
+        (is_published != is_draft).then_some(is_draft)
     }
 
     /// Returns whether a body is the one that was published when it was recorded last: nothing was published since, and nothing

@@ -2,7 +2,7 @@
 //! ones, which may be drafts.
 
 use crate::model::{BodySide, OwedBody, Status, Timestamp};
-use crate::remote::FoundBody;
+use crate::remote::{FoundBody, says_the_same};
 use crate::store::{HadBody, LaterLook};
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ pub(super) fn is_again(owed: &OwedBody, body: &FoundBody, had: &HadBody) -> bool
         true => &had.revised_at,
         false => &had.updated_at,
     };
-    is_same(listed_then, served) && had.text == body.text
+    is_same(listed_then, served) && says_the_same(&had.text, &body.text)
 }
 
 /// The listing's stamp and the body's own that belong together.
