@@ -15,7 +15,8 @@ use super::show_text;
 use crate::config::{self, Config, Sources};
 use crate::model::past::{ContentState, FileState};
 use crate::model::{
-    Endpoint, EndpointKind, ExitCode, Moment, State, Status, Thing, ThingKind, Timestamp, Version,
+    BodySide, Endpoint, EndpointKind, ExitCode, Moment, State, Status, Thing, ThingKind, Timestamp,
+    Version,
 };
 use crate::plan::difference::Part;
 use crate::store::{Store, StoreError};
@@ -80,6 +81,8 @@ pub(super) struct Shown {
     pub(super) deleted_at: Option<Timestamp>,
     /// The latest time at which it was still there.
     pub(super) last_there: Option<Timestamp>,
+    /// Bodies that never came for that last version: the latest time at which an earlier one has them.
+    pub(super) earlier_bodies: Vec<EarlierBody>,
     #[serde(flatten)]
     body: Option<Body>,
     #[serde(skip)]
@@ -110,6 +113,13 @@ enum Body {
         api_kind: EndpointKind,
         schema: Option<Box<RawValue>>,
     },
+}
+
+/// Where the newest body is of a side whose last one never came.
+#[derive(Debug, Serialize)]
+pub(super) struct EarlierBody {
+    pub(super) part: Part,
+    pub(super) at: Timestamp,
 }
 
 /// A medium's file, and where its bytes lie now.
@@ -173,7 +183,29 @@ fn shown(
         Thing::Medium(id) => file(store, config, &Thing::File(id.clone()), then)?,
         Thing::Api(_) | Thing::Content(..) | Thing::File(_) => None,
     };
-    Ok(Ok(Shown::new(version, file, at.unwrap_or(now))))
+    let earlier = earlier_bodies(store, &version)?;
+    let shown = Shown::new(version, file, at.unwrap_or(now));
+    Ok(Ok(Shown {
+        earlier_bodies: earlier,
+        ..shown
+    }))
+}
+
+/// Returns where the bodies are that a deleted content has not, because they never came for its last version.
+fn earlier_bodies(store: &Store, version: &Version) -> Result<Vec<EarlierBody>, StoreError> {
+    let mut found = Vec::new();
+    if let (State::Content(content), Some(_)) = (&version.state, version.deleted_at) {
+        for part in missing(content) {
+            let side = if part == Part::DraftBody {
+                BodySide::Draft
+            } else {
+                BodySide::Published
+            };
+            let at = store.last_body(&version.thing, side, version.valid_from)?;
+            found.extend(at.map(|at| EarlierBody { part, at }));
+        }
+    }
+    Ok(found)
 }
 
 impl Shown {
@@ -193,6 +225,7 @@ impl Shown {
                     .valid_from
                     .minus(std::time::Duration::from_millis(1))
             }),
+            earlier_bodies: Vec::new(),
             body: is_there
                 .then(|| body(&version.state, file.as_ref()))
                 .flatten(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::columns::pad;
 use super::looking::exact;
 use super::paper::{Ink, Paper, Style, visible};
-use super::show::{FileShown, Shown, missing};
+use super::show::{EarlierBody, FileShown, Shown, missing};
 use crate::model::past::{ApiState, ContentState, MediumState};
 use crate::model::{State, Thing, Timestamp, read_json};
 use crate::plan::difference::Part;
@@ -34,6 +34,13 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         if let Some(last) = shown.last_there {
             let command = command(&shown.thing, last, style.zone());
             paper.line(&format!("its last version: {command}"));
+        }
+        for EarlierBody { part, at } in &shown.earlier_bodies {
+            let command = command(&shown.thing, *at, style.zone());
+            let name = body_name(*part);
+            paper.line(&format!(
+                "the {name} of that version never came; an earlier one: {command}"
+            ));
         }
         return;
     }
@@ -106,6 +113,14 @@ fn facts(facts: &[(&'static str, String)], style: &Style, paper: &mut Paper) {
     }
 }
 
+fn body_name(part: Part) -> &'static str {
+    match part {
+        Part::PublishedBody => "published body",
+        Part::DraftBody => "draft body",
+        Part::Metadata | Part::DraftKey | Part::Api | Part::File => part.as_str(),
+    }
+}
+
 /// `has_ended`: nothing is added to this version any more.
 fn bodies(content: &ContentState, has_ended: bool, style: &Style, paper: &mut Paper) {
     let missing = missing(content);
@@ -114,10 +129,11 @@ fn bodies(content: &ContentState, has_ended: bool, style: &Style, paper: &mut Pa
     } else {
         "not here yet"
     };
-    for (part, name, body) in [
-        (Part::PublishedBody, "published body", &content.published),
-        (Part::DraftBody, "draft body", &content.draft),
+    for (part, body) in [
+        (Part::PublishedBody, &content.published),
+        (Part::DraftBody, &content.draft),
     ] {
+        let name = body_name(part);
         if let Some(body) = body {
             paper.line("");
             paper.line(&style.ink(Ink::Name, name));

@@ -9,9 +9,10 @@ use super::plain::digest_start;
 use super::values::{int, lenient, optional_count};
 use super::{Store, StoreError};
 use crate::model::past::{ApiState, ContentState, FileState, MediumState};
-use crate::model::{State, Thing, ThingKind, Timestamp, Version};
+use crate::model::{BodySide, State, Thing, ThingKind, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 impl Store {
     /// Returns the version that a thing had at a time; it may say "deleted". `None`: nothing is known of it
@@ -44,6 +45,27 @@ impl Store {
                 Table::of(thing.kind()).history()
             );
             one(conn, &sql, thing, began)
+        })
+    }
+
+    /// Returns the last instant at which a content had a body on this side, of the versions before the one that
+    /// began at a time. `None`: none of those that are kept has it.
+    pub fn last_body(
+        &self,
+        thing: &Thing,
+        side: BodySide,
+        began: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read("look for the last body", |conn| {
+            let sql = format!(
+                "{} AND valid_from < :at AND {}_body IS NOT NULL AND deleted_at IS NULL
+                 ORDER BY valid_from DESC LIMIT 1",
+                Table::of(ThingKind::Content).history(),
+                side.as_str()
+            );
+            let version = one(conn, &sql, thing, began)?;
+            let end = version.and_then(|version| version.valid_to);
+            Ok(end.map(|end| end.minus(Duration::from_millis(1))))
         })
     }
 

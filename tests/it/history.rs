@@ -3,6 +3,7 @@
 mod clocks;
 mod files;
 mod input;
+mod owed;
 mod truth;
 mod words;
 
