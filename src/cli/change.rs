@@ -15,6 +15,8 @@ pub(super) struct Change {
     pub(super) difference: Difference,
     /// What came before is not kept any more, so nobody can say what this version changed.
     pub(super) is_oldest_kept: bool,
+    /// Nothing is added to the later version any more: a body that it has not will never come.
+    pub(super) has_ended: bool,
     /// When the version began; for a change over a span of time, the one at its end.
     pub(super) at: Option<Timestamp>,
     pub(super) by: Option<String>,
@@ -40,6 +42,7 @@ impl Change {
             status: after.filter(|_| live(after)).and_then(status),
             title: after.or(before).and_then(title),
             is_oldest_kept: false,
+            has_ended: after.is_some_and(|version| version.valid_to.is_some()),
             thing,
             difference,
         }

@@ -83,9 +83,18 @@ pub(super) fn field_names(change: &Change) -> String {
         .difference
         .missing
         .iter()
-        .map(|part| format!("{}: not here yet", label(*part)));
+        .map(|part| format!("{}: {}", label(*part), absent(change.has_ended)));
     let parts = change.difference.parts.iter().map(part_names);
     parts.chain(missing).collect::<Vec<_>>().join(" · ")
+}
+
+/// Returns what is said of a body that is not there; `has_ended`: nothing is added to its version any more.
+pub(super) fn absent(has_ended: bool) -> &'static str {
+    if has_ended {
+        "never came"
+    } else {
+        "not here yet"
+    }
 }
 
 fn part_names(change: &PartChange) -> String {
@@ -127,10 +136,9 @@ pub(super) fn fields(change: &Change, style: &Style, paper: &mut Paper) {
         }
     }
     for part in &change.difference.missing {
-        paper.line(&format!(
-            "    {}: the new one is not here yet",
-            label(*part)
-        ));
+        let is = if change.has_ended { "" } else { "is " };
+        let absent = absent(change.has_ended);
+        paper.line(&format!("    {}: the new one {is}{absent}", label(*part)));
     }
 }
 
@@ -247,6 +255,7 @@ mod tests {
                 missing: Vec::new(),
             },
             is_oldest_kept: false,
+            has_ended: false,
             at: None,
             by: by.map(str::to_owned),
             status_before: None,

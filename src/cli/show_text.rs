@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 use chrono_tz::Tz;
 use serde_json::Value;
 
+use super::change_text::absent;
 use super::columns::pad;
 use super::looking::exact;
 use super::paper::{Ink, Paper, Style, visible};
@@ -124,11 +125,7 @@ fn body_name(part: Part) -> &'static str {
 /// `has_ended`: nothing is added to this version any more.
 fn bodies(content: &ContentState, has_ended: bool, style: &Style, paper: &mut Paper) {
     let missing = missing(content);
-    let absent = if has_ended {
-        "never came"
-    } else {
-        "not here yet"
-    };
+    let absent = absent(has_ended);
     for (part, body) in [
         (Part::PublishedBody, &content.published),
         (Part::DraftBody, &content.draft),

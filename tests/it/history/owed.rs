@@ -79,3 +79,24 @@ async fn a_deleted_content_whose_last_body_never_came_names_where_the_saved_one_
     assert_eq!(value["earlier_bodies"], serde_json::json!([]));
     assert_eq!(ask(&home, &sim, &["show", "hello", "--at", "2"]).code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_come_any_more_is_not_waited_for() {
+    let (sim, home) = owed().await;
+    let text = told(&home, &sim, &["history", "hello"]);
+    assert!(text.contains("published: not here yet\n"), "{text}");
+    let text = told(&home, &sim, &["diff", "1"]);
+    assert!(
+        text.contains("published: the new one is not here yet\n"),
+        "{text}"
+    );
+
+    let (sim, home) = deleted().await;
+    let text = told(&home, &sim, &["history", "hello"]);
+    assert!(text.contains("published: never came\n"), "{text}");
+    let text = told(&home, &sim, &["diff", "1", "2"]);
+    assert!(
+        text.contains("published: the new one never came\n"),
+        "{text}"
+    );
+}
