@@ -32,6 +32,7 @@ impl Change {
         before: Option<&Version>,
         after: Option<&Version>,
         difference: Difference,
+        is_oldest_kept: bool,
     ) -> Self {
         let live = |version: Option<&Version>| version.is_some_and(|v| v.deleted_at.is_none());
         Self {
@@ -41,7 +42,7 @@ impl Change {
             status_before: before.filter(|_| live(before)).and_then(status),
             status: after.filter(|_| live(after)).and_then(status),
             title: after.or(before).and_then(title),
-            is_oldest_kept: false,
+            is_oldest_kept,
             has_ended: after.is_some_and(|version| version.valid_to.is_some()),
             thing,
             difference,

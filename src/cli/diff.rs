@@ -220,7 +220,8 @@ fn file_of(thing: &Thing) -> Option<Thing> {
     }
 }
 
-type Counts = BTreeMap<ThingKind, BTreeMap<Became, u64>>;
+/// By what happened, in one word.
+type Counts = BTreeMap<ThingKind, BTreeMap<&'static str, u64>>;
 
 fn tell(
     store: &Store,
@@ -245,9 +246,9 @@ fn tell(
     let mut counts = Counts::new();
     let mut is_first = true;
     store.changed_things(wanted, |thing| {
-        if let Some(change) = change(store, thing, span)? {
+        if let Some(change) = change(store, thing, span, whole_since)? {
             let of_kind = counts.entry(change.thing.kind()).or_default();
-            *of_kind.entry(change.difference.became).or_default() += 1;
+            *of_kind.entry(change.word()).or_default() += 1;
             if is_json {
                 paper.add(if is_first { "\n" } else { ",\n" });
                 paper.json(&change.json(!args.stat));
@@ -271,7 +272,12 @@ fn tell(
     Ok(())
 }
 
-fn change(store: &Store, thing: Thing, span: &Span) -> Result<Option<Change>, StoreError> {
+fn change(
+    store: &Store,
+    thing: Thing,
+    span: &Span,
+    whole_since: Option<Timestamp>,
+) -> Result<Option<Change>, StoreError> {
     let before = store.version_at(&thing, span.from)?;
     let after = store.version_at(&thing, span.end())?;
     let mut found = difference(before.as_ref(), after.as_ref());
@@ -288,9 +294,25 @@ fn change(store: &Store, thing: Thing, span: &Span) -> Result<Option<Change>, St
             .is_some_and(|version| version.deleted_at.is_none());
         found = with_file(found, difference(old.as_ref(), new.as_ref()), is_live);
     }
-    Ok(found.map(|found| Change {
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    // What `prune` left first need not be the first that there was.
+    let is_oldest_kept = match whole_since {
+        Some(whole) if before.is_none() => store
+            .first_known(&thing)?
+            .is_some_and(|first| first < whole),
+        Some(_) | None => false,
+    };
+    Ok(Some(Change {
         at,
-        ..Change::new(thing, before.as_ref(), after.as_ref(), found)
+        ..Change::new(
+            thing,
+            before.as_ref(),
+            after.as_ref(),
+            found,
+            is_oldest_kept,
+        )
     }))
 }
 
@@ -314,6 +336,7 @@ fn head(span: &Span, whole_since: Option<Timestamp>, style: &Style, paper: &mut 
 
 fn write(change: &Change, is_brief: bool, style: &Style, paper: &mut Paper) {
     let sign = match change.difference.became {
+        Became::Created if change.is_oldest_kept => "?",
         Became::Created => "+",
         Became::Changed => "~",
         Became::Deleted => "-",
@@ -340,17 +363,12 @@ const KINDS: [(ThingKind, &str); 3] = [
     (ThingKind::Content, "contents"),
     (ThingKind::Medium, "media"),
 ];
-const WORDS: [(Became, &str); 4] = [
-    (Became::Created, "created"),
-    (Became::Changed, "changed"),
-    (Became::Deleted, "deleted"),
-    (Became::Returned, "returned"),
-];
+const WORDS: [&str; 5] = ["created", "known", "changed", "deleted", "returned"];
 
-fn count(counts: &Counts, kind: ThingKind, became: Became) -> u64 {
+fn count(counts: &Counts, kind: ThingKind, word: &str) -> u64 {
     let of_kind = counts.get(&kind);
     of_kind
-        .and_then(|words| words.get(&became))
+        .and_then(|words| words.get(word))
         .copied()
         .unwrap_or(0)
 }
@@ -359,7 +377,7 @@ fn summary(counts: &Counts) -> serde_json::Value {
     let of_kind = |kind| {
         WORDS
             .iter()
-            .map(|(became, word)| ((*word).to_owned(), count(counts, kind, *became).into()))
+            .map(|word| ((*word).to_owned(), count(counts, kind, word).into()))
             .collect::<serde_json::Map<_, _>>()
     };
     KINDS
@@ -373,7 +391,7 @@ fn summary_line(counts: &Counts) -> String {
     let of_kind = |(kind, name): &(ThingKind, &str)| {
         let words: Vec<String> = WORDS
             .iter()
-            .map(|(became, word)| (count(counts, *kind, *became), word))
+            .map(|word| (count(counts, *kind, word), word))
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();

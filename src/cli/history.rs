@@ -214,10 +214,15 @@ fn change(
     let before = store.version_before(&thing, began)?;
     let found = difference(before.as_ref(), Some(&after));
     let found = found.unwrap_or_else(|| without_difference(&after));
-    let mut change = Change::new(thing, before.as_ref(), Some(&after), found);
     let was_pruned = covered.whole_since.is_some_and(|whole| began < whole);
-    change.is_oldest_kept = before.is_none() && was_pruned;
-    Ok(Some(change))
+    let is_oldest_kept = before.is_none() && was_pruned;
+    Ok(Some(Change::new(
+        thing,
+        before.as_ref(),
+        Some(&after),
+        found,
+        is_oldest_kept,
+    )))
 }
 
 /// A version says "deleted" although nothing of what came before is kept, or it differs from the one before

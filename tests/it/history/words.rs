@@ -288,4 +288,15 @@ async fn history_that_was_pruned_is_said_to_be_so() {
         "{message}"
     );
     assert!(!told(&home, &sim, &["diff", "4"]).contains("not whole"));
+    // Whether it was there before the first kept version, nobody can say.
+    let text = told(&home, &sim, &["diff", "1", "2"]);
+    assert!(text.contains("\n? known     blog/hello"), "{text}");
+    assert!(text.ends_with("\n\ncontents: 1 known\n"), "{text}");
+    let value = json(&home, &sim, &["diff", "1", "2"]);
+    assert_eq!(value["changes"][0]["change"], "known");
+    let counts = &value["summary"]["contents"];
+    assert_eq!(
+        (&counts["known"], &counts["created"]),
+        (&1.into(), &0.into())
+    );
 }
