@@ -239,11 +239,18 @@ fn unknown(store: &Store, name: &str) -> Result<Failure, StoreError> {
         ControlFlow::Continue(())
     })?;
     let names = nearest.names();
-    let hint = if names.is_empty() {
+    let mut hint = if names.is_empty() {
         "`history` without a name lists what changed last".to_owned()
     } else {
         format!("did you mean {}?", names.join(" or "))
     };
-    let text = format!("nothing is called `{}`, now or in the past", visible(name));
+    let past = match store.covered()?.whole_since {
+        Some(_) => {
+            hint.push_str("; of what `prune` has removed whole, no name is left");
+            "what is kept of the past"
+        }
+        None => "the past",
+    };
+    let text = format!("nothing is called `{}`, now or in {past}", visible(name));
     Ok(Failure::new(ExitCode::Usage, text).with_hint(hint))
 }

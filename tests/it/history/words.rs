@@ -135,7 +135,11 @@ async fn a_content_is_shown_to_be_read() {
     assert!(told(&home, &sim, &["show", "blog/hello", "--at", last]).contains("一つ 120 円"));
     // The whole command for the first version, too.
     let message = refused(&home, &sim, &["show", "news/none"]);
-    assert!(message.contains("nothing is called"), "{message}");
+    assert!(
+        message.contains("nothing is called `news/none`, now or in the past\n")
+            && !message.contains("prune"),
+        "{message}"
+    );
 
     let medium = sim.truth().media[0].clone();
     let text = told(&home, &sim, &["show", &medium.id]);
@@ -298,5 +302,11 @@ async fn history_that_was_pruned_is_said_to_be_so() {
     assert_eq!(
         (&counts["known"], &counts["created"]),
         (&1.into(), &0.into())
+    );
+    // What was removed whole has no name any more.
+    let message = refused(&home, &sim, &["show", "blog/was-here"]);
+    assert!(
+        message.contains("in what is kept of the past") && message.contains("`prune` has removed"),
+        "{message}"
     );
 }
