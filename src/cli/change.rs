@@ -35,10 +35,14 @@ impl Change {
         is_oldest_kept: bool,
     ) -> Self {
         let live = |version: Option<&Version>| version.is_some_and(|v| v.deleted_at.is_none());
+        let by = match difference.became {
+            Became::Created if !is_oldest_kept => created_by,
+            Became::Created | Became::Changed | Became::Deleted | Became::Returned => updated_by,
+        };
         Self {
             at: after.map(|version| version.valid_from),
             // A tombstone repeats who changed the thing last, who need not be who deleted it.
-            by: after.filter(|_| live(after)).and_then(updated_by),
+            by: after.filter(|_| live(after)).and_then(by),
             status_before: before.filter(|_| live(before)).and_then(status),
             status: after.filter(|_| live(after)).and_then(status),
             title: after.or(before).and_then(title),
@@ -144,6 +148,16 @@ impl<'a> FieldJson<'a> {
 fn status(version: &Version) -> Option<String> {
     match &version.state {
         State::Content(content) => content.status.clone(),
+        State::Api(_) | State::Medium(_) | State::File(_) => None,
+    }
+}
+
+fn created_by(version: &Version) -> Option<String> {
+    match &version.state {
+        State::Content(content) => {
+            let mut facts = content.facts.iter();
+            facts.find_map(|(column, value)| (*column == "created_by").then(|| value.clone()))
+        }
         State::Api(_) | State::Medium(_) | State::File(_) => None,
     }
 }

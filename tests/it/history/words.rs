@@ -310,3 +310,23 @@ async fn history_that_was_pruned_is_said_to_be_so() {
         "{message}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_created_a_content_is_told_of_its_first_version() {
+    let sim = Sim::builder().media(1).list_api("blog", 1).start().await;
+    let home = Sandbox::new();
+    let id = sim.content_ids("blog").remove(0);
+    let made = Edit::SetCreatedBy {
+        endpoint: "blog".to_owned(),
+        id: id.clone(),
+        member: "m_maker".to_owned(),
+    };
+    sim.edit(made).expect("made");
+    home.sync(&sim).await.expect_complete();
+    let text = told(&home, &sim, &["history", &id]);
+    assert!(text.ends_with("  by m_maker\n"), "{text}");
+    let value = json(&home, &sim, &["history", &id]);
+    assert_eq!(value["changes"][0]["by"], "m_maker");
+    let sql = "SELECT by FROM changes WHERE kind = 'content' AND endpoint = 'blog'";
+    assert_eq!(home.texts(sql), ["m_maker"]);
+}
