@@ -148,6 +148,7 @@ struct Done {
     at: Timestamp,
     run: Option<i64>,
     whole_since: Option<Timestamp>,
+    is_redacted: bool,
 }
 
 /// An export with all of its rows, of which nothing is removed or committed yet.
@@ -157,6 +158,7 @@ struct Filled {
     at: Timestamp,
     run: Option<i64>,
     whole_since: Option<Timestamp>,
+    is_redacted: bool,
 }
 
 impl Filled {
@@ -167,6 +169,7 @@ impl Filled {
             at,
             run,
             whole_since,
+            is_redacted,
         } = self;
         let finished = export.finish(git.as_ref().map(|(git, commit)| (git, commit)));
         finished.map_err(refused).map(|exported| Done {
@@ -174,6 +177,7 @@ impl Filled {
             at,
             run,
             whole_since,
+            is_redacted,
         })
     }
 }
@@ -286,6 +290,7 @@ fn fill_folder(
         at: told,
         run: run.map(|run| run.id),
         whole_since,
+        is_redacted: covered.is_redacted,
     }))
 }
 
@@ -422,7 +427,10 @@ fn refused(err: ExportError) -> Failure {
 /// Returns how it ended: something is missing where a body is owed or a file is somebody else's.
 fn conclude(done: &Done, is_past: bool, zone: Tz) -> ExitCode {
     let owed = done.exported.owed;
-    if owed > 0 && is_past {
+    if owed > 0 && done.is_redacted {
+        let bodies = counted(owed, "body is", "bodies are");
+        warn!("{bodies} missing: this is a redacted snapshot, which leaves them out");
+    } else if owed > 0 && is_past {
         let bodies = counted(owed, "body of that time is", "bodies of that time are");
         warn!("{bodies} missing: never came, or not yet");
     } else if owed > 0 {

@@ -83,6 +83,8 @@ pub(super) struct Shown {
     pub(super) last_there: Option<Timestamp>,
     /// Bodies that never came for that last version: the latest time at which an earlier one has them.
     pub(super) earlier_bodies: Vec<EarlierBody>,
+    /// What is missing may have been taken out of this snapshot.
+    pub(super) redacted: bool,
     #[serde(flatten)]
     body: Option<Body>,
     #[serde(skip)]
@@ -187,6 +189,7 @@ fn shown(
     let shown = Shown::new(version, file, at.unwrap_or(now));
     Ok(Ok(Shown {
         earlier_bodies: earlier,
+        redacted: store.covered()?.is_redacted,
         ..shown
     }))
 }
@@ -226,6 +229,7 @@ impl Shown {
                     .minus(std::time::Duration::from_millis(1))
             }),
             earlier_bodies: Vec::new(),
+            redacted: false,
             body: is_there
                 .then(|| body(&version.state, file.as_ref()))
                 .flatten(),

@@ -53,7 +53,11 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         State::Content(content) => {
             facts(&content.facts, style, paper);
             row("version", &version, paper);
-            bodies(content, shown.valid_to.is_some(), style, paper);
+            let absent = match shown.redacted {
+                true => "not in this redacted snapshot",
+                false => absent(shown.valid_to.is_some()),
+            };
+            bodies(content, absent, style, paper);
         }
         State::Medium(medium) => {
             about_medium(medium, style, paper);
@@ -122,10 +126,9 @@ fn body_name(part: Part) -> &'static str {
     }
 }
 
-/// `has_ended`: nothing is added to this version any more.
-fn bodies(content: &ContentState, has_ended: bool, style: &Style, paper: &mut Paper) {
+/// `absent` is said of one that is not there.
+fn bodies(content: &ContentState, absent: &str, style: &Style, paper: &mut Paper) {
     let missing = missing(content);
-    let absent = absent(has_ended);
     for (part, body) in [
         (Part::PublishedBody, &content.published),
         (Part::DraftBody, &content.draft),

@@ -1,5 +1,6 @@
 //! Which instants the history covers, and which one is meant by a run.
 
+use super::snapshot::REDACTED;
 use super::values::{count, lenient};
 use super::{Store, StoreError};
 use crate::model::{CLOCK_STEP, Timestamp};
@@ -14,6 +15,8 @@ pub struct Covered {
     pub whole_since: Option<Timestamp>,
     /// How many runs there were.
     pub runs: u64,
+    /// It is a redacted snapshot: bodies that are not here may have been taken out.
+    pub is_redacted: bool,
 }
 
 impl Store {
@@ -22,15 +25,17 @@ impl Store {
         self.read("read what the history covers", |conn| {
             conn.query_row(
                 "SELECT min(started_at), count(*),
+                     EXISTS (SELECT 1 FROM meta WHERE key = :redacted),
                      (SELECT max(max(ifnull(superseded_before, ''), ifnull(deleted_before, ''))) FROM prunes
                       WHERE superseded_before IS NOT NULL OR deleted_before IS NOT NULL)
                  FROM runs",
-                [],
+                named_params! { ":redacted": REDACTED },
                 |row| {
                     Ok(Covered {
                         since: row.get(0)?,
                         runs: count(row, 1)?,
-                        whole_since: row.get(2)?,
+                        is_redacted: row.get(2)?,
+                        whole_since: row.get(3)?,
                     })
                 },
             )

@@ -252,3 +252,37 @@ async fn what_somebody_added_to_the_database_is_not_handed_on_by_accident() {
     assert!(!home.path("s.sqlite3").exists());
     said(&program(&home, &sim, &["s.sqlite3"]).run(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_redacted_is_not_said_to_be_owed() {
+    let (home, sim) = backup().await;
+    said(
+        &program(&home, &sim, &["handed.sqlite3", "--redact"]).run(),
+        0,
+    );
+    let other = Sandbox::new();
+    fs::copy(home.path("handed.sqlite3"), other.database()).expect("copied");
+    let id = "SELECT id FROM contents WHERE endpoint = 'blog' AND status = 'DRAFT' LIMIT 1";
+    let name = format!("blog/{}", other.texts(id).concat());
+    let ask = |words: &[&str]| Program::command(words, &other, &sim).run();
+    for words in [&["show", &*name][..], &["show", &*name, "--at", "1"]] {
+        let text = said(&ask(words), 0);
+        assert!(
+            text.contains("draft body: not in this redacted snapshot\n"),
+            "{text}"
+        );
+    }
+    let text = said(&ask(&["show", &name, "--json"]), 0);
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(value["redacted"], true);
+
+    let folder = other.path("out").display().to_string();
+    for more in [&[][..], &["--at", "1"]] {
+        let words = [&["export", &folder, "--drafts"], more].concat();
+        let text = said(&ask(&words), 3);
+        assert!(
+            text.contains("missing: this is a redacted snapshot") && !text.contains("`sync`"),
+            "{text}"
+        );
+    }
+}

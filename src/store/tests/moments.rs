@@ -32,6 +32,7 @@ fn a_run_is_meant_by_its_end_or_by_what_is_known_of_it() {
     let expected = Covered {
         since: Some(time("2026-05-01T00:00:00.000Z")),
         whole_since: Some(time("2026-05-01T12:00:00.000Z")),
+        is_redacted: false,
         runs: 3,
     };
     assert_eq!(home.store.covered().unwrap(), expected);
