@@ -199,7 +199,7 @@ impl Store {
         })
     }
 
-    /// Returns those of the paths that files had in the past. Reads the whole history.
+    /// Returns those of the paths that files had in the past. Reads the whole history: ask for many at once.
     pub fn former_paths(&self, paths: &[String]) -> Result<Vec<String>, StoreError> {
         self.read("ask whose files these were", |conn| {
             conn.prepare_cached(

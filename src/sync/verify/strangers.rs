@@ -55,6 +55,12 @@ const LEFT: Fate = Fate {
     ),
 };
 
+/// So many strangers are looked at again together: whose they were, only the whole history tells.
+const TOGETHER: usize = 64 * BATCH;
+
+/// Files by their paths, with their lengths; `None` of what is no file.
+type Files = Vec<(String, Option<u64>)>;
+
 struct Search {
     verify: Arc<Verify>,
     eye: Eye,
@@ -63,6 +69,7 @@ struct Search {
 impl Search {
     fn mirror(&self) -> Result<(), VerifyError> {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut strange = Vec::new();
         for found in self.eye.reader.scan() {
             if self.verify.is_stopping() {
                 return Ok(());
@@ -77,31 +84,42 @@ impl Search {
                 None => continue,
             }
             if batch.len() >= BATCH {
-                self.sift(std::mem::take(&mut batch))?;
+                strange.extend(self.sift(std::mem::take(&mut batch))?);
+            }
+            if strange.len() >= TOGETHER {
+                self.judge(&std::mem::take(&mut strange))?;
             }
         }
-        self.sift(batch)
+        strange.extend(self.sift(batch)?);
+        self.judge(&strange)
     }
 
-    /// Names those of the files that no row knows, also at a second look, and that are still there.
-    fn sift(&self, batch: Vec<(String, Option<u64>)>) -> Result<(), VerifyError> {
-        let paths: Vec<String> = batch.iter().map(|(path, _)| path.clone()).collect();
+    /// Returns those of the files that no row knows.
+    fn sift(&self, mut batch: Files) -> Result<Files, VerifyError> {
+        let paths = paths(&batch);
         let strange = self.ask(|store| store.strange_paths(&paths))?;
-        if strange.is_empty() {
+        let strange: HashSet<&str> = strange.iter().map(String::as_str).collect();
+        batch.retain(|(path, _)| strange.contains(path.as_str()));
+        Ok(batch)
+    }
+
+    /// Names those of the files that no row knows at a second look either, and that are still there.
+    fn judge(&self, files: &Files) -> Result<(), VerifyError> {
+        if files.is_empty() {
             return Ok(());
         }
+        let paths = paths(files);
         // Of one moment: a file that comes is either owed still or in its row.
         let (strange, former, expected) = self.ask(|store| {
-            Ok((
-                store.strange_paths(&strange)?,
-                store.former_paths(&strange)?,
-                Expected::read(store)?,
-            ))
+            let strange = store.strange_paths(&paths)?;
+            let former = store.former_paths(&strange)?;
+            Ok((strange, former, Expected::read(store)?))
         })?;
         let strange: HashSet<&str> = strange.iter().map(String::as_str).collect();
-        for (path, bytes) in &batch {
+        let former: HashSet<&str> = former.iter().map(String::as_str).collect();
+        for (path, bytes) in files {
             if strange.contains(path.as_str()) && !expected.holds(path) && self.is_there(path) {
-                let is_ours = bytes.is_some() && former.contains(path);
+                let is_ours = bytes.is_some() && former.contains(path.as_str());
                 let fate = if is_ours { self.set_aside(path) } else { YOURS };
                 self.stranger("mirror", Path::new(path), *bytes, &fate);
             }
@@ -343,6 +361,10 @@ impl Expected {
     fn holds(&self, path: &str) -> bool {
         self.hashes.contains(&self.key.hash_one(path))
     }
+}
+
+fn paths(files: &Files) -> Vec<String> {
+    files.iter().map(|(path, _)| path.clone()).collect()
 }
 
 /// Reads the path of archived bytes: `ab/cd/{digest}`.
