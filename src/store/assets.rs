@@ -92,8 +92,9 @@ impl Store {
         self.write("record files", |tx| {
             let mut in_vain = Vec::new();
             for outcome in outcomes {
-                if outcome::record(tx, outcome, now)? {
-                    in_vain.push(outcome.media_id().clone());
+                match outcome::record(tx, outcome, now)? {
+                    outcome::Recorded::InVain => in_vain.push(outcome.media_id().clone()),
+                    outcome::Recorded::Other => {}
                 }
             }
             Ok(in_vain)

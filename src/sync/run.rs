@@ -115,8 +115,7 @@ pub(super) struct Sheet {
     pub(super) guarded: Vec<u64>,
     /// Deletions that a person confirmed and that are not used up.
     pub(super) deletes_left: u64,
-    /// Media that this run marked as deleted, or whose files need not be asked for as they are not listed: their files are
-    /// still to be looked at.
+    /// Media that this run marked as deleted: their files are still to be looked at.
     pub(super) retired: Vec<MediaId>,
     /// Whether files of those that were deleted turned out to be lost.
     pub(super) has_lost_retired: bool,
