@@ -2,6 +2,9 @@
 
 mod absent;
 mod apis;
+mod sole;
+
+pub(super) use sole::{is_nameless, known_id};
 
 use super::RunError;
 use super::dry::{self, Recorded};
@@ -132,7 +135,7 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
             .walk_contents(&asked.endpoint, asked.kind, &tally, out)
             .await
     }));
-    let (mut waiting, mut first) = (Vec::new(), None);
+    let (mut waiting, mut first, mut known) = (Vec::new(), None, None);
     loop {
         let taken = pages.recv_many(&mut waiting, PAGES_TOGETHER).await;
         if taken == 0 {
@@ -145,6 +148,13 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
             }
             listed.extend(page.contents);
         }
+        if let [content] = listed.as_mut_slice()
+            && is_nameless(&target.endpoint, target.kind, content)
+        {
+            let asked = target.endpoint.clone();
+            known = run.store(move |store| known_id(store, &asked)).await?;
+            content.id = known.clone().unwrap_or_else(|| content.id.clone());
+        }
         first = first.or_else(|| listed.first().map(|content| content.id.clone()));
         record(run, &target.endpoint, listed).await?;
         if let Some((_, _, pages)) = &mut run.sheet().walking {
@@ -152,6 +162,10 @@ async fn walk(run: &Run, target: &mut Target) -> Result<Option<ContentId>, RunEr
         }
     }
     let mut end = (&mut walker).await?;
+    if let Some(id) = known {
+        end.seen.remove(target.endpoint.as_str());
+        end.seen.insert(id.as_str());
+    }
     run.sheet().walking = None;
     if end.is_elsewhere {
         doubt_absence(run, target, &mut end).await;

@@ -136,8 +136,8 @@ impl Api<'_> {
         let remote = &self.run.rooms.remote;
         let content = match remote.look_up(self.endpoint, &owed.id).await {
             Ok(Lookup::Found(content)) => content,
-            // What is served is not this content's: another has its place now.
-            Ok(Lookup::Absent) => return true,
+            // What is served is not this content's: another has its place now. An object whose id is told no more is none.
+            Ok(Lookup::Absent) => return is_doubtful || self.kind == EndpointKind::List,
             Err(_) => return is_doubtful,
         };
         let Ok(now) = read_content(&content.metadata, Some(owed.id.as_str())) else {

@@ -63,10 +63,13 @@ async fn look_up_each(
     let mut left = missing.len();
     let (mut gone, mut present) = (Vec::new(), None);
     let mut unanswered = Unanswered::default();
+    // One that answers to a former id, too, is no list that moved.
+    let is_object = run.sheet().objects.contains_key(endpoint);
     for id in missing {
         left -= 1;
         match run.rooms.remote.look_up(endpoint, &id).await {
             Ok(Lookup::Absent) => gone.push(id),
+            Ok(Lookup::Found(_)) if is_object => {}
             Ok(Lookup::Found(content)) => {
                 record(run, endpoint, vec![*content]).await?;
                 present = Some(id);

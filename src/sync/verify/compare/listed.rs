@@ -7,6 +7,7 @@ use crate::model::{
 };
 use crate::plan::differing_keys;
 use crate::remote::{IdSet, Lookup, OddContent, Remote, RemoteError};
+use crate::sync::contents::{is_nameless, known_id};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -102,13 +103,20 @@ pub(super) async fn contents(
             .walk_contents(&asked.endpoint, asked.kind, &Tally::default(), out)
             .await
     }));
-    let mut seen = IdSet::default();
+    let (mut seen, mut known) = (IdSet::default(), None);
     loop {
         tokio::select! {
             biased;
             () = verify.stop.wait() => return Ok(()),
             page = pages.recv() => match page {
-                Some(page) => {
+                Some(mut page) => {
+                    if let [content] = page.contents.as_mut_slice()
+                        && is_nameless(endpoint, target.kind, content)
+                    {
+                        let asked = endpoint.clone();
+                        known = verify.ask(move |store| known_id(store, &asked)).await?;
+                        content.id = known.clone().unwrap_or_else(|| content.id.clone());
+                    }
                     for odd in page.odd.iter().filter(|odd| seen.insert(&odd.key)) {
                         nameless(verify, endpoint, odd).await;
                     }
@@ -118,7 +126,11 @@ pub(super) async fn contents(
             },
         }
     }
-    let end = (&mut walker).await?;
+    let mut end = (&mut walker).await?;
+    if let Some(id) = known {
+        end.seen.remove(endpoint.as_str());
+        end.seen.insert(id.as_str());
+    }
     let what = format!("contents/{endpoint}");
     let kind = of_walk(verify, &what, end.verdict, end.error.as_ref(), end.detail);
     // What is missing may be an item that nobody can tell from others.
