@@ -206,6 +206,8 @@ pub struct OwedBody {
     pub updated_at: Option<String>,
     /// The content's metadata `revisedAt`.
     pub revised_at: Option<String>,
+    /// The content's metadata `publishedAt`.
+    pub published_at: Option<String>,
     /// The key for its draft.
     pub draft_key: Option<String>,
     /// Whether the key was refused it before.

@@ -34,6 +34,15 @@ pub struct FoundBody {
     pub updated_at: Option<String>,
     /// Its own `revisedAt`, likewise.
     pub revised_at: Option<String>,
+    /// Its own `publishedAt`, likewise.
+    pub published_at: Option<String>,
+}
+
+impl FoundBody {
+    /// Reads a body that was served before. `None`: it cannot be read.
+    pub fn read(text: &str) -> Option<Self> {
+        wire::read_body(text).ok().map(Self::from)
+    }
 }
 
 /// Contents whose published bodies are asked for together.
@@ -390,6 +399,7 @@ impl From<Body> for FoundBody {
             text: body.text,
             updated_at: body.updated_at,
             revised_at: body.revised_at,
+            published_at: body.published_at,
         }
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 mod title;
 
 pub(crate) use apis::{ApiEntry, apis};
-pub(crate) use bodies::{Body, body_list, body_object, body_of};
+pub(crate) use bodies::{Body, body_list, body_object, body_of, read_body};
 pub use bodies::{is_same_body, says_the_same};
 pub use contents::OddContent;
 pub use contents::read_content;

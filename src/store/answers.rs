@@ -117,4 +117,6 @@ pub struct HadBody {
     pub updated_at: Option<String>,
     /// The listing's `revisedAt`.
     pub revised_at: Option<String>,
+    /// The listing's `publishedAt`.
+    pub published_at: Option<String>,
 }

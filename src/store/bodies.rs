@@ -24,7 +24,7 @@ impl Store {
                 "SELECT o.number, o.id, o.side, coalesce(",
                 status_words!("c."),
                 ", ''), c.updated_at, c.revised_at, c.draft_key,
-                     o.state = 'refused', o.attempts, o.owed_at, o.last_error
+                     o.state = 'refused', o.attempts, o.owed_at, o.last_error, c.published_at
                  FROM owed_bodies AS o INDEXED BY owed_bodies_in_order
                  CROSS JOIN contents AS c ON c.endpoint = o.endpoint AND c.id = o.id
                  WHERE o.endpoint = :endpoint AND o.number > :after
@@ -49,6 +49,7 @@ impl Store {
                         attempts: row.get(8)?,
                         owed_at: row.get(9)?,
                         last_error: row.get(10)?,
+                        published_at: row.get(11)?,
                     })
                 },
             )?
@@ -108,11 +109,11 @@ impl Store {
     ) -> Result<Option<HadBody>, StoreError> {
         self.read("look for the body before", |conn| {
             conn.prepare_cached(
-                "SELECT body, updated_at, revised_at FROM (
-                     SELECT iif(:side = 'published', published_body, draft_body) AS body, updated_at, revised_at, valid_from
+                "SELECT body, updated_at, revised_at, published_at FROM (
+                     SELECT iif(:side = 'published', published_body, draft_body) AS body, updated_at, revised_at, published_at, valid_from
                      FROM contents WHERE endpoint = :endpoint AND id = :id
                      UNION ALL
-                     SELECT iif(:side = 'published', published_body, draft_body), updated_at, revised_at, valid_from
+                     SELECT iif(:side = 'published', published_body, draft_body), updated_at, revised_at, published_at, valid_from
                      FROM contents_history WHERE endpoint = :endpoint AND id = :id)
                  WHERE body IS NOT NULL ORDER BY valid_from DESC LIMIT 1",
             )?
@@ -123,6 +124,7 @@ impl Store {
                         text: row.get(0)?,
                         updated_at: row.get(1)?,
                         revised_at: row.get(2)?,
+                        published_at: row.get(3)?,
                     })
                 },
             )

@@ -410,3 +410,125 @@ async fn an_outage_makes_no_stale_body_believed() {
     sim.fault(Route::ContentList, 1, list_of(&old));
     heals(&sim, &home).await;
 }
+
+/// A new date of publication, which moves no other stamp.
+fn redate(id: &str) -> Edit {
+    Edit::SetPublishedAt {
+        endpoint: "blog".into(),
+        id: id.to_owned(),
+        at: "2021-01-01T00:00:00Z".into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_one_of_another_date_of_publication() {
+    let (sim, home, (old, _)) = saved(Status::Publish).await;
+    let old = old.expect("published");
+    sim.edit(redate("essay")).expect("edited");
+    sim.fault(Route::ContentList, 1, list_of(&old));
+    heals(&sim, &home).await;
+    let dates = "SELECT julianday(published_at) = julianday(published_body ->> '$.publishedAt') FROM contents WHERE id = 'essay'";
+    assert_eq!(home.count(dates), 1);
+}
+
+/// What is published under the newest stamp, and the same of 0.9 seconds before it.
+fn published_twice(sim: &Sim) -> String {
+    let stamps = || {
+        sim.edit(publish("essay", "new")).expect("edited");
+        let truth = sim.truth();
+        let content = truth.content("blog", "essay").expect("it");
+        let body = content.published.as_ref().expect("published");
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON")
+    };
+    loop {
+        let mut body = stamps();
+        let stamp = body["updatedAt"].as_str().and_then(Timestamp::parse);
+        let stamp = stamp.expect("a stamp");
+        // A whole second is listed without a fraction.
+        if stamp.unix_millis() % 1000 != 0 {
+            let before = stamp.minus(Duration::from_millis(900)).to_string();
+            body["updatedAt"] = before.clone().into();
+            body["revisedAt"] = before.into();
+            body["title"] = "between".into();
+            return body.to_string();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_one_that_was_published_less_than_a_second_before() {
+    let (sim, home, _) = saved(Status::Publish).await;
+    let between = published_twice(&sim);
+    sim.fault(Route::ContentList, 1, list_of(&between));
+    heals(&sim, &home).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_difference_is_taken_and_looked_at_again_where_nothing_was_recorded_before() {
+    for is_date in [true, false] {
+        let sim = Sim::builder().list_api("blog", 0).start().await;
+        sim.edit(add("essay", Status::Publish)).expect("added");
+        let stale = if is_date {
+            let truth = sim.truth();
+            let content = truth.content("blog", "essay").expect("it");
+            sim.edit(redate("essay")).expect("edited");
+            content.published.clone().expect("published")
+        } else {
+            published_twice(&sim)
+        };
+        sim.fault(Route::ContentList, 1, list_of(&stale));
+        let home = Sandbox::new();
+        home.sync(&sim).await.expect_complete();
+        assert_eq!(bodies(&home, "essay").0.as_ref(), Some(&stale));
+        let runs: [(fn() -> Timestamp, u64); 3] =
+            [(after::<5>, 0), (after::<11>, 1), (after::<1500>, 0)];
+        for (clock, asked) in runs {
+            sim.forget_requests();
+            let setup = Setup {
+                now: clock,
+                ..Setup::default()
+            };
+            home.sync_with(&sim, setup).await.expect_complete();
+            assert_eq!(sim.counters().of(Route::ContentList), asked, "{}", clock());
+        }
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_of_publication_that_mean_something_else_cost_two_looks_and_hold_nothing_up() {
+    let sim = Sim::builder().list_api("blog", 0).start().await;
+    sim.edit(add("essay", Status::Publish)).expect("added");
+    let home = Sandbox::new();
+    let runs: [(fn() -> Timestamp, u64); 8] = [
+        (now, 1),
+        (after::<5>, 0),
+        (after::<11>, 1),
+        (after::<60>, 0),
+        (after::<1500>, 1),
+        (after::<3000>, 0),
+        // It is edited.
+        (after::<3001>, 1),
+        (after::<3002>, 0),
+    ];
+    for (n, (clock, asked)) in runs.into_iter().enumerate() {
+        if n == 0 || n == 6 {
+            sim.clear_faults();
+            sim.edit(publish("essay", "new")).expect("edited");
+            let truth = sim.truth();
+            let content = truth.content("blog", "essay").expect("it");
+            let body = content.published.as_ref().expect("published");
+            let mut body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            body["publishedAt"] = "2001-01-01T00:00:00.000Z".into();
+            let answer = list_of(&body.to_string());
+            sim.fault(Route::ContentList, Occasion::Every, answer);
+        }
+        sim.forget_requests();
+        let setup = Setup {
+            now: clock,
+            ..Setup::default()
+        };
+        home.sync_with(&sim, setup).await.expect_complete();
+        assert_eq!(sim.counters().of(Route::ContentList), asked, "{}", clock());
+    }
+}

@@ -40,6 +40,7 @@ fn bodies_are_joined_by_id_never_by_position() {
         id: Some(id.to_owned()),
         updated_at: None,
         revised_at: None,
+        published_at: None,
         text: format!("{{\"id\":\"{id}\"}}"),
     };
     let mut answer = BatchAnswer::default();

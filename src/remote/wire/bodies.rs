@@ -65,6 +65,8 @@ struct BodyHead {
     updated_at: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     revised_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    published_at: Option<String>,
 }
 
 /// One body as served: its id (none for an object-type API), its stamps, its text.
@@ -73,6 +75,7 @@ pub(crate) struct Body {
     pub(crate) id: Option<String>,
     pub(crate) updated_at: Option<String>,
     pub(crate) revised_at: Option<String>,
+    pub(crate) published_at: Option<String>,
     pub(crate) text: String,
 }
 
@@ -116,13 +119,15 @@ pub(crate) fn body_object(body: &[u8]) -> Result<Body, String> {
     read_body(text(body)?)
 }
 
-fn read_body(text: &str) -> Result<Body, String> {
+/// Reads one body with its stamps.
+pub(crate) fn read_body(text: &str) -> Result<Body, String> {
     let head: BodyHead = serde_json::from_str(text)
         .map_err(|err| format!("a content in it: {}", brief(&err.to_string())))?;
     Ok(Body {
         id: head.id,
         updated_at: head.updated_at,
         revised_at: head.revised_at,
+        published_at: head.published_at,
         text: text.trim().to_owned(),
     })
 }

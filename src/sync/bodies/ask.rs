@@ -299,8 +299,9 @@ impl Api<'_> {
         if self.is_stale(age, owed, &body).await {
             return vec![self.failed(owed, STALE.to_owned())];
         }
+        let is_believed = matches!(age, Age::Slight | Age::Insisted);
         let is_sure = age == Age::Right && owed.attempts > 0;
-        let doubted = (is_sure || age == Age::Insisted).then(|| BodyOutcome::Doubted {
+        let doubted = (is_sure || is_believed).then(|| BodyOutcome::Doubted {
             endpoint: self.endpoint.clone(),
             id: owed.id.clone(),
             side: owed.side,
@@ -316,7 +317,7 @@ impl Api<'_> {
         match age {
             Age::Right | Age::Insisted => false,
             Age::Old => true,
-            Age::Doubtful => {
+            Age::Doubtful | Age::Slight => {
                 let (endpoint, id, side) = (self.endpoint.clone(), owed.id.clone(), owed.side);
                 let had = self
                     .run
@@ -324,7 +325,13 @@ impl Api<'_> {
                     .await;
                 // A database that does not answer will not record the body either.
                 let had = had.ok().flatten();
-                had.is_some_and(|had| stale::is_again(owed, body, &had))
+                had.is_some_and(|had| {
+                    if age == Age::Slight {
+                        stale::was_in_step(&had)
+                    } else {
+                        stale::is_again(owed, body, &had)
+                    }
+                })
             }
         }
     }

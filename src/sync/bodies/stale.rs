@@ -4,10 +4,11 @@
 use crate::model::{BodySide, OwedBody, Status, Timestamp};
 use crate::remote::{FoundBody, says_the_same};
 use crate::store::{HadBody, LaterLook};
+use std::cmp::Ordering;
 use std::time::Duration;
 
-/// How far the stamps of a body and of its metadata may lie apart and mean the same: the two APIs write
-/// fractions of a second differently (microcms-facts 1.5).
+/// How far the stamps of a body and of its metadata may lie apart and mean the same, whatever else is known: the two APIs
+/// write fractions of a second differently (microcms-facts 1.5).
 const SLACK: Duration = Duration::from_secs(1);
 /// From so many attempts on, an older body is believed, if the attempt before brought one as well.
 const ATTEMPTS: u32 = 3;
@@ -46,6 +47,10 @@ pub(super) enum Age {
     /// Older, if this stamp means what it seems to mean. It is a stale answer if it [is the body](is_again)
     /// that was recorded before the listing moved.
     Doubtful,
+    /// Older by less than a second, or of another date of publication, which moves no other stamp (microcms-facts 2.5).
+    /// It is a stale answer if the body before [was in step](was_in_step) with its listing: then such stamps do mean that.
+    /// Where nothing tells, it is taken, and looked at again.
+    Slight,
     /// Older, and it was so the time before, and after several attempts: it is what the service has, perhaps.
     Insisted,
 }
@@ -61,12 +66,60 @@ pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
         (stamp(listed), stamp(served)),
         (Some(listed), Some(served)) if served.plus(SLACK) < listed
     );
+    let is_published = owed.side == BodySide::Published && owed.status == Status::Publish;
+    let is_slight = !is_older && is_published && is_out_of_step(owed, body);
     match owed.last_error.as_deref() {
-        _ if !is_older => Age::Right,
+        _ if !is_older && !is_slight => Age::Right,
         Some(LAST) => Age::Right,
         Some(STALE) if owed.attempts >= ATTEMPTS => Age::Insisted,
-        _ if owed.side == BodySide::Published && owed.status == Status::Publish => Age::Old,
+        _ if is_slight => Age::Slight,
+        _ if is_published => Age::Old,
         _ => Age::Doubtful,
+    }
+}
+
+/// Returns whether a body is older than its listing by as little as both stamps can tell, or of another date of
+/// publication. One that was published since may have any.
+fn is_out_of_step(owed: &OwedBody, body: &FoundBody) -> bool {
+    match order(&owed.updated_at, &body.updated_at) {
+        Some(Ordering::Greater) => true,
+        Some(Ordering::Less) => false,
+        Some(Ordering::Equal) | None => is_redated(&owed.published_at, body),
+    }
+}
+
+fn is_redated(listed: &Option<String>, body: &FoundBody) -> bool {
+    order(listed, &body.published_at).is_some_and(Ordering::is_ne)
+}
+
+/// Returns whether a body that was recorded has the stamps that the listing told of it then, as exactly as they tell.
+pub(super) fn was_in_step(had: &HadBody) -> bool {
+    FoundBody::read(&had.text).is_some_and(|body| {
+        order(&had.updated_at, &body.updated_at) == Some(Ordering::Equal)
+            && !is_redated(&had.published_at, &body)
+    })
+}
+
+/// Compares two stamps as exactly as the one with fewer digits tells; `None` where one tells nothing.
+fn order(one: &Option<String>, other: &Option<String>) -> Option<Ordering> {
+    let slack = slack(one.as_deref()?).max(slack(other.as_deref()?));
+    let (one, other) = (stamp(one)?, stamp(other)?);
+    let is_close = one <= other.plus(slack) && other <= one.plus(slack);
+    Some(if is_close {
+        Ordering::Equal
+    } else {
+        one.cmp(&other)
+    })
+}
+
+/// What the last digit of a stamp stands for.
+fn slack(stamp: &str) -> Duration {
+    let fraction = stamp.split_once('.').map_or("", |(_, fraction)| fraction);
+    match fraction.bytes().take_while(u8::is_ascii_digit).count() {
+        0 => SLACK,
+        1 => SLACK / 10,
+        2 => SLACK / 100,
+        _ => SLACK / 1000,
     }
 }
 
@@ -126,6 +179,7 @@ mod tests {
             status,
             updated_at: at("09"),
             revised_at: at("09"),
+            published_at: None,
             draft_key: None,
             is_refused: false,
             attempts: 0,
@@ -143,6 +197,7 @@ mod tests {
             text: "{}".to_owned(),
             updated_at: at(updated),
             revised_at: at(revised),
+            published_at: None,
         }
     }
 
@@ -151,6 +206,7 @@ mod tests {
             text: "{}".to_owned(),
             updated_at: at(updated),
             revised_at: at(revised),
+            published_at: None,
         }
     }
 
@@ -159,7 +215,11 @@ mod tests {
         use BodySide::Published;
         let plain = owed(Published, Status::Publish);
         assert_eq!(age(&plain, &body("01", "09")), Age::Old);
-        assert_eq!(age(&plain, &body("08", "01")), Age::Right, "by a second");
+        // By a second: of two stamps with digits for less than that.
+        assert_eq!(age(&plain, &body("08", "01")), Age::Slight);
+        let mut whole = plain.clone();
+        whole.updated_at = Some("2026-11-20T01:02:09Z".to_owned());
+        assert_eq!(age(&whole, &body("08", "01")), Age::Right);
         for status in [Status::PublishAndDraft, Status::Closed] {
             let owed = owed(Published, status);
             assert_eq!(age(&owed, &body("01", "09")), Age::Right);
@@ -169,6 +229,40 @@ mod tests {
             age(&owed(BodySide::Draft, Status::Draft), &body("01", "09")),
             Age::Doubtful
         );
+    }
+
+    #[test]
+    fn the_stamps_of_an_article_are_held_against_each_other_to_the_last_digit() {
+        let listed = |updated: &str, published: &str| OwedBody {
+            updated_at: Some(format!("2026-11-20T01:02:{updated}Z")),
+            published_at: Some(format!("2026-11-{published}")),
+            ..owed(BodySide::Published, Status::Publish)
+        };
+        let served = |updated: &str, published: &str| FoundBody {
+            published_at: Some(format!("2026-11-{published}")),
+            updated_at: Some(format!("2026-11-20T01:02:{updated}Z")),
+            ..body("00", "00")
+        };
+        let (first, other) = ("01T00:00:00Z", "02T00:00:00.000Z");
+        let cases = [
+            ("09.95", "09.950", "01T00:00:00.000Z", false),
+            ("09.9", "09.950", first, false),
+            ("09.95", "09.050", first, true),
+            ("09", "08.050", first, false),
+            ("09.05", "09.050", other, true),
+            // It was published since.
+            ("09.05", "09.950", other, false),
+        ];
+        for (updated, own, published, is_slight) in cases {
+            let age = age(&listed(updated, first), &served(own, published));
+            assert_eq!(age == Age::Slight, is_slight, "{updated} {own} {published}");
+        }
+        // That of a draft is documented nowhere.
+        let draft = OwedBody {
+            side: BodySide::Draft,
+            ..listed("09.05", first)
+        };
+        assert_eq!(age(&draft, &served("09.050", other)), Age::Right);
     }
 
     #[test]

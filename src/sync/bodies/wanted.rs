@@ -120,6 +120,7 @@ mod tests {
             status: Status::Publish,
             updated_at: None,
             revised_at: None,
+            published_at: None,
             draft_key: None,
             is_refused: false,
             attempts: 0,
