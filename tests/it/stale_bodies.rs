@@ -215,6 +215,8 @@ async fn a_draft_whose_stamp_means_something_else_is_taken_at_once() {
     let stamp = |draft: &str| {
         let mut draft: serde_json::Value = serde_json::from_str(draft).expect("JSON");
         draft["updatedAt"] = "2020-01-01T00:00:00.000Z".into();
+        // And that is not what is published.
+        draft["title"] = "a draft".into();
         draft.to_string()
     };
     let draft = stamp(&old.expect("a draft"));
@@ -530,5 +532,71 @@ async fn dates_of_publication_that_mean_something_else_cost_two_looks_and_hold_n
         };
         home.sync_with(&sim, setup).await.expect_complete();
         assert_eq!(sim.counters().of(Route::ContentList), asked, "{}", clock());
+    }
+}
+
+/// What is published, as it is answered to a draft key that is valid no more: with a stamp that is not the listing's.
+fn published_since(sim: &Sim) -> String {
+    let truth = sim.truth();
+    let content = truth.content("blog", "essay").expect("it");
+    let body = content.published.as_ref().expect("published");
+    let mut body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    body["updatedAt"] = "2040-01-01T00:00:00.000Z".into();
+    body.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_not_taken_for_the_draft_whose_key_is_valid_no_more() {
+    let target = || Route::Content.containing("/essay?");
+    for is_alone in [true, false] {
+        let (sim, home, had) = saved(Status::PublishAndDraft).await;
+        if is_alone {
+            let ask_again = "INSERT INTO owed_bodies (endpoint, id, side, owed_at)
+                 VALUES ('blog', 'essay', 'draft', '2026-01-01T00:00:00.000Z')";
+            let conn = rusqlite::Connection::open(home.database());
+            let rows = conn.and_then(|conn| conn.execute(ask_again, []));
+            assert_eq!(rows.expect(ask_again), 1);
+        } else {
+            sim.edit(publish("essay", "new")).expect("edited");
+            sim.edit(save_draft("essay", "newer")).expect("saved");
+        }
+        sim.fault(target(), 1, Fault::answer(published_since(&sim)));
+        let report = home.sync(&sim).await.expect_code(ExitCode::Partial);
+        assert_eq!(report.bodies.owed, 1, "{:?}", report.problems);
+        let draft = bodies(&home, "essay").1;
+        assert_eq!(draft, had.1.filter(|_| is_alone));
+        home.sync(&sim).await.expect_complete();
+        assert_holds(&home, &sim.truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_equals_what_is_published_is_taken_where_the_service_insists() {
+    let (sim, home, _) = saved(Status::PublishAndDraft).await;
+    sim.edit(save_draft("essay", "new")).expect("saved");
+    let answer = published_since(&sim);
+    let target = Route::Content.containing("/essay?");
+    sim.fault(target, Occasion::Every, Fault::answer(answer.clone()));
+    for _ in 0..3 {
+        home.sync(&sim).await.expect_code(ExitCode::Partial);
+    }
+    let runs: [(fn() -> Timestamp, bool); 6] = [
+        (now, true),
+        (after::<5>, false),
+        (after::<11>, true),
+        (after::<60>, false),
+        (after::<1500>, true),
+        (after::<3000>, false),
+    ];
+    for (clock, is_asked) in runs {
+        sim.forget_requests();
+        let setup = Setup {
+            now: clock,
+            ..Setup::default()
+        };
+        home.sync_with(&sim, setup).await.expect_complete();
+        assert_eq!(bodies(&home, "essay").1.as_ref(), Some(&answer));
+        let asked = sim.counters().of(Route::Content) > 0;
+        assert_eq!(asked, is_asked, "{}", clock());
     }
 }

@@ -81,7 +81,7 @@ impl Api<'_> {
         match wanted {
             Wanted::Draft(owed) => match self.draft_text(&owed).await {
                 Ok(found) => Answer {
-                    outcomes: self.draft(&owed, found.as_ref()).await,
+                    outcomes: self.draft(&owed, found.as_ref(), None).await,
                     trouble: None,
                 },
                 Err(err) => {
@@ -200,7 +200,7 @@ impl Api<'_> {
         };
         if let Some(owed_draft) = owed_draft {
             result.outcomes.extend(match &draft {
-                Some(Ok(found)) => self.draft(owed_draft, found.as_ref()).await,
+                Some(Ok(found)) => self.draft(owed_draft, found.as_ref(), body.as_ref()).await,
                 Some(Err(err)) => vec![self.not_had(owed_draft, err)],
                 None => vec![self.failed(owed_draft, "it was not asked for".to_owned())],
             });
@@ -244,7 +244,9 @@ impl Api<'_> {
             {
                 result.outcomes.push(self.failed(owed, MOVED.to_owned()));
             }
-            Some(body) => result.outcomes.extend(self.held_against(owed, body).await),
+            Some(body) => result
+                .outcomes
+                .extend(self.held_against(owed, body, None).await),
             None if is_left_out => result.outcomes.push(self.left_out(owed)),
             None => {}
         }
@@ -284,21 +286,36 @@ impl Api<'_> {
         }
     }
 
-    async fn draft(&self, owed: &OwedBody, found: Option<&FoundBody>) -> Vec<BodyOutcome> {
+    async fn draft(
+        &self,
+        owed: &OwedBody,
+        found: Option<&FoundBody>,
+        published: Option<&FoundBody>,
+    ) -> Vec<BodyOutcome> {
         let why = match found {
-            Some(found) => return self.held_against(owed, found.clone()).await,
+            Some(found) => return self.held_against(owed, found.clone(), published).await,
             None if owed.draft_key.is_none() => "the service lists no draft key for it",
             None => "the Content API shows no draft for its draft key",
         };
         vec![self.failed(owed, why.to_owned())]
     }
 
-    /// Takes what is served, unless it is of before the listing moved.
-    async fn held_against(&self, owed: &OwedBody, body: FoundBody) -> Vec<BodyOutcome> {
+    /// Takes what is served, unless it is of before the listing moved, or a draft that may be what is `published`.
+    async fn held_against(
+        &self,
+        owed: &OwedBody,
+        body: FoundBody,
+        published: Option<&FoundBody>,
+    ) -> Vec<BodyOutcome> {
         let age = stale::age(owed, &body);
         if self.is_stale(age, owed, &body).await {
             return vec![self.failed(owed, STALE.to_owned())];
         }
+        let doubted = self.age_of_doubted_draft(owed, &body, published).await;
+        if doubted == Some(Age::Old) {
+            return vec![self.failed(owed, stale::PUBLISHED.to_owned())];
+        }
+        let age = doubted.unwrap_or(age);
         let is_believed = matches!(age, Age::Slight | Age::Insisted);
         let is_sure = age == Age::Right && owed.attempts > 0;
         let doubted = (is_sure || is_believed).then(|| BodyOutcome::Doubted {

@@ -1,9 +1,10 @@
 //! What a key with the all-drafts right does not see: the published body behind a draft.
 
 use super::ask::Api;
-use super::stale;
+use super::stale::{self, Age};
 use crate::model::{BodySide, ContentId, EndpointKind, OwedBody, Scope, Status, WalkVerdict};
 use crate::remote::{Batch, FoundBody, Lookup, is_same_body, read_content, says_the_same};
+use crate::store::HadBody;
 use crate::sync::run::Ahead;
 
 /// Why a body that is newer than its listing is not taken.
@@ -96,15 +97,45 @@ impl Api<'_> {
     /// in it is another but the time of the draft beside it. Then it is what is published, also where a draft that says
     /// the same is served in its place.
     pub(super) async fn is_published_before(&self, owed: &OwedBody, body: &FoundBody) -> bool {
+        let Some(had) = self.had_published(owed).await else {
+            return false;
+        };
+        had.revised_at.is_some()
+            && stale::is_same(&had.revised_at, &owed.revised_at)
+            && is_same_body(&had.text, &body.text)
+    }
+
+    /// Returns how old a draft is that may be what is published, as the service shows it to a draft key that is valid no
+    /// more. `published` is what was served as that. `None`: it is a draft.
+    pub(super) async fn age_of_doubted_draft(
+        &self,
+        owed: &OwedBody,
+        draft: &FoundBody,
+        published: Option<&FoundBody>,
+    ) -> Option<Age> {
+        let age = stale::age_of_equal_draft(owed, draft);
+        let is_one = owed.side == BodySide::Draft && owed.status == Status::PublishAndDraft;
+        if !is_one || age == Age::Right {
+            return None;
+        }
+        let is_served = published.is_some_and(|body| is_same_body(&body.text, &draft.text));
+        let is_published = is_served || self.is_recorded_as_published(owed, draft).await;
+        // A key that sees all drafts is shown them whatever draft key it names.
+        (is_published && self.sees_all_drafts().await != Some(true)).then_some(age)
+    }
+
+    async fn is_recorded_as_published(&self, owed: &OwedBody, body: &FoundBody) -> bool {
+        let had = self.had_published(owed).await;
+        had.is_some_and(|had| is_same_body(&had.text, &body.text))
+    }
+
+    async fn had_published(&self, owed: &OwedBody) -> Option<HadBody> {
         let (endpoint, id) = (self.endpoint.clone(), owed.id.clone());
         let had = self
             .run
             .store(move |store| store.had_body(&endpoint, &id, BodySide::Published))
             .await;
-        let Ok(Some(had)) = had else { return false };
-        had.revised_at.is_some()
-            && stale::is_same(&had.revised_at, &owed.revised_at)
-            && is_same_body(&had.text, &body.text)
+        had.ok().flatten()
     }
 
     /// Returns whether what is served in the place of a published body may be a draft that was saved since the

@@ -22,6 +22,10 @@ const LOOKS: u32 = 2;
 pub(super) const STALE: &str =
     "the Content API answered with a body older than the listing says; it is asked for again";
 
+/// Why an answer to a draft key is not taken for the draft.
+pub(super) const PUBLISHED: &str = "the answer to its draft key is what is published, with a time that is not the listing's: the key may be \
+     valid no more; it is asked for again";
+
 /// Why a body is owed for the last of the later looks.
 const LAST: &str =
     "it was older than the listing says when it was recorded, and is asked for one last time";
@@ -75,6 +79,17 @@ pub(super) fn age(owed: &OwedBody, body: &FoundBody) -> Age {
         _ if is_slight => Age::Slight,
         _ if is_published => Age::Old,
         _ => Age::Doubtful,
+    }
+}
+
+/// Says the same of a draft that says what is published. One that was saved without a change has the listing's stamp, or
+/// is insisted on.
+pub(super) fn age_of_equal_draft(owed: &OwedBody, body: &FoundBody) -> Age {
+    match owed.last_error.as_deref() {
+        _ if order(&owed.updated_at, &body.updated_at) == Some(Ordering::Equal) => Age::Right,
+        Some(LAST) => Age::Right,
+        Some(PUBLISHED | STALE) if owed.attempts >= ATTEMPTS => Age::Insisted,
+        _ => Age::Old,
     }
 }
 
