@@ -54,6 +54,15 @@ pub(super) fn exact(at: Timestamp, zone: Tz) -> String {
     shown(at, zone, "%Y-%m-%d %H:%M:%S%.3f %:z")
 }
 
+/// The same as exactly as the moment is: of two within a second each is told.
+pub(super) fn precise(at: Timestamp, zone: Tz) -> String {
+    match at.unix_millis().rem_euclid(1000) {
+        // The end of a day, or of a second, is called by that.
+        0 | 999 => local(at, zone),
+        _ => exact(at, zone),
+    }
+}
+
 fn shown(at: Timestamp, zone: Tz, form: &str) -> String {
     let local = zone.timestamp_millis_opt(at.unix_millis()).single();
     local.map_or_else(|| at.to_string(), |local| local.format(form).to_string())
@@ -90,7 +99,7 @@ fn within(
     zone: Tz,
 ) -> Result<Timestamp, Failure> {
     let usage = |text: String, hint: &str| Err(Failure::new(ExitCode::Usage, text).with_hint(hint));
-    let told = |at| local(at, zone);
+    let told = |at| precise(at, zone);
     match since {
         None => usage("there was no run yet".to_owned(), "`sync` makes a backup"),
         Some(since) if at < since => usage(

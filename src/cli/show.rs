@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
-use super::looking::{instant, local, moment};
+use super::looking::{instant, moment, precise};
 use super::named::{self, Only};
 use super::paper::{self, Looks, Style, visible};
 use super::run::Clock;
@@ -292,7 +292,7 @@ fn nothing(store: &Store, thing: &Thing, at: Timestamp, zone: Tz) -> Result<Fail
         Some(first) if at < first => {
             let text = format!(
                 "`{name}` was not there yet at {}, as far as is known",
-                local(at, zone)
+                precise(at, zone)
             );
             let pruned = store.covered()?.whole_since.is_some_and(|whole| at < whole);
             let note = match pruned {
@@ -301,13 +301,13 @@ fn nothing(store: &Store, thing: &Thing, at: Timestamp, zone: Tz) -> Result<Fail
             };
             Failure::new(ExitCode::Usage, text).with_hint(format!(
                 "its first version began at {}: {}{note}",
-                local(first, zone),
+                precise(first, zone),
                 show_text::command(thing, first, zone)
             ))
         }
         _ => Failure::new(
             ExitCode::Usage,
-            format!("nothing is known of `{name}` at {}", local(at, zone)),
+            format!("nothing is known of `{name}` at {}", precise(at, zone)),
         )
         .with_hint("`prune` may have removed it; `history` lists the versions that are kept"),
     })

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::change_text::absent;
 use super::columns::pad;
-use super::looking::exact;
+use super::looking::{exact, precise};
 use super::paper::{Ink, Paper, Style, visible};
 use super::show::{EarlierBody, FileShown, Shown, missing};
 use crate::model::past::{ApiState, ContentState, MediumState};
@@ -25,7 +25,10 @@ pub(super) fn write(shown: &Shown, style: &Style, paper: &mut Paper) {
         Thing::Medium(_) | Thing::File(_) => "medium ",
     };
     let name = style.ink(Ink::Name, &visible(&shown.thing.to_string()));
-    paper.line(&format!("{kind}{name}  as of {}", style.time(shown.at)));
+    paper.line(&format!(
+        "{kind}{name}  as of {}",
+        precise(shown.at, style.zone())
+    ));
     if let Some(deleted_at) = shown.deleted_at {
         let text = format!(
             "deleted: the service had it no more at {}",

@@ -285,6 +285,12 @@ fn a_later_run_that_needs_a_person_is_a_reason() {
         };
         let judgement = judged(&after(&[complete(8), part]));
         assert!(judgement.safe);
+        // What it recorded the complete one has not seen.
+        let line = &judgement.line;
+        assert!(
+            line.starts_with("SAFE as of 2023-11-15T06:13:20.000Z: by now 3 media"),
+            "{line}"
+        );
         assert_eq!(
             judgement.notes,
             ["run 2 (media only) was not complete: media: why"]

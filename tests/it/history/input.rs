@@ -111,6 +111,16 @@ async fn a_time_that_nothing_is_known_of_is_wrong_usage() {
             assert!(message.contains(words), "{form:?}\n{message}");
         }
     }
+    // Two moments of one second are told apart.
+    let conn = Connection::open(home.database()).expect("it opens");
+    let edit = "UPDATE runs SET started_at = strftime('%Y-%m-%dT%H:%M:%S.003Z', started_at)";
+    conn.execute_batch(edit).expect("edited");
+    drop(conn);
+    let began = home.texts("SELECT started_at FROM runs").remove(0);
+    let just_before = began.replace(".003Z", ".002Z");
+    let message = refused(&home, &sim, &["diff", &just_before]);
+    let told = |milli| message.contains(&format!(".{milli} +09:00"));
+    assert!(told("002") && told("003"), "{message}");
     // Tokyo is the default zone of the schedule, if nothing else is said; times are told in it.
     let message = refused(&home, &sim, &["diff", "now", "1"]);
     assert!(message.contains("T1 is later than T2"), "{message}");
