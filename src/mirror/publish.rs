@@ -5,7 +5,7 @@ mod restore;
 
 use std::io;
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::{Dir, File, Metadata, MetadataExt as _};
 use rustix::io::Errno;
 
 use super::digest::Digest;
@@ -366,7 +366,16 @@ impl Inner {
             return Ok(None);
         }
         let lives_on = living.filter(|living| living.sha256 == found);
-        let doubtful = lives_on.and_then(|living| living.found_at);
+        let doubtful = match lives_on.and_then(|living| living.found_at) {
+            Some(path)
+                if self
+                    .may_be_the_same(path, &folder, name, &file)
+                    .map_err(failed())? =>
+            {
+                Some(path)
+            }
+            Some(_) | None => None,
+        };
         if lives_on.is_none() || doubtful.is_some() {
             self.archive.keep(&folder, name, &file, found)?;
         }
@@ -377,6 +386,35 @@ impl Inner {
             self.name_again(path, &file)?;
         }
         Ok(lives_on.is_none().then_some(found))
+    }
+
+    /// Returns whether a path of the mirror may lead to the very name of a file, by another spelling: the file is the same one,
+    /// the folder, too, and it does not list both names.
+    fn may_be_the_same(
+        &self,
+        path: &RelPath,
+        folder: &Dir,
+        name: &str,
+        file: &File,
+    ) -> io::Result<bool> {
+        let (parent, other) = path.split();
+        let Some(there) = self.tree.existing(parent)? else {
+            return Ok(false);
+        };
+        let Some(found) = regular_at(&there, other)? else {
+            return Ok(false);
+        };
+        let which = |about: Metadata| (about.dev(), about.ino());
+        let is_one_file = which(found.metadata()?) == which(file.metadata()?);
+        if !is_one_file || which(there.dir_metadata()?) != which(folder.dir_metadata()?) {
+            return Ok(false);
+        }
+        let mut listed = 0;
+        for entry in folder.entries()? {
+            let entry = entry?.file_name();
+            listed += u8::from(entry == name || entry == other);
+        }
+        Ok(listed < 2)
     }
 
     /// Gives a file, whose other name is gone, its new name again if that went, too: the two were one name, as where capital

@@ -64,8 +64,6 @@ pub(super) struct Plan {
     pub(super) errno: std::sync::atomic::AtomicI32,
     /// Whether each file is flushed alone, as on a file system that is not trusted with more.
     pub(super) flushes_each: std::sync::atomic::AtomicBool,
-    /// Two paths that are one name to the file system: once the first is gone, so is the second.
-    pub(super) twins: std::sync::Mutex<Option<(std::path::PathBuf, std::path::PathBuf)>>,
     passed: std::sync::atomic::AtomicUsize,
     dead: std::sync::atomic::AtomicBool,
 }
@@ -74,24 +72,12 @@ pub(super) struct Plan {
 impl Plan {
     fn pass(&self) -> io::Result<()> {
         use std::sync::atomic::Ordering::SeqCst;
-        self.part_twins();
         let step = self.passed.fetch_add(1, SeqCst) + 1;
         if self.dead.load(SeqCst) || step == self.stop_at.load(SeqCst) {
             self.dead.store(self.is_crash.load(SeqCst), SeqCst);
             return Err(io::Error::from_raw_os_error(self.errno.load(SeqCst)));
         }
         Ok(())
-    }
-
-    /// Does what such a file system would have done: once.
-    fn part_twins(&self) {
-        let mut twins = self.twins.lock().unwrap();
-        if let Some((first, second)) = &*twins
-            && !first.exists()
-        {
-            drop(std::fs::remove_file(second));
-            *twins = None;
-        }
     }
 
     /// How many steps were passed so far.

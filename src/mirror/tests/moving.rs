@@ -1,5 +1,6 @@
 //! A saved file that gets another path.
 
+use std::process::Command;
 use std::sync::atomic::Ordering::SeqCst;
 
 use rustix::io::Errno;
@@ -140,28 +141,45 @@ fn a_second_path_leaves_the_file_where_it_is_and_a_stop_at_any_step_loses_nothin
     }
 }
 
+/// A folder that is another one, too, as where a file system does not tell two names apart. `None` without the right to make it.
+struct Alias(PathBuf);
+
+impl Alias {
+    fn new(of: &Path, at: PathBuf) -> Option<Self> {
+        fs::create_dir_all(&at).unwrap();
+        let mounted = Command::new("mount").arg("--bind").args([of, &at]).output();
+        if mounted.is_ok_and(|done| done.status.success()) {
+            return Some(Self(at));
+        }
+        println!("skipped: mounting a folder is not allowed here");
+        None
+    }
+}
+
+impl Drop for Alias {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
 #[test]
-fn two_paths_that_are_one_name_keep_the_file_wherever_the_work_stops() {
+fn two_paths_that_are_one_name_never_cost_the_only_copy_wherever_the_work_stops() {
     for stop_at in 0.. {
-        let home = home(&[(OLD, b"bytes"), (NEW, b"bytes")]);
+        let home = home(&[(OLD, b"bytes")]);
+        let Some(_alias) = Alias::new(&home.file("old.io"), home.file("new.io")) else {
+            return;
+        };
         let steps = Steps::default();
-        let twins = (home.file(OLD), home.file(NEW));
-        *steps.plan.twins.lock().unwrap() = Some(twins);
         steps.plan.stop_at.store(stop_at, SeqCst);
         steps.plan.is_crash.store(true, SeqCst);
         let moved = home
             .open_with(&steps)
             .relocate(&was(OLD, b"bytes"), &rel(NEW));
-        // What the next look at the file system shows.
-        drop(steps.pass());
         let is_here = home.read(NEW).as_deref() == Some(b"bytes".as_slice());
-        if stop_at == 0 {
-            assert!(moved.expect("moved").was_unchanged);
-            assert!(is_here, "there is one name, and it is the new one");
-            continue;
-        }
         let is_archived = home.archived(b"bytes").exists();
-        assert!(is_here || is_archived, "step {stop_at}");
+        assert!(is_here || is_archived, "step {stop_at}: {moved:?}");
+        // A mount, unlike such a file system, keeps files from being moved into it: then nothing is said to be done.
+        assert!(moved.is_err() || is_here, "step {stop_at}: {moved:?}");
         if steps.plan.passed() < stop_at {
             assert!(stop_at > 3, "too few steps to be all");
             return;
