@@ -240,15 +240,19 @@ impl Work<'_> {
             hand: None,
             remote: None,
         };
+        let is_database = options.scope == VerifyScope::Database;
+        // A redacted snapshot is no backup, and its database can be checked for what is left in it. Roots are not.
+        if !is_database || options.since.is_some() {
+            self.look_at_database()?;
+        }
         if let Some(key) = key {
             let remote = remote(self.config, &key, Arc::default())?;
             rooms.remote = Some(Arc::new(remote));
             return Ok((rooms, None));
         }
-        if options.scope == VerifyScope::Database {
+        if is_database {
             return Ok((rooms, None));
         }
-        self.look_at_database()?;
         if !self.args.repair {
             let reader = Reader::open(&mirror_options(self.config)).map_err(unusable)?;
             rooms.reader = Some(reader);

@@ -228,6 +228,9 @@ pub struct VerifyReport {
     pub notes: Vec<String>,
     /// Why it came to no end; `None` if it did.
     pub trouble: Option<String>,
+    /// It was of a redacted snapshot, which is no backup and takes no record.
+    #[serde(skip)]
+    pub is_redacted: bool,
 }
 
 impl VerifyReport {
@@ -260,7 +263,8 @@ impl VerifyReport {
 
     /// Returns whether it came to its end, so that it may be recorded.
     pub fn is_whole(&self) -> bool {
-        self.exit_code == ExitCode::Complete.code() || self.exit_code == ExitCode::Difference.code()
+        let ends = [ExitCode::Complete, ExitCode::Difference];
+        !self.is_redacted && ends.iter().any(|code| code.code() == self.exit_code)
     }
 }
 

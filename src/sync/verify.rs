@@ -37,7 +37,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
+
+/// What is said of a redacted snapshot.
+const REDACTED: &str = "this is a redacted snapshot, not a backup: its structure, schema, JSON and timelines are checked; the log \
+     of what was recorded and the roots were taken out, so nothing tells here whether a row was changed";
 
 /// Rows read from the database at a time.
 const ROWS: usize = 1_024;
@@ -167,6 +171,8 @@ struct Verify {
     stop: Stop,
     pace: Arc<Pace>,
     slice: Slice,
+    /// It is a redacted snapshot.
+    is_redacted: bool,
     /// A `std` mutex, held by one thread that may block.
     unclaimed: unclaimed::List,
     // A `std` mutex: additions under it, never held across an await.
@@ -209,6 +215,7 @@ impl Verify {
         let mut verify = Self {
             pace,
             slice: Slice::ALL,
+            is_redacted: false,
             unclaimed: unclaimed::List::default(),
             sheet: Mutex::new(Sheet {
                 mirror: Checked::default(),
@@ -237,6 +244,13 @@ impl Verify {
         let scope = verify.options.scope;
         let last = verify.ask(move |store| store.last_slice(scope)).await?;
         verify.slice = Slice::after(last, verify.options.share);
+        // What cannot be read is named by the checks.
+        let covered = verify.ask(Store::covered).await;
+        verify.is_redacted = covered.is_ok_and(|covered| covered.is_redacted);
+        if verify.is_redacted {
+            warn!("{REDACTED}");
+            verify.sheet().notes.push(REDACTED.to_owned());
+        }
         Ok(verify)
     }
 
@@ -363,6 +377,7 @@ impl Verify {
             wrong_files: sheet.wrong_files.clone(),
             notes: sheet.notes.clone(),
             trouble: trouble.map(|(_, text)| text),
+            is_redacted: self.is_redacted,
         }
     }
 }

@@ -286,3 +286,38 @@ async fn what_was_redacted_is_not_said_to_be_owed() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_a_redacted_snapshot_is_verified_without_accusing_anybody() {
+    let (home, sim) = backup().await;
+    said(
+        &program(&home, &sim, &["handed.sqlite3", "--redact"]).run(),
+        0,
+    );
+    let other = Sandbox::new();
+    fs::copy(home.path("handed.sqlite3"), other.database()).expect("copied");
+    let ask = |words: &[&str], code| {
+        let words = [&["verify", "--database"], words].concat();
+        said(&Program::command(&words, &other, &sim).run(), code)
+    };
+    let told = ask(&[], 0);
+    let (note, verified) = (told.find("redacted snapshot"), told.find("VERIFIED"));
+    assert!(note.is_some() && note < verified, "{told}");
+    for wrong in ["tampered", "by hand", "--wait-lock", "not recorded"] {
+        assert!(!told.contains(wrong), "{told}");
+    }
+    // The roots went with what they proved; and what is no backup is not compared with the service.
+    let root = "3f9c2a71";
+    let told = ask(&["--since", root], 1);
+    assert!(told.contains("is a redacted snapshot"), "{told}");
+    let remote = Program::command(&["verify", "--remote"], &other, &sim);
+    let told = said(&remote.run(), 1);
+    assert!(told.contains("is a redacted snapshot"), "{told}");
+    // What redaction does not do is found in it.
+    let conn = Connection::open(other.database()).expect("it opens");
+    conn.execute_batch("UPDATE endpoints SET schema = '{' WHERE endpoint = 'blog'")
+        .expect("written");
+    drop(conn);
+    let told = ask(&[], 6);
+    assert!(told.contains("`schema` of blog"), "{told}");
+}

@@ -46,6 +46,7 @@ fn record_kinds(
         slice,
         wrong_files: Vec::new(),
         notes: Vec::new(),
+        is_redacted: false,
         trouble: None,
     };
     store.record_verify(&begun, &report).expect("recorded");

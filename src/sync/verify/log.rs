@@ -6,7 +6,8 @@ use crate::sync::VerifyError;
 use crate::sync::tamper::{RowsChecked, check_rows};
 
 pub(super) async fn part(verify: &Verify) -> Result<(), VerifyError> {
-    if verify.is_stopping() {
+    // What redaction took out, nobody changed.
+    if verify.is_stopping() || verify.is_redacted {
         return Ok(());
     }
     let since = verify.options.since.clone();
