@@ -11,7 +11,7 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
 /// Returns the name for an id or an endpoint, without an ending.
 ///
-/// Ids of small letters, digits, `-` and `_` are their own names. Any other gets a readable part, `~` and
+/// Short ids of small letters, digits, `-` and `_` that begin with neither of these are their own names. Any other gets a readable part, `~` and
 /// 16 digits of its SHA-256: so no two ids meet in one file, not even on a disk that takes `A` for `a`, and
 /// the name of one does not depend on which others there are.
 pub(super) fn file_name(id: &str) -> String {
