@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use clap::ValueEnum;
@@ -9,7 +10,7 @@ use tracing::warn;
 
 use super::assemble::failed;
 use super::failure::Failure;
-use super::looking::{instant, local, look, moment};
+use super::looking::{exact, instant, local, look, moment};
 use super::named::no_api;
 use super::run::Clock;
 use super::{exit, output, places};
@@ -247,7 +248,7 @@ fn fill_folder(
             Err(failure) => return Ok(Err(failure)),
         },
     };
-    let apis = match chosen(store.endpoints_at(at)?, &args.endpoints) {
+    let apis = match chosen(store, at, &args.endpoints, config.schedule.timezone)? {
         Ok(apis) => apis,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -363,15 +364,31 @@ fn links<'a>(
 }
 
 /// Returns the APIs that were asked for.
-fn chosen(apis: Vec<EndpointAt>, wanted: &[Endpoint]) -> Result<Vec<EndpointAt>, Failure> {
+fn chosen(
+    store: &Store,
+    at: Option<Timestamp>,
+    wanted: &[Endpoint],
+    zone: Tz,
+) -> Result<Result<Vec<EndpointAt>, Failure>, StoreError> {
+    let apis = store.endpoints_at(at)?;
     for endpoint in wanted {
         if !apis.iter().any(|api| api.endpoint == *endpoint) {
             let known = apis.iter().map(|api| api.endpoint.as_str());
-            return Err(no_api(endpoint.as_str(), known));
+            return Ok(Err(match store.api_deleted_at(endpoint, at)? {
+                Some(deleted_at) => deleted(endpoint, deleted_at, zone),
+                None => no_api(endpoint.as_str(), known),
+            }));
         }
     }
     let is_wanted = |api: &EndpointAt| wanted.is_empty() || wanted.contains(&api.endpoint);
-    Ok(apis.into_iter().filter(is_wanted).collect())
+    Ok(Ok(apis.into_iter().filter(is_wanted).collect()))
+}
+
+fn deleted(endpoint: &Endpoint, at: Timestamp, zone: Tz) -> Failure {
+    let text = format!("the API `{endpoint}` was deleted at {}", exact(at, zone));
+    let last = exact(at.minus(Duration::from_millis(1)), zone);
+    let hint = format!("what it was last: `--at \"{last}\"`");
+    Failure::new(ExitCode::Usage, text).with_hint(hint)
 }
 
 fn options(args: &Args, config: &Config) -> Options {

@@ -9,7 +9,7 @@ use super::plain::digest_start;
 use super::values::{int, lenient, optional_count};
 use super::{Store, StoreError};
 use crate::model::past::{ApiState, ContentState, FileState, MediumState};
-use crate::model::{BodySide, State, Thing, ThingKind, Timestamp, Version};
+use crate::model::{BodySide, Endpoint, State, Thing, ThingKind, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -31,6 +31,17 @@ impl Store {
             let last = one(conn, &last, thing, at)?;
             Ok(last.filter(|version| version.valid_to.is_some_and(|to| at < to)))
         })
+    }
+
+    /// Returns when an API was deleted that was gone at a time (`None`: now); `None` where it was there, or was never seen.
+    pub fn api_deleted_at(
+        &self,
+        endpoint: &Endpoint,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let at = at.unwrap_or_else(|| Timestamp::from_unix_millis(i64::MAX));
+        let version = self.version_at(&Thing::Api(endpoint.clone()), at)?;
+        Ok(version.and_then(|version| version.deleted_at))
     }
 
     /// Returns the version before the one that began at a time.

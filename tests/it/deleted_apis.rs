@@ -254,3 +254,43 @@ async fn an_object_that_is_not_found_at_a_wrong_address_is_no_empty_one() {
         sim.clear_faults();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_api_that_is_named_is_said_to_be_deleted_and_how_to_reach_it() {
+    let sim = Sim::builder()
+        .list_api("news", 2)
+        .published_list_api("events", 2)
+        .start()
+        .await;
+    let home = Sandbox::new();
+    home.sync(&sim).await.expect_complete();
+    let endpoint = "events".into();
+    sim.edit(Edit::DeleteApi { endpoint }).expect("deleted");
+    home.sync(&sim).await.expect_complete();
+    let deleted_at = home.texts("SELECT deleted_at FROM endpoints WHERE endpoint = 'events'");
+
+    let folder = home.path("out").display().to_string();
+    let export = ["export", &folder, "--endpoint", "events"];
+    let said = |words: &[&str], code: i32| {
+        let output = Program::command(words, &home, &sim).run();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(!said.contains("did you mean"), "{said}");
+        said
+    };
+    let told = said(&export, 2);
+    assert!(told.contains("the API `events` was deleted at "), "{told}");
+    let at = told
+        .split("--at \"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    said(&[&export[..], &["--at", at.expect("a time")]].concat(), 0);
+    assert!(home.path("out/events").is_dir());
+
+    let told = said(&["sync", "--endpoint", "events"], 2);
+    let expected = format!("the API `events` was deleted at {}", deleted_at.concat());
+    assert!(
+        told.contains(&expected) && told.contains("`show events`"),
+        "{told}"
+    );
+}

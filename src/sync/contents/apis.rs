@@ -75,7 +75,7 @@ pub(super) async fn plan(run: &Run) -> Result<Plan, RunError> {
                 plan.vanished = missing.collect();
             } else {
                 for endpoint in missing {
-                    unknown(run, &endpoint, &list);
+                    unknown(run, &endpoint, &list).await?;
                 }
             }
             for api in &list.strange {
@@ -168,10 +168,23 @@ fn is_wanted(endpoint: &Endpoint, wanted: &[Endpoint]) -> bool {
     wanted.is_empty() || wanted.contains(endpoint)
 }
 
-fn unknown(run: &Run, endpoint: &Endpoint, list: &ApiList) {
+async fn unknown(run: &Run, endpoint: &Endpoint, list: &ApiList) -> Result<(), RunError> {
     let mut names: Vec<&str> = list.endpoints().map(Endpoint::as_str).collect();
     names.sort_by_key(|name| strsim::levenshtein(name, endpoint.as_str()));
+    let gone = endpoint.clone();
+    let deleted_at = run
+        .store(move |store| store.api_deleted_at(&gone, None))
+        .await?;
+    let message = match deleted_at {
+        Some(at) => format!("the API `{endpoint}` was deleted at {at}"),
+        None => format!("the service has no API `{endpoint}`"),
+    };
     let hint = match names.split_first() {
+        _ if deleted_at.is_some() => {
+            format!(
+                "leave it out; what it held is kept, and `show {endpoint}` tells how to reach it"
+            )
+        }
         None => "the service has no API".to_owned(),
         Some((nearest, rest)) => {
             let more = if rest.is_empty() {
@@ -183,12 +196,8 @@ fn unknown(run: &Run, endpoint: &Endpoint, list: &ApiList) {
         }
     };
     let scope = format!("contents/{endpoint}");
-    run.problem(
-        ProblemKind::Configuration,
-        &scope,
-        format!("the service has no API `{endpoint}`"),
-        Some(hint),
-    );
+    run.problem(ProblemKind::Configuration, &scope, message, Some(hint));
+    Ok(())
 }
 
 async fn record_apis(
