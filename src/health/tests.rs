@@ -94,6 +94,7 @@ fn backup() -> Condition {
             finished_at: at(900),
             scope: VerifyScope::Everything,
             differences: 0,
+            is_left_by_repair: false,
             all_read_since: Some(at(120)),
         }),
     }

@@ -306,6 +306,9 @@ pub struct VerifyState {
     /// Differences that are left, as far as is known: the most that one of the last ones found and that no
     /// later one looked at again, back to where all files were read once.
     pub differences: u64,
+    /// It was a repair that left them.
+    #[serde(skip)]
+    pub is_left_by_repair: bool,
     /// When all files were read for the last time, be it in parts; `None`: not yet.
     pub all_read_since: Option<Timestamp>,
 }

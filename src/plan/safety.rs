@@ -197,19 +197,19 @@ fn debts(
 
 /// What `verify` found and nobody made good: neither it nor a run after it.
 fn differences(verify: &VerifyState) -> Option<String> {
-    let left = verify.differences;
-    (left > 0).then(|| {
-        format!(
-            "{}: run `sync`, then `verify --repair`; what it names then wants a person",
-            found_by_verify(left)
-        )
-    })
+    (verify.differences > 0).then(|| found_by_verify(verify, "`sync`, then `verify --repair`"))
 }
 
-/// Says how many differences that `verify` found are left.
-pub fn found_by_verify(left: u64) -> String {
-    let found = counted(left, "difference", "differences");
-    format!("`verify` found {found} that nobody made good")
+/// Says how many differences that `verify` found are left, and what to do: to run `first`, unless a repair left them.
+pub fn found_by_verify(verify: &VerifyState, first: &str) -> String {
+    let found = counted(verify.differences, "difference", "differences");
+    let remedy = match verify.is_left_by_repair {
+        true => "`verify --repair` could not either, and each wants a person: run `verify` and do what it says of each, such as \
+                 moving an unknown file away; then run it again"
+            .to_owned(),
+        false => format!("run {first}; what it names then wants a person"),
+    };
+    format!("`verify` found {found} that nobody made good: {remedy}")
 }
 
 fn age(evidence: &Evidence<'_>, run: &RunLine, reasons: &mut Vec<String>, notes: &mut Vec<String>) {

@@ -89,7 +89,7 @@ impl Store {
 /// leaves no mark.
 pub(super) fn verify_state(conn: &Connection) -> rusqlite::Result<Option<VerifyState>> {
     let mut query = conn.prepare(
-        "SELECT started_at, finished_at, scope, width, differences, repaired, kinds
+        "SELECT started_at, finished_at, scope, width, differences, repaired, kinds, is_repair
          FROM verifications WHERE scope <> 'remote' ORDER BY id DESC LIMIT :limit",
     )?;
     let mut rows = query.query(named_params! { ":limit": LOOK_BACK })?;
@@ -105,6 +105,7 @@ pub(super) fn verify_state(conn: &Connection) -> rusqlite::Result<Option<VerifyS
                 finished_at: row.get(1)?,
                 scope,
                 differences: 0,
+                is_left_by_repair: false,
                 all_read_since: None,
             }),
         };
@@ -122,7 +123,10 @@ pub(super) fn verify_state(conn: &Connection) -> rusqlite::Result<Option<VerifyS
         let left = found
             .saturating_sub(repaired)
             .min(found.saturating_sub(again));
-        known.differences = known.differences.max(left);
+        if left > known.differences {
+            known.differences = left;
+            known.is_left_by_repair = row.get(7)?;
+        }
         looked_at.extend(FOUND_BY_EACH);
         if scope == VerifyScope::Everything {
             looked_at.extend(FOUND_BY_A_LOOK);

@@ -78,8 +78,8 @@ async fn found_before(run: &Run) -> Result<Option<String>, RunError> {
     let verified = run.store(|store| store.verify_state()).await?;
     Ok(verified.filter(|state| state.differences > 0).map(|state| {
         format!(
-            "{}: run `verify --repair`; `status` is UNSAFE until none is left",
-            found_by_verify(state.differences)
+            "{}; `status` is UNSAFE until none is left",
+            found_by_verify(&state, "`verify --repair`")
         )
     }))
 }

@@ -351,6 +351,7 @@ fn a_difference_that_verify_found_and_that_is_left_is_a_reason() {
         finished_at: at(9),
         scope: VerifyScope::Everything,
         differences,
+        is_left_by_repair: false,
         all_read_since: Some(at(9)),
     };
     let mut state = after(&[complete(9)]);

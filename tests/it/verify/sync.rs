@@ -117,10 +117,23 @@ async fn what_a_run_can_do_nothing_about_is_told_by_it() {
     assert_eq!((code, named(&json).len()), (6, 2), "{json:#}");
     for _ in 0..2 {
         let report = home.sync(&sim).await.expect_complete();
-        let expected = "`verify` found 2 differences that nobody made good: run `verify --repair`; `status` is UNSAFE until none is left";
+        let expected = "`verify` found 2 differences that nobody made good: run `verify --repair`; what it names then wants a person; `status` is UNSAFE until none is left";
         assert_eq!(report.notes, [expected]);
         assert_eq!(status(&home, &sim).0, 6);
     }
+    // What a repair has left, another one leaves as well.
+    assert_eq!(verify(&home, &sim, &["--repair"]).0, 6);
+    let report = home.sync(&sim).await.expect_complete();
+    let (_, told) = status(&home, &sim);
+    for told in [&report.notes.concat(), &told] {
+        let expected = "wants a person: run `verify` and do what it says of each, such as moving an unknown file away; then run \
+                        it again";
+        assert!(
+            told.contains(expected) && !told.contains("run `verify --repair`"),
+            "{told}"
+        );
+    }
+    fs::remove_file(home.path("mirror").join("stray.txt")).expect("removed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
