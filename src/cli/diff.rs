@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, sources: &Sources, clock: Clock) -> Result<u8, Fa
             Ok(span) => span,
             Err(failure) => return Ok(Err(failure)),
         };
-        let wanted = match wanted(store, args, &span)? {
+        let wanted = match wanted(store, args, &span, style.zone())? {
             Ok(wanted) => wanted,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -196,7 +196,12 @@ fn before(began: Timestamp) -> Timestamp {
     began.minus(Duration::from_millis(1))
 }
 
-fn wanted(store: &Store, args: &Args, span: &Span) -> Result<Result<Wanted, Failure>, StoreError> {
+fn wanted(
+    store: &Store,
+    args: &Args,
+    span: &Span,
+    zone: Tz,
+) -> Result<Result<Wanted, Failure>, StoreError> {
     let wanted = Wanted {
         kinds: Only::kinds(&args.only),
         endpoint: None,
@@ -210,6 +215,7 @@ fn wanted(store: &Store, args: &Args, span: &Span) -> Result<Result<Wanted, Fail
         args.endpoint.as_deref(),
         &args.ids,
         &args.only,
+        zone,
     )
 }
 

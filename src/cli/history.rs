@@ -139,6 +139,7 @@ fn wanted(
         args.endpoint.as_deref(),
         &args.ids,
         &args.only,
+        zone,
     )
 }
 

@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use chrono_tz::Tz;
+
 use super::failure::Failure;
+use super::looking::local;
 use super::paper::visible;
 use crate::model::{Endpoint, ExitCode, State, Thing, ThingKind, Timestamp};
 use crate::plan::Nearest;
@@ -48,10 +51,11 @@ fn things(
     store: &Store,
     names: &[String],
     only: &[Only],
+    zone: Tz,
 ) -> Result<Result<Vec<Thing>, Failure>, StoreError> {
     let mut found = Vec::new();
     for name in names {
-        match thing(store, name, only)? {
+        match thing(store, name, only, zone)? {
             Ok(thing) => found.push(thing),
             Err(failure) => return Ok(Err(failure)),
         }
@@ -64,6 +68,7 @@ pub(super) fn thing(
     store: &Store,
     name: &str,
     only: &[Only],
+    zone: Tz,
 ) -> Result<Result<Thing, Failure>, StoreError> {
     let kinds = Only::kinds(only);
     let mut found = store.find(name)?;
@@ -82,7 +87,7 @@ pub(super) fn thing(
         ([one], _) => Ok(Ok(one.clone())),
         ([], Some(other)) => Ok(Err(left_out_by_only(name, &other))),
         ([], None) => unknown(store, name).map(Err),
-        (several, _) => ambiguous(store, name, several).map(Err),
+        (several, _) => ambiguous(store, name, several, zone).map(Err),
     }
 }
 
@@ -156,6 +161,7 @@ pub(super) fn narrow(
     api: Option<&str>,
     names: &[String],
     only: &[Only],
+    zone: Tz,
 ) -> Result<Result<Wanted, Failure>, StoreError> {
     if let Some(name) = api {
         match endpoint(store, name)? {
@@ -166,7 +172,7 @@ pub(super) fn narrow(
     if names.is_empty() {
         return Ok(Ok(wanted));
     }
-    let things = things(store, names, only)?;
+    let things = things(store, names, only, zone)?;
     Ok(things.map(|things| {
         wanted.things = Some(things.into_iter().flat_map(with_file).collect());
         wanted
@@ -182,7 +188,12 @@ fn with_file(thing: Thing) -> Vec<Thing> {
 }
 
 /// Media are told apart by where and from when they are, each on a line of its own; others by their names.
-fn ambiguous(store: &Store, name: &str, several: &[Thing]) -> Result<Failure, StoreError> {
+fn ambiguous(
+    store: &Store,
+    name: &str,
+    several: &[Thing],
+    zone: Tz,
+) -> Result<Failure, StoreError> {
     let is_medium = |thing: &Thing| matches!(thing, Thing::Medium(_) | Thing::File(_));
     let are_media = several.iter().all(is_medium);
     let mut ways = Vec::new();
@@ -192,7 +203,7 @@ fn ambiguous(store: &Store, name: &str, several: &[Thing]) -> Result<Failure, St
             Thing::Content(..) => format!("`{shown}`"),
             Thing::Api(_) => format!("`{shown} --only apis`"),
             Thing::Medium(_) | Thing::File(_) if !are_media => format!("`{shown} --only media`"),
-            Thing::Medium(_) | Thing::File(_) => format!("`{shown}`{}", looks(store, thing)?),
+            Thing::Medium(_) | Thing::File(_) => format!("`{shown}`{}", looks(store, thing, zone)?),
         });
     }
     let ways = match are_media {
@@ -203,9 +214,10 @@ fn ambiguous(store: &Store, name: &str, several: &[Thing]) -> Result<Failure, St
     Ok(Failure::new(ExitCode::Usage, text).with_hint(format!("say which:{ways}")))
 }
 
-/// Returns a medium's URL, and when it was made.
-fn looks(store: &Store, thing: &Thing) -> Result<String, StoreError> {
+/// Returns a medium's URL, when it was made, and when it was deleted.
+fn looks(store: &Store, thing: &Thing, zone: Tz) -> Result<String, StoreError> {
     let latest = store.version_at(thing, Timestamp::from_unix_millis(i64::MAX))?;
+    let deleted_at = latest.as_ref().and_then(|version| version.deleted_at);
     let Some(State::Medium(medium)) = latest.map(|version| version.state) else {
         return Ok(String::new());
     };
@@ -213,7 +225,12 @@ fn looks(store: &Store, thing: &Thing) -> Result<String, StoreError> {
         let mut facts = medium.facts.iter();
         facts.find_map(|(column, value)| (*column == name).then(|| visible(value)))
     };
-    let facts = [fact("url"), fact("created_at")].into_iter().flatten();
+    let made = fact("created_at").map(|text| {
+        let at = Timestamp::parse(&text).map_or(text, |at| local(at, zone));
+        format!("made {at}")
+    });
+    let deleted = deleted_at.map(|at| format!("deleted at {}", local(at, zone)));
+    let facts = [fact("url"), made, deleted].into_iter().flatten();
     let facts = facts.collect::<Vec<_>>().join(", ");
     Ok(format!(" ({facts})"))
 }

@@ -172,7 +172,7 @@ fn shown(
         Some(Ok(at)) => Some(at),
         Some(Err(failure)) => return Ok(Err(failure)),
     };
-    let thing = match named::thing(store, &args.id, &args.only)? {
+    let thing = match named::thing(store, &args.id, &args.only, zone)? {
         Ok(thing) => thing,
         Err(failure) => return Ok(Err(failure)),
     };

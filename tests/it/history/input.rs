@@ -423,6 +423,36 @@ async fn names_that_look_the_same_are_told_apart() {
         assert!(message.contains(&line), "{line}\n{message}");
     }
     assert!(!message.contains("--only"), "{message}");
+    let made = message.matches(", made ").count();
+    assert!(
+        made == 2 && message.matches(" +09:00)").count() == 2,
+        "{message}"
+    );
+
+    // One of the two is there no more.
+    let id = truth.media.last().expect("it is there").id.clone();
+    sim.edit(Edit::DeleteMedium { id: id.clone() })
+        .expect("deleted");
+    while home.count("SELECT count(*) FROM media WHERE deleted_at IS NOT NULL") == 0 {
+        home.sync(&sim).await;
+    }
+    for command in ["show", "history", "diff"] {
+        let words = if command == "diff" {
+            &["diff", "--id", "two.png"][..]
+        } else {
+            &[command, "two.png"]
+        };
+        let message = refused(&home, &sim, words);
+        let mut lines = message
+            .lines()
+            .filter(|line| line.contains(", deleted at "));
+        let line = lines.next().unwrap_or_default();
+        assert!(
+            line.contains(&id) && line.ends_with(" +09:00)"),
+            "{message}"
+        );
+        assert_eq!(lines.next(), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
