@@ -104,10 +104,13 @@ impl Look {
 pub(crate) fn save_metrics(site: &Site, file: Option<ReportFile>) -> Result<(), Failure> {
     let flow = site.traffic.read();
     match (file, &site.config.health.textfile) {
-        (Some(file), _) => save(site, flow, file).map_err(|err| {
-            let text = format!("the metrics could not be saved: {err}");
-            Failure::new(ExitCode::Failed, text)
-        }),
+        (Some(file), _) => {
+            let place = file.place();
+            save(site, flow, file).map_err(|err| {
+                let text = format!("the metrics could not be saved as `{place}`: {err}");
+                Failure::new(ExitCode::Failed, text)
+            })
+        }
         (None, Some(path)) => {
             say(
                 path,

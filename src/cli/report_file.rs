@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::mirror;
+
 /// More bytes than any report has: a longer file is something else.
 const LONGEST_REPORT: u64 = 64 << 20;
 
@@ -28,8 +30,18 @@ impl ReportFile {
     /// file behind it is replaced and not the link.
     ///
     /// # Errors
-    /// If the folder does not exist, or `path` is a folder or a link that leads nowhere.
+    /// If the folder does not exist or takes no file from this user, or `path` is a folder or a link that
+    /// leads nowhere.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let file = Self::found(path)?;
+        // A file is replaced: what counts is its folder.
+        if !file.is_stream {
+            mirror::may_write(folder_of(&file.path))?;
+        }
+        Ok(file)
+    }
+
+    fn found(path: &Path) -> io::Result<Self> {
         match path.canonicalize() {
             Ok(path) => {
                 let kind = path.metadata()?.file_type();
@@ -114,6 +126,11 @@ impl ReportFile {
         !self.is_stream
             && self.path.metadata().is_ok_and(is_short)
             && fs::read_to_string(&self.path).is_ok_and(|text| is_such(&text))
+    }
+
+    /// Returns where it is, for messages.
+    pub(crate) fn place(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// Returns where it is, unless it is a pipe or a device.

@@ -275,7 +275,15 @@ fn writable(what: &str, path: &Path, config: &Config, key: &ApiKey) -> Result<Re
     }
     ReportFile::at(path).map_err(|err| {
         let text = format!("cannot save {what} as `{}`: {err}", path.display());
-        Failure::new(ExitCode::Usage, text).with_hint("its folder must exist")
+        let kind = err.kind();
+        let hint = if kind == io::ErrorKind::IsADirectory {
+            "name a file in it"
+        } else if kind == io::ErrorKind::NotFound {
+            "its folder must exist"
+        } else {
+            "the user this runs as must be able to write in its folder; or name another place"
+        };
+        Failure::new(ExitCode::Usage, text).with_hint(hint)
     })
 }
 
@@ -326,9 +334,10 @@ fn conclude(
     };
     let printed = print(&text);
     let exit = shell_code(report.exit_code, false);
+    let place = file.map_or_else(String::new, ReportFile::place);
     for (outcome, what) in [
-        (saved, "the report could not be saved"),
-        (printed, "stdout could not be written"),
+        (saved, format!("the report could not be saved as `{place}`")),
+        (printed, "stdout could not be written".to_owned()),
     ] {
         if let Err(err) = outcome {
             Failure::new(ExitCode::Failed, format!("{what}: {err}")).report();

@@ -182,6 +182,28 @@ fn a_report_that_cannot_be_saved_stops_the_run_before_it_starts() {
 }
 
 #[test]
+fn what_is_no_file_for_a_report_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("dir")).expect("a folder");
+    for (place, why, hint) in [("dir", "is a directory", "name a file in it")] {
+        for flag in ["--report", "--metrics-file"] {
+            let output = program(&folder, &["sync", flag, place])
+                .envs([
+                    ("MICROCMS_SERVICE_ID", "my-service"),
+                    ("MICROCMS_API_KEY", "key"),
+                ])
+                .output()
+                .expect("the binary starts");
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{place}: {said}");
+            assert!(said.contains(&format!("as `{place}`: ")), "{said}");
+            assert!(said.contains(why), "{said}");
+            assert!(said.contains(&format!("hint: {hint}")), "{said}");
+        }
+    }
+}
+
+#[test]
 fn version_is_the_package_s() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));

@@ -118,6 +118,25 @@ async fn folders_that_cannot_be_written_are_named_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_could_not_be_saved_is_refused_before_anything_is_asked() {
+    let sim = Sim::builder().start().await;
+    let Some(theirs) = Theirs::new(&sim) else {
+        return;
+    };
+    let folder = theirs.home.path("reports");
+    std::fs::create_dir(&folder).expect("made");
+    close(&folder, 0o755);
+    let file = folder.join("file");
+    for flag in ["--report", "--metrics-file"] {
+        let said = theirs.told(&["sync", flag, file.to_str().expect("UTF-8")], 2);
+        let named = format!("as `{}`: Permission denied", file.display());
+        assert!(said.contains(&named), "{said}");
+        assert!(said.contains("hint: the user this runs as"), "{said}");
+    }
+    assert_eq!(sim.counters().total, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_was_somebody_else_s_is_filled_by_the_next_run() {
     let sim = Sim::builder().media(5).start().await;
     let Some(theirs) = Theirs::new(&sim) else {
