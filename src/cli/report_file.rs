@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::mirror;
@@ -30,8 +30,8 @@ impl ReportFile {
     /// file behind it is replaced and not the link.
     ///
     /// # Errors
-    /// If the folder does not exist or takes no file from this user, or `path` is a folder or a link that
-    /// leads nowhere.
+    /// If the folder does not exist or takes no file from this user, or `path` is a folder, a named pipe
+    /// or a link that leads nowhere.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let file = Self::found(path)?;
         // A file is replaced: what counts is its folder.
@@ -47,6 +47,11 @@ impl ReportFile {
                 let kind = path.metadata()?.file_type();
                 if kind.is_dir() {
                     return Err(io::Error::from(io::ErrorKind::IsADirectory));
+                }
+                if kind.is_fifo() {
+                    // Who opens it waits for a reader, and no signal ends that.
+                    let text = "it is a named pipe";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
                 }
                 Ok(Self {
                     path,

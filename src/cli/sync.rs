@@ -278,6 +278,8 @@ fn writable(what: &str, path: &Path, config: &Config, key: &ApiKey) -> Result<Re
         let kind = err.kind();
         let hint = if kind == io::ErrorKind::IsADirectory {
             "name a file in it"
+        } else if kind == io::ErrorKind::InvalidInput {
+            "name a file"
         } else if kind == io::ErrorKind::NotFound {
             "its folder must exist"
         } else {

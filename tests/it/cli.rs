@@ -185,7 +185,14 @@ fn a_report_that_cannot_be_saved_stops_the_run_before_it_starts() {
 fn what_is_no_file_for_a_report_is_named_with_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("dir")).expect("a folder");
-    for (place, why, hint) in [("dir", "is a directory", "name a file in it")] {
+    let pipe = Command::new("mkfifo")
+        .arg(folder.path().join("pipe"))
+        .status();
+    assert!(pipe.expect("mkfifo").success());
+    for (place, why, hint) in [
+        ("dir", "is a directory", "name a file in it"),
+        ("pipe", "it is a named pipe", "name a file"),
+    ] {
         for flag in ["--report", "--metrics-file"] {
             let output = program(&folder, &["sync", flag, place])
                 .envs([
