@@ -432,6 +432,7 @@ fn refused(err: ExportError) -> Failure {
         ExportError::Busy { .. } => ExitCode::Locked,
         ExportError::Foreign { .. }
         | ExportError::OtherService { .. }
+        | ExportError::NoFolder { .. }
         | ExportError::Manifest { .. } => ExitCode::Usage,
         ExportError::File { .. } | ExportError::NoGit(_) | ExportError::Git { .. } => {
             ExitCode::Failed

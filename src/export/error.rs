@@ -24,6 +24,12 @@ pub enum ExportError {
         /// Whose it should be.
         expected: String,
     },
+    /// Something else is where the folder should be, or one above it.
+    #[error("`{}` cannot be a folder: a file is in the way", path.display())]
+    NoFolder {
+        /// The folder asked for.
+        path: PathBuf,
+    },
     /// The list of what was written cannot be read.
     #[error("`{}` is damaged or was written by a newer program", path.display())]
     Manifest {
@@ -82,6 +88,7 @@ impl ExportError {
             Self::Manifest { .. } => {
                 "use the newer program, or export to a new folder; nothing was changed"
             }
+            Self::NoFolder { .. } => "name a folder, which may be new; nothing was changed",
             Self::Busy { .. } => "wait for it to end",
             Self::File { source, .. } if is_full(source) => {
                 "free some space, then export again: it goes on, and no file is half written"

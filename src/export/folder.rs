@@ -91,9 +91,14 @@ impl Folder {
     pub(super) fn open(path: &Path, service: &str, how: Ways) -> Result<Self, ExportError> {
         let mut builder = StdDirBuilder::new();
         let builder = builder.recursive(true).mode(how.folder_mode());
-        builder
-            .create(path)
-            .map_err(ExportError::file("make", path))?;
+        builder.create(path).map_err(|source| {
+            let of_a_file = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory];
+            if of_a_file.contains(&source.kind()) {
+                let path = path.to_owned();
+                return ExportError::NoFolder { path };
+            }
+            ExportError::file("make", path)(source)
+        })?;
         let failed = || ExportError::file("open", path);
         let path = path.canonicalize().map_err(failed())?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed())?;

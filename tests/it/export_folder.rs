@@ -89,6 +89,12 @@ async fn wrong_places_and_unknown_apis_are_named() {
         assert!(said.contains("is part of the backup"), "{said}");
         assert!(!home.path("mirror/new").exists() && !home.path("archive/new").exists());
     }
+    let file = home.path("file");
+    fs::write(&file, "mine").expect("a file");
+    for place in [file.clone(), file.join("new")] {
+        let said = expect(&program_to(&home, &sim, &place, &[]).run(), 2);
+        assert!(said.contains("hint: name a folder"), "{said}");
+    }
     let nowhere = Sandbox::new();
     let said = expect(&program(&nowhere, &sim, &[]).run(), 1);
     assert!(said.contains("there is no backup yet"), "{said}");
