@@ -48,7 +48,7 @@ pub(crate) fn contradictions(
     } else if mirror.starts_with(&database) || archive.starts_with(&database) {
         found.push((
             "storage.database",
-            "is a file and cannot hold the mirror or the archive",
+            "must be a file, and this is a folder above the mirror or the archive",
         ));
     }
     found
@@ -92,7 +92,12 @@ mod tests {
                 "a",
                 vec![("storage.database", "inside `storage.archive`")],
             ),
-            ("d", "d/m", "a", vec![("storage.database", "is a file")]),
+            (
+                "d",
+                "d/m",
+                "a",
+                vec![("storage.database", "must be a file")],
+            ),
             // A name that only begins alike is another folder.
             ("mirror.db", "mirror", "mirror-archive", vec![]),
         ];

@@ -94,6 +94,9 @@ impl ConfigError {
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("the user that runs this program needs read permission".to_owned())
             }
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                Some("it is a folder: name the file in it".to_owned())
+            }
             Self::Unreadable { .. } | Self::Syntax { .. } => None,
             Self::Invalid { .. } => {
                 Some("`microcms-backup init FILE` writes one that explains every key".to_owned())
@@ -179,6 +182,8 @@ mod tests {
                 .hint()
                 .is_some_and(|hint| hint.contains("read permission"))
         );
-        assert_eq!(unreadable(io::ErrorKind::IsADirectory).hint(), None);
+        let folder = unreadable(io::ErrorKind::IsADirectory);
+        assert!(folder.hint().is_some_and(|hint| hint.contains("in it")));
+        assert_eq!(unreadable(io::ErrorKind::InvalidData).hint(), None);
     }
 }

@@ -150,6 +150,9 @@ impl MirrorError {
             Errno::IO => {
                 "the device reported a failure; look at the kernel's log before the next run"
             }
+            Errno::NOENT if matches!(self, Self::Open { .. }) => {
+                "the folder does not exist: mount its disk, or correct `storage.mirror`; the first run makes a new one"
+            }
             Errno::NOENT => "the folder does not exist",
             _ => return None,
         })
