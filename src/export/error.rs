@@ -98,7 +98,7 @@ impl ExportError {
             }
             Self::NoGit(_) => "install Git, or leave out --git; the files themselves are written",
             Self::Git { .. } => {
-                "the files themselves are written; the next export with --git commits them"
+                "do what Git says, then export again with --git; files that are written already stay"
             }
         }
         .to_owned())

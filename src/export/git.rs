@@ -184,12 +184,9 @@ impl<'a> Repository<'a> {
         if output.status.success() {
             return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.trim();
-        let from = said.ceil_char_boundary(said.len().saturating_sub(SAID));
         Err(ExportError::Git {
             command: words.first().copied().unwrap_or_default().to_owned(),
-            said: plain(said.get(from..).unwrap_or_default()),
+            said: end_of(&output.stderr),
         })
     }
 
@@ -270,4 +267,32 @@ fn line(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     // Alone the break: a folder's name may end with a blank.
     text.strip_suffix('\n').unwrap_or(&text).to_owned()
+}
+
+/// Returns the end of what Git said, printable; its lines stay lines, for it names commands to copy.
+fn end_of(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let said = said.trim();
+    let from = said.ceil_char_boundary(said.len().saturating_sub(SAID));
+    let lines = said.get(from..).unwrap_or_default().lines().map(str::trim);
+    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).map(plain).collect();
+    lines.join("\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_says_in_several_lines_can_be_read_and_copied() {
+        let said = b"fatal: detected dubious ownership in repository at '/x'\n\
+            To add an exception for this directory, call:\n\n\
+            \tgit config --global --add safe.directory /x\x1b\n";
+        assert_eq!(
+            end_of(said),
+            "fatal: detected dubious ownership in repository at '/x'\n  \
+             To add an exception for this directory, call:\n  \
+             git config --global --add safe.directory /x\u{fffd}"
+        );
+    }
 }
