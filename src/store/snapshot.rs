@@ -58,6 +58,25 @@ impl Snapshot {
         options: SnapshotOptions,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, StoreError> {
+        let made = Self::made(database, service_id, target, options, goes_on);
+        if let Err(StoreError::OutOfSpace { doing: DOING, .. }) = made {
+            // It is the copy's disk, which need not be the database's.
+            return Err(StoreError::File {
+                doing: "copy the database to",
+                path: target.to_owned(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
+        made
+    }
+
+    fn made(
+        database: &Path,
+        service_id: &str,
+        target: &Path,
+        options: SnapshotOptions,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>, StoreError> {
         let place = Place::claim(target, database, options.may_replace)?;
         let raw = place.copy();
         let copied = view(database, service_id, |store| {
