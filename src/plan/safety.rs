@@ -85,7 +85,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let held = held(&state.holdings);
     let as_of = complete.map(|run| run.started_at);
     // A later run of a part has recorded what the complete one did not see.
-    let is_of_then = state.runs.first().map(|run| run.id) == complete.map(|run| run.id);
+    let newest = state
+        .runs
+        .iter()
+        .find(|run| run.outcome == Outcome::Complete);
+    let is_of_then = newest.map(|run| run.id) == complete.map(|run| run.id);
     let line = match as_of.filter(|_| reasons.is_empty()) {
         Some(as_of) if is_of_then => format!("SAFE as of {as_of}: {held}"),
         Some(as_of) => format!("SAFE as of {as_of}: by now {held}"),
