@@ -83,12 +83,12 @@ async fn service_at(host: &str) -> (Sim, Vec<String>) {
     (sim, ids)
 }
 
-/// One file after the other.
+/// One file after the other, and nobody is too late: questions are counted.
 fn setup_at(host: &str) -> Setup {
     Setup {
         downloads: 1,
         extra_hosts: vec![host.to_owned()],
-        read_timeout: Duration::from_millis(300),
+        read_timeout: Duration::from_secs(30),
         ..Setup::default()
     }
 }
@@ -197,12 +197,7 @@ async fn a_host_that_refuses_to_send_a_part_is_asked_for_the_whole() {
                 (true, false) => 6,
                 (true, true) => 9,
             };
-            // Where an answer came too late, one was asked for once more.
-            let asked = refused.load(Relaxed);
-            assert!(
-                (times..=times + 2).contains(&asked),
-                "{refusal}, {sends_first}: {asked}"
-            );
+            assert_eq!(refused.load(Relaxed), times, "{refusal}, {sends_first}");
         }
     }
 }

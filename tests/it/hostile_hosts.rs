@@ -40,8 +40,10 @@ pub(crate) fn host_that_answers(answer: impl Fn(&str) -> Vec<u8> + Send + 'stati
     address
 }
 
+/// An answer that says that its host hangs up, as it does: the next question on that connection would be lost.
 pub(crate) fn http(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {}\r\n\r\n", head.trim().replace('\n', "\r\n")).into_bytes();
+    let head = head.trim().replace('\n', "\r\n");
+    let mut answer = format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n").into_bytes();
     answer.extend(body);
     answer
 }
